@@ -1,0 +1,158 @@
+"""The one judge call. The scorers and the training reward call this, and nothing else judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    GenerateConfig,
+    Model,
+    ModelUsage,
+    ResponseSchema,
+)
+from inspect_ai.util import JSONSchema, LimitExceededError
+
+from ..rubrics import Marks, ReplyError, Rubric
+from .evidence import EvidenceReport, check_evidence
+from .length import length_ratio
+from .words import count_words, strip_length_request, strip_reasoning
+
+ATTEMPTS = 3
+ATTEMPT_TIMEOUT = 600  # seconds for one reply; without it a judge that hangs would hold its story forever
+
+Status = Literal["scored", "empty", "unscored"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of judging one story.
+
+    `scores` is empty where the story is unscored, and `reason` then says why; an empty story carries the
+    lowest scores of its rubric. `replies` are raw, in the order in which they came; `complaints` say what
+    was wrong with those that could not be read. `disqualified` is set by the optional gate only.
+    """
+
+    status: Status
+    judge: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    marks: Marks | None = None
+    evidence: EvidenceReport | None = None
+    reason: str | None = None
+    disqualified: str | None = None
+    replies: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    usage: ModelUsage = field(default_factory=ModelUsage)
+
+    @property
+    def attempts(self) -> int:
+        """Replies that came from the judge, malformed ones included."""
+        return len(self.replies)
+
+
+async def judge(
+    rubric: Rubric,
+    prompt: str,
+    story: str,
+    model: Model,
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+    target: int | None = None,
+    disqualify: bool = False,
+    **slots: str,
+) -> Verdict:
+    """Judge one story on one rubric.
+
+    Reasoning is cut from the story and the length request from the prompt first. A story without words is
+    not sent: it gets the lowest scores. A malformed reply is asked for again, with the complaint, up to
+    three replies in all; then, or when the judge cannot be reached, the verdict is unscored. It never
+    raises for what the judge or its server does.
+
+    Args:
+        rubric: what to judge on; its settings apply where `model` has none of its own.
+        prompt: what the writer was asked, length request included.
+        story: what the writer wrote.
+        model: the judge.
+        sample_id, epoch: which story this is; the offline judges answer by them.
+        target: requested length in words, for the disqualification gate alone.
+        disqualify: apply the rubric's optional gate (off by default; human references are exempt).
+        slots: further placeholders of the rubric's prompt.
+    """
+    story = strip_reasoning(story)
+    if count_words(story) == 0:
+        return Verdict("empty", str(model), scores=rubric.lowest(), reason="the story has no words")
+    config = _config(rubric).merge(model.config)
+    metadata = {"rubric": rubric.name, "sample_id": sample_id, "epoch": epoch}
+    system, user = rubric.messages(strip_length_request(prompt), story, **slots)
+    messages: list[ChatMessage] = [
+        ChatMessageSystem(content=system["content"]),
+        ChatMessageUser(content=user["content"], metadata={**metadata, "attempt": 0}),
+    ]
+    replies: list[str] = []
+    complaints: list[str] = []
+    usage = ModelUsage()
+    marks: Marks | None = None
+    reason: str | None = None
+    while marks is None and reason is None:
+        try:
+            output = await model.generate(messages, config=config)
+        except LimitExceededError:
+            raise
+        except Exception as error:  # every provider has its own; whichever it is, the story is unscored
+            reason = f"judge failed: {_one_line(error)}"
+            break
+        usage += output.usage or ModelUsage()
+        replies.append(output.completion)
+        try:
+            marks = rubric.parse(strip_reasoning(output.completion))
+        except ReplyError as error:
+            complaints.append(str(error))
+            if len(replies) == ATTEMPTS:
+                reason = f"malformed reply, {ATTEMPTS} times: {error}"
+            if output.completion.strip():
+                messages.append(ChatMessageAssistant(content=output.completion))
+            again = rubric.retry_message(str(error))["content"]
+            messages.append(ChatMessageUser(content=again, metadata={**metadata, "attempt": len(replies)}))
+    kept = {"replies": tuple(replies), "complaints": tuple(complaints)}
+    if marks is None:
+        return Verdict("unscored", str(model), reason=reason, usage=usage, **kept)
+    scores = rubric.score(marks)
+    disqualified = None
+    if disqualify:
+        ratio = length_ratio(count_words(story), target) if target else None
+        disqualified = rubric.rule.disqualified(marks, ratio)
+        if disqualified:
+            scores |= {key: value for key, value in rubric.lowest().items() if key != "overall_released"}
+    return Verdict(
+        "scored",
+        str(model),
+        scores=scores,
+        marks=marks,
+        evidence=check_evidence(rubric, marks, story),
+        disqualified=disqualified,
+        usage=usage,
+        **kept,
+    )
+
+
+def _config(rubric: Rubric) -> GenerateConfig:
+    schema = rubric.response_schema()
+    settings = rubric.judge.model_dump(exclude={"model"}, exclude_none=True)
+    if schema is not None:
+        # without strict=True Inspect's OpenAI provider sends the schema as a hint only
+        settings["response_schema"] = ResponseSchema(
+            name=rubric.name, json_schema=JSONSchema.model_validate(schema), strict=True
+        )
+    return GenerateConfig(attempt_timeout=ATTEMPT_TIMEOUT, **settings)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[-1].strip() if lines else 'no message'}"
+    return text if len(text) <= 300 else text[:297] + "..."

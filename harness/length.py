@@ -1,0 +1,88 @@
+"""Length adherence: ratio, scores, penalties, buckets and the slope over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .words import count_words
+
+BUCKETS = ("1-2k", "2-3k", "3-4k", "4-6k", "6-8k", "8-12k")
+_EDGES = (2000, 3000, 4000, 6000, 8000, 12000)
+BELOW, ABOVE = "<1k", ">12k"
+SPLITS = {
+    "1-2k": "ID",
+    "2-3k": "ID",
+    "3-4k": "ID",
+    "4-6k": "near OOD",
+    "6-8k": "near OOD",
+    "8-12k": "far OOD",
+}
+MIN_TARGET = 150
+
+
+def bucket(target: int) -> str:
+    """The length bucket of a target in words; upper edges are inclusive (2,000 words belong to "1-2k").
+
+    Targets under 1,000 words are "<1k", over 12,000 ">12k".
+    """
+    if target < 1000:
+        return BELOW
+    return next((name for name, edge in zip(BUCKETS, _EDGES, strict=True) if target <= edge), ABOVE)
+
+
+def length_ratio(words: int, target: int) -> float:
+    """Words written per word asked for. Raises ValueError unless the target is positive."""
+    if target <= 0:
+        raise ValueError(f"target must be a positive number of words, got {target}")
+    return words / target
+
+
+def length_score(words: int, target: int) -> float:
+    """Evaluation length score, 0 to 1: 1 within max(50, 10 %) words of the target, falling off linearly."""
+    tolerance = max(50, target * 10 // 100)
+    low, high = target - tolerance, target + tolerance
+    if words < low:
+        return 1 - min(1.0, 1 - words / low)
+    return 1 - min(1.0, max(0.0, words / high - 1))
+
+
+def length_penalty(words: int, target: int) -> float:
+    """Training length penalty, 0 to 1: 0 inside the tolerances, rising linearly outside.
+
+    The lower tolerance is 15 % of the target clamped to 350..1,000 words and at most half the target;
+    the upper is 25 % clamped to 600..1,500. Targets under 150 words count as 150. Example: a target of
+    4,000 is free from 3,400 to 5,000 words.
+    """
+    target = max(MIN_TARGET, target)
+    lower = min(max(target * 15 // 100, 350), 1000, target // 2)
+    upper = min(max(target * 25 // 100, 600), 1500)
+    if words < target - lower:
+        return min(1.0, 1 - words / (target - lower))
+    return min(1.0, max(0.0, words / (target + upper) - 1))
+
+
+def blank_penalty(text: str) -> float:
+    """1 for fewer than 150 words or under 10 % of non-space characters, else 0."""
+    inked = sum(map(len, text.split()))
+    return float(count_words(text) < MIN_TARGET or inked < 0.1 * len(text))
+
+
+def length_score_longbench(requested: int, written: int) -> float:
+    """LongBench-Write length score S_L, 0 to 100: 100 at the requested length, 0 from four times or a third of it."""
+    if written <= 0:
+        return 0.0
+    if written > requested:
+        return 100 * max(0.0, 1 - (written / requested - 1) / 3)
+    return 100 * max(0.0, 1 - (requested / written - 1) / 2)
+
+
+def length_slope(by_bucket: Mapping[str, float]) -> float:
+    """Least-squares slope through bucket means, in points per bucket step; NaN with fewer than two buckets."""
+    known = [(i, by_bucket[name]) for i, name in enumerate(BUCKETS) if name in by_bucket]
+    if len(known) < 2:
+        return float("nan")
+    steps, means = np.array(known, dtype=float).T
+    centred = steps - steps.mean()
+    return float(centred @ means / (centred @ centred))

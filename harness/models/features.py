@@ -1,0 +1,83 @@
+"""Countable features of a text, each mapped to 0..1 by the ranges in `lexical.yaml`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..repetition import repetition_penalty
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
+_QUOTED = re.compile(r"[\"“][^\"“”\n]{1,600}[\"”]")
+_SLIPS = re.compile(r"\s[,.;!?]|[,;]{2}|(?<=[a-z])[.!?] +[a-z]|\b(\w+) \1\b|[a-z][A-Z]", re.ASCII)
+_WINDOW = 100
+
+
+@functools.cache
+def settings() -> dict[str, Any]:
+    """The proxy's word lists, ranges and weights."""
+    loaded: dict[str, Any] = yaml.safe_load((files(__package__) / "lexical.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def features(prompt: str, story: str) -> dict[str, float]:
+    """Every feature of `ranges`, from 0 to 1."""
+    low = story.lower().replace("’", "'")
+    words = _WORD.findall(low)
+    count = max(1, len(words))
+    lengths = np.array([n for s in _SENTENCE.findall(story) if (n := len(s.split()))] or [0])
+    lines = [line.strip() for line in story.splitlines() if line.strip()]
+    asked = {w for w in _WORD.findall(prompt.lower()) if len(w) > 4}
+    seen = set(words)
+    per_thousand: Callable[[float], float] = lambda n: 1000 * n / count  # noqa: E731
+    raw = {
+        "prompt": len(asked & seen) / len(asked) if asked else 1.0,
+        "development": float(len(words)),
+        "variety": _variety(words),
+        "rhythm": float(lengths.std() / lengths.mean()) if lengths.mean() else 0.0,
+        "dialogue": sum(len(q.split()) for q in _QUOTED.findall(story)) / count,
+        "names": per_thousand(len(set(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", story)))),
+        "adverbs": per_thousand(sum(w.endswith("ly") and len(w) > 4 for w in words)),
+        "errors": per_thousand(len(_SLIPS.findall(story))),
+        "markup": sum(line.startswith(("#", "-", "*")) or "**" in line for line in lines) / max(1, len(lines)),
+        "repetition": repetition_penalty(story),
+        "unended": float(not story.rstrip().rstrip("\"'”’*_)").endswith((".", "!", "?", "…"))),
+    }
+    for name, phrases in settings()["phrases"].items():
+        raw[name] = per_thousand(len(_either(tuple(phrases)).findall(low)))
+    found = Counter(words)
+    for name, listed in settings()["words"].items():
+        raw[name] = per_thousand(sum(found[w] for w in listed))
+    return {name: _scaled(raw[name], *bounds) for name, bounds in settings()["ranges"].items()}
+
+
+@functools.cache
+def _either(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, phrases)) + r")\b")
+
+
+def _variety(words: list[str]) -> float:
+    """Mean share of distinct words in a moving window (MATTR), in one pass."""
+    if len(words) <= _WINDOW:
+        return len(set(words)) / max(1, len(words))
+    window = Counter(words[:_WINDOW])
+    total = len(window)
+    for leaving, entering in zip(words, words[_WINDOW:], strict=False):
+        window[leaving] -= 1
+        if not window[leaving]:
+            del window[leaving]
+        window[entering] += 1
+        total += len(window)
+    return total / (len(words) - _WINDOW + 1) / _WINDOW
+
+
+def _scaled(value: float, low: float, high: float) -> float:
+    return min(1.0, max(0.0, (value - low) / (high - low)))

@@ -1,0 +1,70 @@
+"""`polaris_eval/replay/FILE`: recorded judge replies, by sample id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsage
+
+from ..errors import UserError
+from .provider import judged_request
+
+
+class Replay:
+    """Answers from a JSONL file with one record a story.
+
+    Fields: `id` (the sample's), `reply` (a string, or a list with one string an attempt), and optional
+    `epoch` where repeated stories of a prompt have replies of their own.
+    """
+
+    connections = 100
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.replies = _read(Path(path))
+
+    async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
+        _, asked = judged_request(messages)
+        sample, epoch = str(asked["sample_id"]), asked.get("epoch")
+        recorded = self.replies.get((sample, epoch)) or self.replies.get((sample, None))
+        if recorded is None:
+            raise ValueError(f"{self.path} holds no reply for sample {sample!r}")
+        if asked["attempt"] >= len(recorded):
+            raise ValueError(f"{self.path} holds {len(recorded)} replies for sample {sample!r}, and one more was asked")
+        output = ModelOutput.from_content("polaris_eval/replay", recorded[asked["attempt"]])
+        output.usage = ModelUsage()
+        return output
+
+    async def count(self, text: str) -> int:
+        return len(text.split())
+
+
+def _read(path: Path) -> dict[tuple[str, int | None], list[str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: recorded replies cannot be read: {error}") from None
+    replies: dict[tuple[str, int | None], list[str]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        key, texts = _record(f"{path}, line {number}", line)
+        if key in replies:
+            raise UserError(f"{path}, line {number}: a second record for sample {key[0]!r}")
+        replies[key] = texts
+    return replies
+
+
+def _record(where: str, line: str) -> tuple[tuple[str, int | None], list[str]]:
+    try:
+        record: Any = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str | int) or "reply" not in record:
+        raise UserError(f'{where}: a record needs "id" and "reply"')
+    texts = record["reply"] if isinstance(record["reply"], list) else [record["reply"]]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise UserError(f'{where}: "reply" must be a string or a list of strings')
+    return (str(record["id"]), record.get("epoch")), texts

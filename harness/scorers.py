@@ -1,0 +1,189 @@
+"""Inspect scorers: the judge's marks, length adherence, repetition. All metrics come from these values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from inspect_ai.model import ContentReasoning, Model, get_model
+from inspect_ai.scorer import (
+    Metric,
+    SampleScore,
+    Score,
+    Scorer,
+    Target,
+    Value,
+    mean,
+    metric,
+    scorer,
+)
+from inspect_ai.scorer import stderr as plain_stderr
+from inspect_ai.solver import TaskState
+
+from ..rubrics import Rubric, load_rubric
+from .judge import Verdict, judge as judge_story
+from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score
+from .models.lexical import is_proxy
+from .repetition import repetition_penalty
+from .words import count_words, strip_reasoning, target_words
+
+_RATES = ("quotes_found", "quotes_long", "quotes_missing")
+_FLAGS = ("coverage", "empty", "truncated", "misadded")
+
+
+@metric
+def stderr() -> Metric:
+    """Standard error of the mean; stories of one prompt (`prompt_id` in the sample's metadata) are one cluster."""
+
+    def compute(scores: list[SampleScore]) -> Value:
+        grouped = bool(scores) and all("prompt_id" in (s.sample_metadata or {}) for s in scores)
+        return plain_stderr(cluster="prompt_id" if grouped else None)(scores)  # type: ignore[arg-type,call-arg]
+
+    return compute
+
+
+_METRICS = {"*": [mean(), stderr()]}
+
+
+def grader(judge: str | None) -> Model:
+    """The judge by name, or the model role `grader`.
+
+    Without `required` Inspect would let the model under test judge itself in silence.
+
+    Raises:
+        PrerequisiteError: no judge was named and no role `grader` was given.
+    """
+    return get_model(judge) if judge else get_model(role="grader", required=True)
+
+
+@scorer(metrics=_METRICS)
+def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: bool = False) -> Scorer:
+    """Judge the story on a rubric; every number of the verdict becomes a metric.
+
+    Values: the rubric's scores (`score` is the headline), its raw marks by dimension, the evidence rates,
+    and from 0 to 1 `coverage` (judged or empty), `empty`, `truncated` and `misadded`. An unscored story
+    has NaN everywhere but in the flags, and a `reason`.
+
+    Args:
+        rubric: name of the rubric.
+        judge: name of the judging model; by default the model role `grader`, which is then required.
+        disqualify: apply the rubric's optional disqualification gate.
+    """
+    chosen = load_rubric(rubric)
+    if judge is None:
+        grader(None)  # refuses before a single story is paid for
+
+    async def score(state: TaskState, target: Target) -> Score:
+        words = requested_words(state)
+        verdict = await judge_story(
+            chosen,
+            state.input_text,
+            state.output.completion,
+            grader(judge),
+            sample_id=state.sample_id,
+            epoch=state.epoch,
+            target=words,
+            disqualify=disqualify,
+        )
+        return _as_score(chosen, verdict, state, words)
+
+    return score
+
+
+@scorer(metrics=_METRICS)
+def length_adherence() -> Scorer:
+    """Words written against words asked for. Values are NaN where the prompt asks for no length."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        story = strip_reasoning(state.output.completion)
+        words, asked = count_words(story), requested_words(state)
+        value: dict[str, float] = {
+            "words": float(words),
+            "ratio": length_ratio(words, asked) if asked else math.nan,
+            "length_score": length_score(words, asked) if asked else math.nan,
+            "length_penalty": length_penalty(words, asked) if asked else math.nan,
+            "blank": blank_penalty(story),
+        }
+        details = {
+            "target_words": asked,
+            "bucket": bucket(asked) if asked else None,
+            "reasoning_words": _reasoning_words(state, words),
+        }
+        return Score(value=value, metadata=details)
+
+    return score
+
+
+@scorer(metrics=[mean(), stderr()])
+def repetition() -> Scorer:
+    """Repetition penalty of the story, from 0 to 1.5."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        return Score(value=repetition_penalty(strip_reasoning(state.output.completion)))
+
+    return score
+
+
+def requested_words(state: TaskState) -> int | None:
+    """The length asked for: the dataset's own field, else what the prompt says."""
+    given = (state.metadata or {}).get("target_words")
+    return int(given) if given else target_words(state.input_text)
+
+
+def _reasoning_words(state: TaskState, story_words: int) -> int:
+    content = state.output.message.content if state.output.choices else ""
+    blocks = [] if isinstance(content, str) else [c.reasoning for c in content if isinstance(c, ContentReasoning)]
+    return sum(map(count_words, blocks)) + count_words(state.output.completion) - story_words
+
+
+def _truncated(state: TaskState) -> bool:
+    return state.output.stop_reason in ("max_tokens", "model_length")
+
+
+def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | None) -> Score:
+    marks = verdict.marks
+    value: dict[str, float] = {name: verdict.scores.get(name, math.nan) for name in rubric.score_names}
+    value |= {name: marks.scores[name] if marks else math.nan for name in rubric.mark_names}
+    value |= verdict.evidence.rates() if verdict.evidence else dict.fromkeys(_RATES, math.nan)
+    value |= {
+        "coverage": float(verdict.status != "unscored"),
+        "empty": float(verdict.status == "empty"),
+        "truncated": float(_truncated(state)),
+        "misadded": rubric.misadded(marks) if marks else math.nan,
+    }
+    details: dict[str, Any] = {
+        "status": verdict.status,
+        "rubric": rubric.name,
+        "rubric_digest": rubric.digest,
+        "judge": verdict.judge,
+        "proxy": is_proxy(verdict.judge),
+        "attempts": verdict.attempts,
+        "complaints": list(verdict.complaints),
+        "replies": list(verdict.replies),
+        "usage": verdict.usage.model_dump(exclude_none=True),
+        "target_words": asked,
+        "bucket": bucket(asked) if asked else None,
+        "disqualified": verdict.disqualified,
+    }
+    if verdict.scores:
+        details["label"] = rubric.rule.label(verdict.scores["score"])
+    if verdict.evidence:
+        details["quotes_not_found"] = list(verdict.evidence.not_found)
+        details["quotes_too_long"] = list(verdict.evidence.too_long)
+        details["quotes_left_out"] = list(verdict.evidence.missing)
+    reasons = {"unscored": "grader_failed", "empty": "no_response"}
+    return Score(
+        value=value,
+        reason=reasons.get(verdict.status),
+        explanation=_explain(rubric, verdict),
+        metadata=details,
+    )
+
+
+def _explain(rubric: Rubric, verdict: Verdict) -> str:
+    if verdict.marks is None:
+        return verdict.reason or verdict.status
+    return "\n".join(
+        f"{d.id} {verdict.marks.scores[d.id]:g}/{d.max} {d.name}: {verdict.marks.evidence[d.id].justification}"
+        for d in rubric.dimensions
+    )

@@ -1,0 +1,88 @@
+"""Words, length requests, and what counts as story."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_WORD = re.compile(r"\w+")
+_NUMBER = r"(?:\d{1,3}(?:[,.'’\s]\d{3})+|\d+)(?!\d)"
+_REQUEST = re.compile(rf"(?<!\d)({_NUMBER})[\s-]*words\s+long", re.IGNORECASE)
+_CLAUSE = re.compile(
+    rf",?\s*(?:that is\s+|which is\s+)?(?:approximately|about|around|roughly)?\s*(?<!\d){_NUMBER}[\s-]*words\s+long",
+    re.IGNORECASE,
+)
+_BOUNDARY = re.compile(r"[.!?\n]")
+_REASONING = (("<think>", "</think>"), ("<|channel>thought", "<channel|>"))
+
+
+def count_words(text: str) -> int:
+    r"""Number of words: matches of `\w+` after HTML-unescaping."""
+    return len(_WORD.findall(html.unescape(text)))
+
+
+def _length_request(prompt: str) -> re.Match[str] | None:
+    return next(reversed(list(_REQUEST.finditer(prompt))), None)
+
+
+def target_words(prompt: str) -> int | None:
+    """Length asked for, in words: the number before the last "words long", or None where there is none.
+
+    Letter case does not matter; thousands separators are allowed.
+    """
+    request = _length_request(prompt)
+    return int(re.sub(r"\D", "", request.group(1))) if request else None
+
+
+def strip_length_request(prompt: str) -> str:
+    """The prompt as a judge sees it: without the sentence that asks for a length.
+
+    Cuts from the last sentence boundary (`.`, `!`, `?` or a new line) before the last length request to
+    the end. A prompt that is one single sentence loses the request alone, so that the judge still knows
+    what was asked.
+    """
+    request = _length_request(prompt)
+    if request is None:
+        return prompt
+    boundaries = list(_BOUNDARY.finditer(prompt, 0, request.start()))
+    kept = prompt[: boundaries[-1].end()].rstrip() if boundaries else ""
+    if kept:
+        return kept
+    clauses = list(_CLAUSE.finditer(prompt))
+    last = clauses[-1]
+    return (prompt[: last.start()] + prompt[last.end() :]).strip()
+
+
+def strip_reasoning(text: str) -> str:
+    """The text without its reasoning.
+
+    Removes `<think>…</think>` and `<|channel>thought…<channel|>` blocks, everything before a closing tag
+    whose opening tag is missing, and everything after an opening tag that is never closed (a reply cut
+    while still reasoning holds no story). One linear pass for each kind of tag.
+    """
+    for opening, closing in _REASONING:
+        if opening in text or closing in text:
+            text = _cut_blocks(text, opening, closing).strip()
+    return text
+
+
+def _cut_blocks(text: str, opening: str, closing: str) -> str:
+    orphan = text.rfind(closing, 0, _first(text, opening))
+    if orphan >= 0:
+        text = text[orphan + len(closing) :]
+    kept: list[str] = []
+    position = 0
+    while (start := text.find(opening, position)) >= 0:
+        kept.append(text[position:start])
+        end = text.find(closing, start)
+        if end < 0:
+            return "".join(kept)
+        position = end + len(closing)
+    kept.append(text[position:])
+    # a nested block leaves its outer tail behind: everything up to that last closing tag is reasoning
+    return "".join(kept).rpartition(closing)[2]
+
+
+def _first(text: str, tag: str) -> int:
+    found = text.find(tag)
+    return found if found >= 0 else len(text)

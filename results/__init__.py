@@ -1,0 +1,1 @@
+"""Published reference numbers, and the default place for generated leaderboards."""

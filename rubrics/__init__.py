@@ -1,0 +1,18 @@
+"""What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
+
+from .base import Dimension, Evidence, Marks, ReplyError, RubricError
+from .rubric import JudgeSettings, Rubric, fenced, load_rubric, load_rubric_file, rubric_names
+
+__all__ = [
+    "Dimension",
+    "Evidence",
+    "JudgeSettings",
+    "Marks",
+    "ReplyError",
+    "Rubric",
+    "RubricError",
+    "fenced",
+    "load_rubric",
+    "load_rubric_file",
+    "rubric_names",
+]

@@ -1,0 +1,135 @@
+"""The types every rubric shares: dimensions with their bands, marks, and the two errors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class RubricError(ValueError):
+    """A rubric file that must not be used; the message names the file and the key."""
+
+
+class ReplyError(ValueError):
+    """A judge's reply that cannot be read; the message is the complaint sent back to the judge."""
+
+
+class Frozen(BaseModel):
+    """A part of a rubric file: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Band(Frozen):
+    """A run of whole marks and what a story in it looks like."""
+
+    low: int
+    high: int
+    anchor: str
+
+
+def check_bands(bands: Sequence[Band], low: int, high: int) -> None:
+    """Refuse bands that do not tile `low`..`high` exactly, from the lowest mark to the highest.
+
+    Raises:
+        ValueError: naming the band that is empty, leaves a gap, overlaps or ends elsewhere.
+    """
+    if not bands:
+        raise ValueError("bands: none given")
+    expected = low
+    for band in bands:
+        if band.high < band.low:
+            raise ValueError(f"bands: {band.low}-{band.high} is empty")
+        if band.low > expected:
+            raise ValueError(f"bands: gap before {band.low}-{band.high} (expected it to start at {expected})")
+        if band.low < expected:
+            raise ValueError(f"bands: {band.low}-{band.high} overlaps (expected it to start at {expected})")
+        expected = band.high + 1
+    if expected - 1 != high:
+        raise ValueError(f"bands: end at {expected - 1}, but the highest mark is {high}")
+
+
+class Dimension(Frozen):
+    """One thing a judge marks with a whole number from `min` to `max`.
+
+    `sign` says whether a high mark is good (`positive`) or bad (`negative`); `leaves` names what is
+    charged to other dimensions instead.
+    """
+
+    id: str
+    name: str
+    sign: Literal["positive", "negative"]
+    min: int = 0
+    max: int
+    measures: str
+    leaves: str
+    bands: tuple[Band, ...]
+
+    @model_validator(mode="after")
+    def _bands_tile_the_range(self) -> Dimension:
+        check_bands(self.bands, self.min, self.max)
+        return self
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a judge gave in support of one mark. `target` and `nearest` belong to bonus and penalty."""
+
+    justification: str = ""
+    quotes: tuple[str, ...] = ()
+    why_not: str = ""
+    target: str = ""
+    nearest: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A reply that was read: raw marks by dimension, their evidence, and the totals the judge claimed."""
+
+    scores: Mapping[str, float]
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    claimed: Mapping[str, float] = field(default_factory=dict)
+
+
+class Rule(Frozen, ABC):
+    """How one rubric's replies are read and scored. Pure: no model, no clock, no network."""
+
+    @abstractmethod
+    def check(self, dimensions: Sequence[Dimension]) -> None:
+        """Refuse parameters that disagree with the dimensions (ValueError naming the key)."""
+
+    @abstractmethod
+    def slots(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
+        """Texts this rule puts into the prompt, by placeholder."""
+
+    @abstractmethod
+    def schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any] | None:
+        """JSON schema of a reply, or None where the reply is plain text."""
+
+    @abstractmethod
+    def parse(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
+        """Read a reply; raises ReplyError and nothing else, whatever the string."""
+
+    @abstractmethod
+    def score(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, float]:
+        """Numbers from marks; the key "score" is the headline."""
+
+    @abstractmethod
+    def lowest(self, dimensions: Sequence[Dimension]) -> dict[str, float]:
+        """What an empty story gets: the lowest value the headline can take."""
+
+    @abstractmethod
+    def compulsory_quotes(self, dimensions: Sequence[Dimension], marks: Marks) -> tuple[str, ...]:
+        """Dimensions whose mark obliges the judge to quote the story."""
+
+    @abstractmethod
+    def mark_names(self, dimensions: Sequence[Dimension]) -> tuple[str, ...]:
+        """The keys of `Marks.scores`, in order."""
+
+    @abstractmethod
+    def sums(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, int]:
+        """The plain sums that a judge is asked to state too, by their names in a reply."""

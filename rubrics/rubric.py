@@ -1,0 +1,244 @@
+"""Rubrics and their validating loader: messages for the judge, the reply's schema, marks and scores."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from .base import Dimension, Frozen, Marks, Rule, RubricError
+from .story_quality import StoryQuality
+
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_FENCES = tuple(f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", "STORY") for end in ("", "END "))
+_FENCED = re.compile(
+    r"<<<PROMPT (?P<mark>[0-9a-f]{16})>>>\n(?P<prompt>.*)\n<<<END PROMPT (?P=mark)>>>"
+    r".*<<<STORY (?P=mark)>>>\n(?P<story>.*)\n<<<END STORY (?P=mark)>>>",
+    re.DOTALL,
+)
+
+
+class JudgeSettings(Frozen):
+    """The judge of the paper and how it samples; a user's own settings win."""
+
+    model: str
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+
+
+class Prompt(Frozen):
+    system: str
+    user: str
+    retry: str
+
+
+class Rubric(Frozen):
+    """A rubric: one validated data file. Everything here is pure: no model, no clock, no network.
+
+    `judge` is the paper's judge and its sampling; `headline` and `scale` say in words what the score
+    is; `digest` is the sha256 of the file in hexadecimal: numbers compare only where it agrees.
+    """
+
+    name: str
+    version: int
+    title: str
+    headline: str
+    scale: str
+    judge: JudgeSettings
+    dimensions: tuple[Dimension, ...]
+    rule: StoryQuality
+    prompt: Prompt
+    digest: str
+
+    def messages(self, prompt: str, story: str, **slots: str) -> list[dict[str, str]]:
+        """The judge's messages as `{"role", "content"}`, the fixed rubric first so that providers can cache it.
+
+        The story stands between two lines with a mark that it cannot contain, and all placeholders
+        are filled in one pass, so nothing inside the story is ever taken for a placeholder.
+        `slots` fills placeholders that a rubric file adds.
+        """
+        values = {"prompt": prompt, "story": story, "fence": fence(prompt, story), **slots}
+        return [
+            {"role": "system", "content": self._system()},
+            {"role": "user", "content": _fill(self.prompt.user, values)},
+        ]
+
+    def retry_message(self, complaint: str) -> dict[str, str]:
+        """The message that asks for a malformed reply again."""
+        return {"role": "user", "content": _fill(self.prompt.retry, {"complaint": complaint})}
+
+    def response_schema(self) -> dict[str, Any] | None:
+        """Strict JSON schema of a reply (every key required, none besides), or None for text replies."""
+        return self.rule.schema(self.dimensions)
+
+    def parse(self, reply: str) -> Marks:
+        """Read a judge's reply. Raises ReplyError, and nothing else, on any string."""
+        return self.rule.parse(self.dimensions, reply)
+
+    def score(self, marks: Marks) -> dict[str, float]:
+        """Numbers from marks; `"score"` is the benchmark's headline."""
+        return self.rule.score(self.dimensions, marks)
+
+    def compulsory_quotes(self, marks: Marks) -> tuple[str, ...]:
+        """Dimensions whose mark obliges the judge to quote the story."""
+        return self.rule.compulsory_quotes(self.dimensions, marks)
+
+    @property
+    def mark_names(self) -> tuple[str, ...]:
+        """The keys of `Marks.scores`, in order."""
+        return self.rule.mark_names(self.dimensions)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The keys of what `score` returns."""
+        return tuple(self.score(Marks(dict.fromkeys(self.mark_names, 0.0))))
+
+    def totals(self, marks: Marks) -> dict[str, int]:
+        """The plain sums that a judge is asked to state too, by their names in a reply."""
+        return self.rule.sums(self.dimensions, marks)
+
+    def misadded(self, marks: Marks) -> float:
+        """1 where a total the judge claimed differs from ours, 0 where all agree, NaN where none was given."""
+        ours = self.totals(marks)
+        if not marks.claimed:
+            return math.nan
+        return float(any(ours[name] != value for name, value in marks.claimed.items()))
+
+    def lowest(self) -> dict[str, float]:
+        """The scores of an empty story: the lowest that the rubric can give."""
+        return self.rule.lowest(self.dimensions)
+
+    def _system(self) -> str:
+        listed = "\n".join(_describe(d) for d in self.dimensions)
+        values = {"dimensions": listed, **self.rule.slots(self.dimensions)}
+        return _fill(self.prompt.system, values)
+
+
+def fence(prompt: str, story: str) -> str:
+    """A 16-digit mark that occurs in neither text.
+
+    It is drawn from a hash of both, so it is the same for the same pair (replies can be cached), while
+    a writer would have to know the hash of a text that contains that very hash to forge it.
+    """
+    seed = hashlib.sha256(f"{len(prompt)}:{prompt}{story}".encode(errors="surrogatepass"))
+    while (mark := seed.hexdigest()[:16]) in story or mark in prompt:
+        seed.update(b"+")
+    return mark
+
+
+def fenced(content: str) -> tuple[str, str]:
+    """The prompt and the story inside a user message that `Rubric.messages` wrote.
+
+    Raises:
+        ValueError: the message holds no fenced prompt and story.
+    """
+    match = _FENCED.search(content)
+    if match is None:
+        raise ValueError("no fenced prompt and story in the message")
+    return match["prompt"], match["story"]
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+
+
+def _describe(dimension: Dimension) -> str:
+    bands = "; ".join(
+        f"{band.low if band.low == band.high else f'{band.low}-{band.high}'} {band.anchor}"
+        for band in dimension.bands
+    )
+    kind = "higher is better" if dimension.sign == "positive" else "higher is worse"
+    return (
+        f"- {dimension.id} {dimension.name} ({dimension.min} to {dimension.max}, {kind}): {dimension.measures}. "
+        f"Leaves to others: {dimension.leaves}. Bands: {bands}."
+    )
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, count in Counter(map(str, keys)).items():
+            if count > 1:
+                raise RubricError(f"line {node.start_mark.line + 1}: the key {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def load_rubric_file(path: Path) -> Rubric:
+    """Load and validate a rubric file.
+
+    Raises:
+        RubricError: one line that names the file and the key.
+    """
+    try:
+        data = path.read_bytes()
+        content = yaml.load(data.decode(), Loader=_StrictLoader)
+        if not isinstance(content, dict):
+            raise ValueError("expected a mapping at the top")
+        if "digest" in content:
+            raise ValueError("digest: computed from the file, not given in it")
+        rubric = Rubric.model_validate({**content, "digest": hashlib.sha256(data).hexdigest()})
+        _check(rubric)
+    except ValidationError as error:
+        raise RubricError(f"{path.name}: {'; '.join(_complaints(error))}") from None
+    except yaml.YAMLError as error:
+        raise RubricError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, OSError) as error:
+        raise RubricError(f"{path.name}: {error}") from None
+    return rubric
+
+
+def rubric_names() -> list[str]:
+    """The rubrics that ship here."""
+    return sorted(p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml"))
+
+
+@functools.cache
+def load_rubric(name: str) -> Rubric:
+    """A shipped rubric by name.
+
+    Raises:
+        RubricError: no such rubric (the message lists the names), or a file that fails validation.
+    """
+    if name not in rubric_names():
+        raise RubricError(f"unknown rubric {name!r}; known: {', '.join(rubric_names())}")
+    return load_rubric_file(Path(str(files(__package__) / f"{name}.yaml")))
+
+
+def _check(rubric: Rubric) -> None:
+    for key in ("id", "name"):
+        for value, count in Counter(getattr(d, key) for d in rubric.dimensions).items():
+            if count > 1:
+                raise ValueError(f"dimensions: the {key} {value!r} is given twice")
+    rule: Rule = rubric.rule
+    rule.check(rubric.dimensions)
+    texts = {
+        "system": {"dimensions", *rule.slots(rubric.dimensions)},
+        "user": {"prompt", "story", "fence"},
+        "retry": {"complaint"},
+    }
+    for part, known in texts.items():
+        used = set(_PLACEHOLDER.findall(getattr(rubric.prompt, part)))
+        if used != known:
+            raise ValueError(f"prompt.{part}: placeholder {sorted(used ^ known)[0]!r} is unknown or unused")
+    for line in _FENCES:
+        if line not in rubric.prompt.user.splitlines():
+            raise ValueError(f"prompt.user: the line {line} is missing")
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        yield f"{where}: {item['msg'].removeprefix('Value error, ')}"

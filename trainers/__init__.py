@@ -1,0 +1,1 @@
+"""Training on the evaluation's own scorers."""
