@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspect_ai._util.error import PrerequisiteError
 from rich.markup import escape
+from rich.text import Text
 
 
 class UserError(PrerequisiteError):
@@ -18,6 +19,13 @@ class UserError(PrerequisiteError):
 
     def __str__(self) -> str:
         return self.text
+
+
+def plain_message(error: PrerequisiteError) -> str:
+    """One line of plain text from an error of Inspect's or ours."""
+    if isinstance(error, UserError):
+        return error.text
+    return " ".join(Text.from_markup(str(error.message)).plain.split()).removeprefix("ERROR: ")
 
 
 def need_extra(package: str, extra: str) -> UserError:

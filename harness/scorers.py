@@ -70,8 +70,6 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
         disqualify: apply the rubric's optional disqualification gate.
     """
     chosen = load_rubric(rubric)
-    if judge is None:
-        grader(None)  # refuses before a single story is paid for
 
     async def score(state: TaskState, target: Target) -> Score:
         words = requested_words(state)

@@ -8,7 +8,7 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 
 from ..harness.errors import UserError
-from ..harness.scorers import judged, length_adherence, repetition
+from ..harness.scorers import grader, judged, length_adherence, repetition
 from ..harness.stories import fingerprint, read_stories
 from ..rubrics import load_rubric
 from .prompts import prompt_samples, prompts_digest, story_samples
@@ -43,6 +43,8 @@ def story_quality(
         repetition_penalty: for writing; by default 1.10 where the provider takes it.
     """
     rubric = load_rubric("story_quality")
+    if judge is None:
+        grader(None)  # refuse now, before the first story is paid for
     if stories is None:
         samples = prompt_samples(prompts, split, data_dir)
         digest = data = prompts_digest(samples)

@@ -1,0 +1,40 @@
+# Every target sets itself up from a clean clone with nothing but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint perf clean
+
+# The main job: the small local model writes two stories for each length bucket, the offline proxy judges
+# them, and the table by length appears. Interrupted, it continues where it stopped.
+demo: $(VENV)/.demo
+	$(BIN)/polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --prompts mini \
+		--limit 12 --max-tokens 1024 --log-dir logs/demo
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/types && $(PIP) install -q --no-deps --target build/types .
+	cd build && MYPYPATH=types ../$(BIN)/mypy --config-file ../pyproject.toml -p polaris_eval
+
+perf: $(VENV)/.dev
+	$(BIN)/python tests/perf/metrics.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q -e ".[local]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q -e ".[local,dev]"
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
