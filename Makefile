@@ -13,7 +13,7 @@ demo: $(VENV)/.demo
 		--limit 12 --max-tokens 1024 --log-dir logs/demo
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

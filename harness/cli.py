@@ -212,7 +212,7 @@ def view(log_dir: Path, port: int) -> None:
     """Read stories and judgments in Inspect's log viewer (in the browser)."""
     import subprocess
 
-    command = [sys.executable, "-m", "inspect_ai", "view", "start", "--log-dir", str(log_dir), "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "inspect_ai", "view", "start", "--log-dir", str(log_dir), "--port", str(port)]
     try:
         sys.exit(subprocess.run(command, check=False).returncode)
     except KeyboardInterrupt:
@@ -290,3 +290,7 @@ def _show(logs: list[str], limit: int | None, epochs: int | None, published: boo
         for path in leaderboard.write_files(sections, frame, out):
             console.print(f"  wrote {path}", highlight=False)
     return frame
+
+
+if __name__ == "__main__":
+    main()

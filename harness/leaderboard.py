@@ -146,7 +146,7 @@ def summary_table(section: Section) -> Table:
     columns += [f"rel. {split}" for split in _SPLIT_ORDER] if split_known or section.published else []
     columns += ["slope", "length", "repet.", "cut", "coverage", "stories"]
     for name in columns:
-        table.add_column(name, justify="left" if name == "model" else "right", overflow="fold")
+        table.add_column(name, justify="left" if name == "model" else "right", overflow="fold", no_wrap=name != "model")
     several = len({row["settings"] for row in section.rows}) > 1
     for row in section.rows:
         splits = [_number(row[f"released_{split}"]) for split in _SPLIT_ORDER] if "rel. ID" in columns else []

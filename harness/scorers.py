@@ -25,7 +25,7 @@ from .judge import Verdict, judge as judge_story
 from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score
 from .models.lexical import is_proxy
 from .repetition import repetition_penalty
-from .words import count_words, strip_reasoning, target_words
+from .words import count_reasoning, count_words, strip_reasoning, target_words
 
 _RATES = ("quotes_found", "quotes_long", "quotes_missing")
 _FLAGS = ("coverage", "empty", "truncated", "misadded")
@@ -105,7 +105,7 @@ def length_adherence() -> Scorer:
         details = {
             "target_words": asked,
             "bucket": bucket(asked) if asked else None,
-            "reasoning_words": _reasoning_words(state, words),
+            "reasoning_words": _reasoning_words(state),
         }
         return Score(value=value, metadata=details)
 
@@ -128,10 +128,10 @@ def requested_words(state: TaskState) -> int | None:
     return int(given) if given else target_words(state.input_text)
 
 
-def _reasoning_words(state: TaskState, story_words: int) -> int:
+def _reasoning_words(state: TaskState) -> int:
     content = state.output.message.content if state.output.choices else ""
     blocks = [] if isinstance(content, str) else [c.reasoning for c in content if isinstance(c, ContentReasoning)]
-    return sum(map(count_words, blocks)) + count_words(state.output.completion) - story_words
+    return sum(map(count_words, blocks)) + count_reasoning(state.output.completion)
 
 
 def _truncated(state: TaskState) -> bool:

@@ -57,12 +57,11 @@ def stories_frame(
     length columns, `status` (scored, empty, unscored, error, missing), `reason`, and one column a metric.
     `limit` and `epochs` keep the first so many prompts and repetitions of each log.
     """
-    rows: list[dict[str, Any]] = []
-    for path in paths:
-        header = read_header(path)
-        if "benchmark" in (header.eval.metadata or {}):
-            rows.extend(_rows(path, header, limit, epochs))
-    return pd.DataFrame(rows)
+    headers = [(path, read_header(path)) for path in paths]
+    ours = [(path, header) for path, header in headers if "benchmark" in (header.eval.metadata or {})]
+    # a run that was killed leaves its log beside the one that continued it, under the same task id
+    latest = {header.eval.task_id: (path, header) for path, header in sorted(ours, key=lambda o: o[1].eval.created)}
+    return pd.DataFrame([row for path, header in latest.values() for row in _rows(path, header, limit, epochs)])
 
 
 def _rows(path: str, header: EvalLog, limit: int | None, epochs: int | None) -> Iterator[dict[str, Any]]:

@@ -66,6 +66,14 @@ def strip_reasoning(text: str) -> str:
     return text
 
 
+def count_reasoning(text: str) -> int:
+    """Number of words inside the reasoning that `strip_reasoning` removes; the tags themselves do not count."""
+    bare = text
+    for tag in (tag for pair in _REASONING for tag in pair):
+        bare = bare.replace(tag, " ")
+    return count_words(bare) - count_words(strip_reasoning(text))
+
+
 def _cut_blocks(text: str, opening: str, closing: str) -> str:
     orphan = text.rfind(closing, 0, _first(text, opening))
     if orphan >= 0:

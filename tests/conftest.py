@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polaris_eval.rubrics import Rubric, load_rubric
+
+# With the checkout itself on sys.path (`python -m pytest`), the egg-info that an editable install leaves there
+# hides the installed metadata by which Inspect knows our package.
+ROOT = Path(__file__).parents[1]
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+
+SHARED = ROOT.parent / "shared" / "data"
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
+PROSE = (
+    "The harbour smelled of tar and cold iron. Mara counted the ropes twice, because the first count had come "
+    "out wrong. “You could leave it,” said the pilot. “I could,” she said, and did not. Rain ticked on the tin roof.\n\n"
+)
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def rubric() -> Rubric:
+    return load_rubric("story_quality")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("needs the shared test data, a folder ../shared/data beside the checkout")
+    return SHARED
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run `polaris-eval` in a folder of its own, without any key."""
+
+    def call(*args: object, timeout: int = 300, **env: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in KEYS}
+        return subprocess.run(
+            [sys.executable, "-m", "polaris_eval.harness.cli", *map(str, args)],
+            cwd=tmp_path,
+            env={**clean, **env},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return call
+
+
+def reply(rubric: Rubric, scores: dict[str, int] | None = None, quote: str = "tar and cold iron", **top: Any) -> str:
+    """A well-formed judge's reply; every mark is 0 where `scores` names no other."""
+    given = scores or {}
+    entry = {"justification": "because", "quotes": [quote], "why_not": "so"}
+    opened = {"target": "the ropes are counted twice", "quotes": [quote], "nearest": "P2", "why_not_covered": "it is apart"}
+    answer: dict[str, Any] = {
+        "dimensions": {d.id: {**entry, "score": given.get(d.id, 0)} for d in rubric.dimensions},
+        "bonus": {**opened, "score": given.get("bonus", 0)},
+        "penalty": {**opened, "score": given.get("penalty", 0)},
+    }
+    return json.dumps({**answer, **top})
+
+
+def write_jsonl(path: Path, records: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def stories(count: int, model: str = "some/writer", words: int = 1000) -> list[dict[str, Any]]:
+    """Records of a stories file, each of another length."""
+    return [
+        {
+            "id": f"s{i}",
+            "prompt": f"Write about harbour number {i}. The story should be approximately {words * (i + 1)} words long.",
+            "story": PROSE * (5 + i) + f"Little did she know. A sense of hope number {i}. " * (i * 3),
+            "model": model,
+        }
+        for i in range(count)
+    ]
