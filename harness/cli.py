@@ -109,12 +109,14 @@ def main() -> None:
     """
 
 
-@main.command(epilog="""\b
+@main.command(
+    epilog="""\b
 Examples:
   polaris-eval run --model openai/gpt-5.4-mini --limit 6
   polaris-eval run --model vllm/Qwen/Qwen3.5-9B --judge openai/gpt-5.4 --prompts official
   polaris-eval run --stories my.jsonl --judge anthropic/claude-sonnet-4-6
-The same command again continues a broken run: nothing is written or judged twice.""")
+The same command again continues a broken run: nothing is written or judged twice."""
+)
 @click.option("--model", "models", multiple=True, help="Model that writes, as PROVIDER/MODEL (repeatable).")
 @click.option("--stories", type=_PATH, help="JSONL file of stories to judge, in place of writing any.")
 @_judging
@@ -127,8 +129,15 @@ The same command again continues a broken run: nothing is written or judged twic
 @click.option("--repetition-penalty", type=float, help="[default: 1.10 where the provider takes it]")
 @click.option("--reasoning-effort", help="none, minimal, low, medium, high, xhigh or max.")
 @click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
-@click.option("-M", "--model-arg", "model_args", multiple=True, callback=_pairs, metavar="NAME=VALUE",
-              help="Argument of the writing model's provider (repeatable).")
+@click.option(
+    "-M",
+    "--model-arg",
+    "model_args",
+    multiple=True,
+    callback=_pairs,
+    metavar="NAME=VALUE",
+    help="Argument of the writing model's provider (repeatable).",
+)
 @click.option("--model-base-url", help="Address of the writing model's server.")  # fmt: skip
 @click.option("--with-published", is_flag=True, help="Show the published rows under the table.")
 def run(**options: Any) -> None:
@@ -142,10 +151,12 @@ def run(**options: Any) -> None:
     _finish(request, published)
 
 
-@main.command(epilog="""\b
+@main.command(
+    epilog="""\b
 Examples:
   polaris-eval score logs --judge anthropic/claude-sonnet-4-6 --log-dir logs-sonnet
-  polaris-eval score logs/2026-11-23T10-00-00_story-quality_X.eval --judge openai/gpt-5.4 --log-dir second""")
+  polaris-eval score logs/2026-11-23T10-00-00_story-quality_X.eval --judge openai/gpt-5.4 --log-dir second"""
+)
 @click.argument("source", type=_FILE)
 @click.option("--rubric", default="story_quality", show_default=True, help="Rubric to judge on.")
 @_judging
@@ -160,10 +171,12 @@ def score(source: Path, rubric: str, **options: Any) -> None:
     _finish(_request(options, (), source), False)
 
 
-@main.command(epilog="""\b
+@main.command(
+    epilog="""\b
 Examples:
   polaris-eval leaderboard logs
-  polaris-eval leaderboard logs other/run.eval --with-published --out results""")
+  polaris-eval leaderboard logs other/run.eval --with-published --out results"""
+)
 @click.argument("logs", nargs=-1, required=True, type=_PATH)
 @click.option("--with-published", is_flag=True, help="Show the published rows under the table.")
 @click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each log only.")
@@ -177,9 +190,11 @@ def leaderboard(logs: tuple[Path, ...], with_published: bool, limit: int | None,
     sys.exit(0 if frame["status"].isin(["scored", "empty"]).all() else 1)
 
 
-@main.command(epilog="""\b
+@main.command(
+    epilog="""\b
 Example:
-  polaris-eval plan --model openai/gpt-5.4-mini --prompts official --judge openai/gpt-5.4""")
+  polaris-eval plan --model openai/gpt-5.4-mini --prompts official --judge openai/gpt-5.4"""
+)
 @click.option("--model", "models", multiple=True, help="Model that writes (repeatable).")
 @click.option("--stories", type=_PATH, help="Stories file to judge.")
 @click.option("--judge", help="Judging model; by default the paper's.")
@@ -212,7 +227,18 @@ def view(log_dir: Path, port: int) -> None:
     """Read stories and judgments in Inspect's log viewer (in the browser)."""
     import subprocess
 
-    command = [sys.executable, "-P", "-m", "inspect_ai", "view", "start", "--log-dir", str(log_dir), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "inspect_ai",
+        "view",
+        "start",
+        "--log-dir",
+        str(log_dir),
+        "--port",
+        str(port),
+    ]
     try:
         sys.exit(subprocess.run(command, check=False).returncode)
     except KeyboardInterrupt:

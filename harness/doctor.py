@@ -47,11 +47,19 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
         yield there, f"extra {extra}: {purpose}", "installed" if there else "not installed", todo
     for provider, key in KEYS.items():
         there = bool(os.environ.get(key))
-        yield there, f"key of {provider}", f"{key} is {'set' if there else 'not set'}", "" if there else f"export {key}=…"
+        yield (
+            there,
+            f"key of {provider}",
+            f"{key} is {'set' if there else 'not set'}",
+            "" if there else f"export {key}=…",
+        )
     weights = weights_path()
     there = weights.is_file()
-    yield there, "weights of polaris_eval/local", str(weights) if there else "not fetched", (
-        "" if there else f"fetched on first use ({SIZE_MB} MB)"
+    yield (
+        there,
+        "weights of polaris_eval/local",
+        str(weights) if there else "not fetched",
+        ("" if there else f"fetched on first use ({SIZE_MB} MB)"),
     )
     yield True, "prompts mini", "ships here", ""
     yield True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER"

@@ -6,6 +6,8 @@ from inspect_ai._util.error import PrerequisiteError
 from rich.markup import escape
 from rich.text import Text
 
+__all__ = ["PrerequisiteError", "UserError", "need_extra", "plain_message"]
+
 
 class UserError(PrerequisiteError):
     """Wrong usage or missing configuration. The message says what is wrong, where, and what to do.

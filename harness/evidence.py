@@ -55,7 +55,7 @@ def check_evidence(rubric: Rubric, marks: Marks, story: str) -> EvidenceReport:
 
 def _occurs(quote: str, text: str) -> bool:
     normal = _normalised(quote)
-    return bool(normal) and (normal in text or (bare := normal.strip("\"' .")) != "" and bare in text)
+    return bool(normal) and (normal in text or ((bare := normal.strip("\"' .")) != "" and bare in text))
 
 
 def _normalised(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inspect_ai.model import (
@@ -119,9 +119,11 @@ async def judge(
                 messages.append(ChatMessageAssistant(content=output.completion))
             again = rubric.retry_message(str(error))["content"]
             messages.append(ChatMessageUser(content=again, metadata={**metadata, "attempt": len(replies)}))
-    kept = {"replies": tuple(replies), "complaints": tuple(complaints)}
+    verdict = Verdict(
+        "unscored", str(model), reason=reason, replies=tuple(replies), complaints=tuple(complaints), usage=usage
+    )
     if marks is None:
-        return Verdict("unscored", str(model), reason=reason, usage=usage, **kept)
+        return verdict
     scores = rubric.score(marks)
     disqualified = None
     if disqualify:
@@ -129,15 +131,13 @@ async def judge(
         disqualified = rubric.rule.disqualified(marks, ratio)
         if disqualified:
             scores |= {key: value for key, value in rubric.lowest().items() if key != "overall_released"}
-    return Verdict(
-        "scored",
-        str(model),
+    return replace(
+        verdict,
+        status="scored",
         scores=scores,
         marks=marks,
         evidence=check_evidence(rubric, marks, story),
         disqualified=disqualified,
-        usage=usage,
-        **kept,
     )
 
 

@@ -15,10 +15,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..rubrics import load_rubric, rubric_names
-from .length import ABOVE, BELOW, BUCKETS, SPLITS, length_slope
+from .length import ABOVE, BELOW, BUCKETS, length_slope
 from .stats import Interval, mean_interval
 from .table import KEYS, differences
 
+_LEGEND = """\
+  score: mean and 95 % interval (bootstrap over prompts); released: the published variant of it;
+  slope: points of score per length bucket; length: words written per word asked;
+  repet.: repetition penalty (0 to 1.5); cut: share cut off by the writer's token limit;
+  coverage: share of stories that have a score."""
 _BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
 _SPLIT_ORDER = ("ID", "near OOD", "far OOD")
 
@@ -72,10 +77,10 @@ def _row(model: str, settings: str, group: pd.DataFrame) -> dict[str, Any]:
     row["score_without_empty"] = _interval(written, "score").mean
     row["released"] = _interval(scored, "overall_released").mean
     for split in _SPLIT_ORDER:
-        row[f"released_{split}"] = _interval(scored[scored.get("split") == split], "overall_released").mean
+        row[f"released_{split}"] = _interval(_where(scored, "split", split), "overall_released").mean
     for name in ("ratio", "length_score", "repetition", "truncated", "quotes_found", "misadded"):
         row[name] = _interval(scored, name).mean
-    by_bucket = {name: scored[scored["bucket"] == name] for name in _BUCKET_ORDER} if "bucket" in scored else {}
+    by_bucket = {name: _where(scored, "bucket", name) for name in _BUCKET_ORDER}
     row["buckets"] = {
         name: {
             "stories": len(part),
@@ -88,6 +93,10 @@ def _row(model: str, settings: str, group: pd.DataFrame) -> dict[str, Any]:
     }
     row["slope"] = length_slope({name: value["score"] for name, value in row["buckets"].items()})
     return row
+
+
+def _where(group: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    return group.loc[group[column] == value] if column in group else group.iloc[:0]
 
 
 def _interval(group: pd.DataFrame, column: str) -> Interval:
@@ -201,11 +210,7 @@ def show(sections: list[Section], console: Console) -> None:
             console.print(f"  {note}", markup=False, highlight=False)
         if section.published:
             console.print("  Published rows are the authors' own (other prompts and judge runs); never averaged in.")
-    console.print(
-        "  score: mean and 95 % interval (bootstrap over prompts); released: the published variant of it; slope: points\n"
-        "  per length bucket; length: words written per word asked; coverage: share of stories that have a score.",
-        highlight=False,
-    )
+    console.print(_LEGEND, highlight=False)
 
 
 def write_files(sections: list[Section], frame: pd.DataFrame, folder: Path) -> list[Path]:

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from ..rubrics import load_rubric
 from .errors import UserError
-from .runs import PACKAGE, benchmarks as known_benchmarks
+from .runs import PACKAGE
+from .runs import benchmarks as known_benchmarks
 from .words import count_words, strip_length_request, target_words
 
 # Rules of thumb, stated with every estimate; real counts are in the logs.
@@ -98,7 +99,9 @@ def estimate(
             rows.append(_row(name, model, "writer", listed, len(samples) * repeat, sum(asked) * repeat,
                              round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
         fixed = sum(count_words(m["content"]) for m in rubric.messages("", ""))
-        read = [fixed + count_words(strip_length_request(str(s.input))) + w for s, w in zip(samples, written, strict=True)]
+        read = [
+            fixed + count_words(strip_length_request(str(s.input))) + w for s, w in zip(samples, written, strict=True)
+        ]
         times = repeat if stories else repeat * len(models)
         reply = TOKENS_PER_MARK * len(rubric.mark_names)
         rows.append(_row(name, chosen, "judge", listed, len(samples) * times, sum(read) * times,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspect_ai import eval_set, score as rescore
+from inspect_ai import eval_set
+from inspect_ai import score as rescore
 from inspect_ai._util.registry import registry_find, registry_info
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics, write_eval_log
 from inspect_ai.model import GenerateConfig, Model, get_model
@@ -116,9 +117,7 @@ def resolve_judge(request: Request, benchmark: str) -> Model:
     return make_model(name, config=request.judge_config, base_url=request.judge_base_url)
 
 
-def make_model(
-    name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any
-) -> Model:
+def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
     """A model by name. Raises UserError with one line: unknown name, no key, a missing package."""
     try:
         return get_model(name, config=config or GenerateConfig(), base_url=base_url, memoize=False, **args)
@@ -170,7 +169,7 @@ def _check_paper_judge(benchmark: str, paper: JudgeSettings) -> None:
     if not os.environ.get(key):
         raise UserError(
             f"{benchmark} needs a judge: the paper's is {paper.model}, which needs {key}, and that is not set. "
-            f"Set it, or name another judge with --judge ({PACKAGE}/lexical is an offline proxy, for trying things out)."
+            f"Set it, or name another judge with --judge ({PACKAGE}/lexical is an offline proxy, to try things out)."
         )
 
 

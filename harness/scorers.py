@@ -21,7 +21,8 @@ from inspect_ai.scorer import stderr as plain_stderr
 from inspect_ai.solver import TaskState
 
 from ..rubrics import Rubric, load_rubric
-from .judge import Verdict, judge as judge_story
+from .judge import Verdict
+from .judge import judge as judge_story
 from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score
 from .models.lexical import is_proxy
 from .repetition import repetition_penalty
@@ -37,7 +38,7 @@ def stderr() -> Metric:
 
     def compute(scores: list[SampleScore]) -> Value:
         grouped = bool(scores) and all("prompt_id" in (s.sample_metadata or {}) for s in scores)
-        return plain_stderr(cluster="prompt_id" if grouped else None)(scores)  # type: ignore[arg-type,call-arg]
+        return plain_stderr(cluster="prompt_id" if grouped else None)(scores)  # type: ignore[arg-type]
 
     return compute
 

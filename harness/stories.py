@@ -47,10 +47,8 @@ def read_stories(path: Path) -> list[Story]:
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    if path.is_dir() or path.suffix in (".eval", ".json"):
-        stories = list(_from_logs(path))
-    else:
-        stories = _from_jsonl(path)
+    is_log = path.is_dir() or path.suffix in (".eval", ".json")
+    stories = list(_from_logs(path)) if is_log else _from_jsonl(path)
     if not stories:
         raise UserError(f"{path}: holds no stories")
     return stories

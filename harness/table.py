@@ -48,9 +48,7 @@ def read_header(path: str) -> EvalLog:
         raise UserError(f"{path}: not a readable Inspect log: {type(error).__name__}: {error}") from None
 
 
-def stories_frame(
-    paths: Iterable[str], limit: int | None = None, epochs: int | None = None
-) -> pd.DataFrame:
+def stories_frame(paths: Iterable[str], limit: int | None = None, epochs: int | None = None) -> pd.DataFrame:
     """One row a story asked for, also where none was written or judged.
 
     Columns: model, the keys that must agree before numbers are compared (`KEYS`), settings, prompt and

@@ -107,7 +107,7 @@ class Rule(Frozen, ABC):
         """Texts this rule puts into the prompt, by placeholder."""
 
     @abstractmethod
-    def schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any] | None:
+    def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any] | None:
         """JSON schema of a reply, or None where the reply is plain text."""
 
     @abstractmethod

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from .base import Dimension, Frozen, Marks, Rule, RubricError
+from .base import Dimension, Frozen, Marks, RubricError, Rule
 from .story_quality import StoryQuality
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
@@ -80,7 +80,7 @@ class Rubric(Frozen):
 
     def response_schema(self) -> dict[str, Any] | None:
         """Strict JSON schema of a reply (every key required, none besides), or None for text replies."""
-        return self.rule.schema(self.dimensions)
+        return self.rule.reply_schema(self.dimensions)
 
     def parse(self, reply: str) -> Marks:
         """Read a judge's reply. Raises ReplyError, and nothing else, on any string."""
@@ -155,8 +155,7 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
 
 def _describe(dimension: Dimension) -> str:
     bands = "; ".join(
-        f"{band.low if band.low == band.high else f'{band.low}-{band.high}'} {band.anchor}"
-        for band in dimension.bands
+        f"{band.low if band.low == band.high else f'{band.low}-{band.high}'} {band.anchor}" for band in dimension.bands
     )
     kind = "higher is better" if dimension.sign == "positive" else "higher is worse"
     return (

@@ -86,7 +86,7 @@ class StoryQuality(Rule):
             "form": _form(dimensions),
         }
 
-    def schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any]:
+    def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any]:
         text, quotes = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
         marked = {
             d.id: _object(

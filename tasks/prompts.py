@@ -90,7 +90,7 @@ def _rows(split: str, data_dir: str | None) -> list[dict[str, Any]]:
     from datasets import load_dataset
     from huggingface_hub.utils.logging import set_verbosity_error
 
-    set_verbosity_error()  # its warnings about retries say less than the one line below
+    set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings about retries say less than the one line below
     if data_dir is not None and not Path(data_dir).is_dir():
         raise UserError(f"{data_dir}: no such folder (--data-dir names a folder with a copy of {OFFICIAL})")
     try:

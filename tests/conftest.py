@@ -20,8 +20,8 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != RO
 SHARED = ROOT.parent / "shared" / "data"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
 PROSE = (
-    "The harbour smelled of tar and cold iron. Mara counted the ropes twice, because the first count had come "
-    "out wrong. “You could leave it,” said the pilot. “I could,” she said, and did not. Rain ticked on the tin roof.\n\n"
+    "The harbour smelled of tar and cold iron. Mara counted the ropes twice, because the first count had come out "
+    "wrong. “You could leave it,” said the pilot. “I could,” she said, and did not. Rain ticked on the tin roof.\n\n"
 )
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,7 +62,12 @@ def reply(rubric: Rubric, scores: dict[str, int] | None = None, quote: str = "ta
     """A well-formed judge's reply; every mark is 0 where `scores` names no other."""
     given = scores or {}
     entry = {"justification": "because", "quotes": [quote], "why_not": "so"}
-    opened = {"target": "the ropes are counted twice", "quotes": [quote], "nearest": "P2", "why_not_covered": "it is apart"}
+    opened = {
+        "target": "the ropes are counted twice",
+        "quotes": [quote],
+        "nearest": "P2",
+        "why_not_covered": "it is apart",
+    }
     answer: dict[str, Any] = {
         "dimensions": {d.id: {**entry, "score": given.get(d.id, 0)} for d in rubric.dimensions},
         "bonus": {**opened, "score": given.get("bonus", 0)},
@@ -81,7 +86,7 @@ def stories(count: int, model: str = "some/writer", words: int = 1000) -> list[d
     return [
         {
             "id": f"s{i}",
-            "prompt": f"Write about harbour number {i}. The story should be approximately {words * (i + 1)} words long.",
+            "prompt": f"Write of harbour number {i}. The story should be approximately {words * (i + 1)} words long.",
             "story": PROSE * (5 + i) + f"Little did she know. A sense of hope number {i}. " * (i * 3),
             "model": model,
         }

@@ -117,7 +117,9 @@ def _texts(body: dict[str, Any]) -> tuple[str, str]:
         system = _text(body.get("systemInstruction", {}).get("parts"))
         return system, _text(body["contents"][0]["parts"])
     messages = body.get("messages") or body.get("input") or []
-    system = _text(body.get("system")) or "".join(_text(m["content"]) for m in messages if m["role"] in ("system", "developer"))
+    system = _text(body.get("system")) or "".join(
+        _text(m["content"]) for m in messages if m["role"] in ("system", "developer")
+    )
     return system, next((_text(m["content"]) for m in messages if m["role"] == "user"), "")
 
 
@@ -126,7 +128,14 @@ def _reply(path: str, body: dict[str, Any], text: str, finish: str) -> dict[str,
     if path.endswith("/chat/completions"):
         choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
-        return {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
+        return {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": model,
+            "choices": [choice],
+            "usage": usage,
+        }
     if path.endswith("/responses"):
         content = [{"type": "output_text", "text": text, "annotations": []}]
         message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": content}

@@ -61,7 +61,21 @@ def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
         (["leaderboard", "."], "no Inspect logs"),
         (["plan", "--stories", "none.jsonl"], "none.jsonl"),
         (["run", "--model", PROXY, "--judge", PROXY, "--judge-option", "heat=1", "--allow-self-judging"], "heat"),
-        (["run", "--model", PROXY, "--judge", PROXY, "--allow-self-judging", "--prompts", "official", "--data-dir", "gone"], "gone"),
+        (
+            [
+                "run",
+                "--model",
+                PROXY,
+                "--judge",
+                PROXY,
+                "--allow-self-judging",
+                "--prompts",
+                "official",
+                "--data-dir",
+                "gone",
+            ],
+            "gone",
+        ),
     ],
 )
 def test_a_users_mistake_is_one_line(cli: Cli, args: list[str], says: str) -> None:
@@ -69,7 +83,8 @@ def test_a_users_mistake_is_one_line(cli: Cli, args: list[str], says: str) -> No
 
 
 @pytest.mark.parametrize(
-    "args", [["run"], ["run", "--stories", "x", "--model", "y"], ["plan"], ["nope"], ["run", "--limit", "0", "--model", "x"]]
+    "args",
+    [["run"], ["run", "--stories", "x", "--model", "y"], ["plan"], ["nope"], ["run", "--limit", "0", "--model", "x"]],
 )
 def test_wrong_usage_is_exit_2(cli: Cli, args: list[str]) -> None:
     done = cli(*args)

@@ -49,7 +49,8 @@ def test_length_penalty_of_small_targets() -> None:
 
 @pytest.mark.parametrize(
     ("words", "target", "score"),
-    [(1000, 1000, 1), (900, 1000, 1), (1100, 1000, 1), (450, 1000, 0.5), (0, 1000, 0), (1650, 1000, 0.5), (2200, 1000, 0),
+    [(1000, 1000, 1), (900, 1000, 1), (1100, 1000, 1), (450, 1000, 0.5), (0, 1000, 0), (1650, 1000, 0.5),
+     (2200, 1000, 0),
      (50, 100, 1), (25, 100, 0.5), (0, 40, 1)],
 )  # fmt: skip
 def test_length_score(words: int, target: int, score: float) -> None:
@@ -58,7 +59,15 @@ def test_length_score(words: int, target: int, score: float) -> None:
 
 @pytest.mark.parametrize(
     ("requested", "written", "score"),
-    [(1000, 1000, 100), (1000, 500, 50), (1000, 2000, 200 / 3), (1000, 4000, 0), (1000, 5000, 0), (1000, 0, 0), (900, 300, 0)],
+    [
+        (1000, 1000, 100),
+        (1000, 500, 50),
+        (1000, 2000, 200 / 3),
+        (1000, 4000, 0),
+        (1000, 5000, 0),
+        (1000, 0, 0),
+        (900, 300, 0),
+    ],
 )
 def test_longbench_length_score(requested: int, written: int, score: float) -> None:
     assert length_score_longbench(requested, written) == pytest.approx(score)

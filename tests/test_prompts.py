@@ -33,7 +33,11 @@ def official(folder: Path, rows: list[dict[str, object]]) -> Path:
 
 def test_official_prompts_from_a_folder(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
-        {"uid": f"u{i}", "prompt": f"Tale {i}. It should be approximately {i}000 words long.", "target_word_count": i * 1000}
+        {
+            "uid": f"u{i}",
+            "prompt": f"Tale {i}. It should be approximately {i}000 words long.",
+            "target_word_count": i * 1000,
+        }
         for i in (1, 12)
     ]
     samples = prompt_samples("official", "test", str(official(tmp_path / "copy", rows)))

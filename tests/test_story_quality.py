@@ -10,7 +10,7 @@ from conftest import reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_eval.rubrics import Rubric, ReplyError, load_rubric
+from polaris_eval.rubrics import ReplyError, Rubric, load_rubric
 
 RUBRIC = load_rubric("story_quality")
 BEST = {d.id: d.max for d in RUBRIC.dimensions if d.sign == "positive"}
@@ -190,12 +190,18 @@ def test_parse_survives_any_value(dimension: str, value: Any) -> None:
     survives(broken(f"dimensions.{dimension}", value if value is not None else 0))
 
 
-@pytest.mark.parametrize("text", ["{" * 100_000, '{"a":' * 50_000, "[" * 100_000, '{"dimensions":' * 20_000, "{'" * 30_000])
+@pytest.mark.parametrize(
+    "text", ["{" * 100_000, '{"a":' * 50_000, "[" * 100_000, '{"dimensions":' * 20_000, "{'" * 30_000]
+)
 def test_parse_survives_deep_nesting(text: str) -> None:
     survives(text)
 
 
-@given(st.fixed_dictionaries({d.id: st.integers(d.min, d.max) for d in RUBRIC.dimensions}), st.integers(0, 8), st.integers(0, 8))
+@given(
+    st.fixed_dictionaries({d.id: st.integers(d.min, d.max) for d in RUBRIC.dimensions}),
+    st.integers(0, 8),
+    st.integers(0, 8),
+)
 def test_the_score_stays_in_its_range_and_moves_the_right_way(marks: dict[str, int], bonus: int, penalty: int) -> None:
     found = scores({**marks, "bonus": bonus, "penalty": penalty})
     assert -159 <= found["score"] <= 108

@@ -63,7 +63,11 @@ def test_scores_metrics_and_stamps(tmp_path: Path, rubric: Rubric) -> None:
     assert found["score"]["mean"] == pytest.approx(mean)
     assert found["score"]["stderr"] > 0
     stamped = log.eval.metadata or {}
-    assert (stamped["benchmark"], stamped["rubric_digest"], stamped["headline"]) == ("story_quality", rubric.digest, "score")
+    assert (stamped["benchmark"], stamped["rubric_digest"], stamped["headline"]) == (
+        "story_quality",
+        rubric.digest,
+        "score",
+    )
     assert "story" not in (first.metadata or {})
     assert first.output.completion == stories(3)[0]["story"]
 
@@ -126,12 +130,16 @@ def test_a_prompt_without_a_length_has_no_ratio(tmp_path: Path) -> None:
 
 def plain_inspect(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "inspect_ai", "eval", "polaris_eval/story_quality", "--display", "plain", *args]
-    return subprocess.run(command, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 def test_plain_inspect_eval_works_by_itself(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "stories.jsonl", stories(2))
-    done = plain_inspect(tmp_path, "-T", f"stories={path}", "--model-role", "grader=polaris_eval/lexical", "--model", "none")
+    done = plain_inspect(
+        tmp_path, "-T", f"stories={path}", "--model-role", "grader=polaris_eval/lexical", "--model", "none"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((tmp_path / "logs").glob("*.eval"))
 

@@ -9,7 +9,16 @@ from polaris_eval.harness.words import count_words, strip_length_request, strip_
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", 0), ("one two", 2), ("it's", 2), ("fish &amp; chips", 2), ("a&nbsp;b", 2), ("naïve café 你好", 3), ("— … !", 0), ("a_b", 1)],
+    [
+        ("", 0),
+        ("one two", 2),
+        ("it's", 2),
+        ("fish &amp; chips", 2),
+        ("a&nbsp;b", 2),
+        ("naïve café 你好", 3),
+        ("— … !", 0),
+        ("a_b", 1),
+    ],
 )
 def test_count_words(text: str, words: int) -> None:
     assert count_words(text) == words

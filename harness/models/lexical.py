@@ -81,7 +81,7 @@ def _filled(
                 for name, part in schema["properties"].items()
             }
         case "array":
-            return [quotes[owner]] if owner in quotes else []
+            return [quotes[owner]] if owner else []
         case "integer":
             return numbers.get(key, numbers.get(owner or "", 0))
         case _:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -35,17 +37,18 @@ class Local:
     """
 
     def __init__(self, slots: int = 6, context: int = 4096) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise need_extra("xllamacpp (llama.cpp)", "local")
         self.connections = slots
         self.context = context
+        self.weights = fetch_weights()
 
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         request = _request(messages, config)
         stop = threading.Event()
         slots = anyio.CapacityLimiter(1)  # Inspect holds back to `connections`; this only avoids the shared pool
         try:
-            return await anyio.to_thread.run_sync(
-                self._complete, request, stop, abandon_on_cancel=True, limiter=slots
-            )
+            return await anyio.to_thread.run_sync(self._complete, request, stop, abandon_on_cancel=True, limiter=slots)
         finally:
             stop.set()
 
@@ -68,7 +71,7 @@ class Local:
             usage.update({k: v for k, v in (chunk.get("usage") or {}).items() if isinstance(v, int)})
             return stop.is_set()
 
-        server(self.connections, self.context).handle_chat_completions(request, receive)
+        server(self.weights, self.connections, self.context).handle_chat_completions(request, receive)
         if failures:
             raise ValueError(f"llama.cpp: {failures[0]}")
         choice = ChatCompletionChoice(
@@ -83,20 +86,14 @@ class Local:
         return ModelOutput(model=NAME, choices=[choice], usage=spent)
 
 
-def server(slots: int, context: int) -> Any:
-    """The llama.cpp server of this process with so many slots, started on first use.
+def server(weights: Path, slots: int, context: int) -> Any:
+    """The llama.cpp server of this process with so many slots, started on first use."""
+    import xllamacpp
 
-    Raises:
-        UserError: xllamacpp is not installed, or the weights cannot be fetched.
-    """
     with _starting:
         if (slots, context) not in _servers:
-            try:
-                import xllamacpp
-            except ImportError:
-                raise need_extra("xllamacpp (llama.cpp)", "local") from None
             params = xllamacpp.CommonParams()
-            params.model.path = str(fetch_weights())
+            params.model.path = str(weights)
             params.n_ctx = slots * context
             params.n_parallel = slots
             params.verbosity = -1
