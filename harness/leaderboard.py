@@ -112,7 +112,9 @@ def _notes(group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
     names = {"rubric_digest": "rubric file", "judge": "judge", "prompts_digest": "prompt set", "gate": "gate"}
     apart = {key: values for key, values in apart.items() if key in names}
     if apart:
-        shown = "; ".join(f"{names[k]} ({', '.join(v[:12] for v in values)})" for k, values in apart.items())
+        shown = "; ".join(
+            f"{names[k]} ({', '.join(v[:8] if len(v) == 64 else v for v in values)})" for k, values in apart.items()
+        )
         notes.append(f"Kept apart from the other tables: they differ in {shown}.")
     benchmark, digest = group["benchmark"].iloc[0], group["rubric_digest"].iloc[0]
     if benchmark in rubric_names() and load_rubric(benchmark).digest != digest:
@@ -148,22 +150,22 @@ def _published(benchmark: str) -> list[dict[str, Any]]:
 
 
 def summary_table(section: Section) -> Table:
-    """The models of a section, one row each, with published rows under a line."""
+    """The models of a section, one row each; with published rows, those under a line and the columns they fill."""
     table = Table(title=escape(_title(section)), title_justify="left", title_style="bold")
-    split_known = any(not math.isnan(row[f"released_{s}"]) for row in section.rows for s in _SPLIT_ORDER)
-    columns = ["model", "score [95 %]", "released"]
-    columns += [f"rel. {split}" for split in _SPLIT_ORDER] if split_known or section.published else []
-    columns += ["slope", "length", "repet.", "cut", "coverage", "stories"]
-    for name in columns:
-        table.add_column(name, justify="left" if name == "model" else "right", overflow="fold", no_wrap=name != "model")
+    compare = ["released", *(f"rel. {split}" for split in _SPLIT_ORDER)] if section.published else []
+    table.add_column("model", overflow="fold")
+    for name in ["score", "95 %", *compare, "slope", "length", "repet.", "cut", "coverage", "stories"]:
+        table.add_column(name, justify="right", no_wrap=True)
     several = len({row["settings"] for row in section.rows}) > 1
     for row in section.rows:
-        splits = [_number(row[f"released_{split}"]) for split in _SPLIT_ORDER] if "rel. ID" in columns else []
+        released = [row["released"], *(row[f"released_{split}"] for split in _SPLIT_ORDER)] if compare else []
+        without = f"\n{_number(row['score_without_empty'])}" if row["empty"] else ""
+        why = f"\nwithout {row['empty']} empty" if row["empty"] else ""
         table.add_row(
             escape(row["model"] + (f"\n  {row['settings']}" if several else "")),
-            _score(row),
-            _number(row["released"]),
-            *splits,
+            _number(row["score"]) + without,
+            _bounds(row["score_low"], row["score_high"]) + why,
+            *map(_number, released),
             _number(row["slope"]),
             _number(row["ratio"], 2),
             _number(row["repetition"], 2),
@@ -175,7 +177,7 @@ def summary_table(section: Section) -> Table:
         table.add_section()
     for row in section.published:
         values = [row.get("released"), *(row.get(f"released_{split}") for split in _SPLIT_ORDER), row.get("slope")]
-        cells = ["", *map(_number, values), _number(row.get("ratio"), 2), "", "", "", ""]
+        cells = ["", "", *map(_number, values), _number(row.get("ratio"), 2), "", "", "", ""]
         table.add_row(escape(f"{row['model']} (published)"), *cells, style="dim")
     return table
 
@@ -187,14 +189,15 @@ def bucket_table(section: Section) -> Table | None:
         return None
     table = Table(title="By requested length (words)", title_justify="left")
     table.add_column("model", overflow="fold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in section.rows:
         cells = [row["buckets"].get(name) for name in names]
-        table.add_row(escape(row["model"]), "score [95 %]", *(_bucket_score(cell) for cell in cells))
-        table.add_row("", "length ratio", *(_number(cell["ratio"], 2) if cell else "" for cell in cells))
-        table.add_row("", "stories (cut)", *(_bucket_count(cell) for cell in cells), end_section=True)
+        table.add_row(escape(row["model"]), "score", *(_number(cell["score"]) if cell else "" for cell in cells))
+        table.add_row("", "95 %", *(_bounds(cell["low"], cell["high"], 0) if cell else "" for cell in cells))
+        table.add_row("", "length", *(_number(cell["ratio"], 2) if cell else "" for cell in cells))
+        table.add_row("", "stories (cut)", *map(_count, cells), end_section=True)
     return table
 
 
@@ -261,26 +264,15 @@ def _title(section: Section) -> str:
     return f"{section.title} · {proxy}{section.judge} · rubric {section.rubric} · prompts {section.prompts}"
 
 
-def _score(row: dict[str, Any]) -> str:
-    text = _with_bounds(row["score"], row["score_low"], row["score_high"])
-    return f"{text}\n{_number(row['score_without_empty'])} without {row['empty']} empty" if row["empty"] else text
-
-
-def _bucket_score(cell: dict[str, Any] | None) -> str:
-    return _with_bounds(cell["score"], cell["low"], cell["high"]) if cell else ""
-
-
-def _bucket_count(cell: dict[str, Any] | None) -> str:
+def _count(cell: dict[str, Any] | None) -> str:
     if not cell:
         return ""
-    cut = round(cell["truncated"] * cell["stories"]) if not math.isnan(cell["truncated"]) else 0
+    cut = 0 if math.isnan(cell["truncated"]) else round(cell["truncated"] * cell["stories"])
     return f"{cell['stories']} ({cut})"
 
 
-def _with_bounds(mean: float, low: float, high: float) -> str:
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.1f}" if math.isnan(low) else f"{mean:.1f} \\[{low:.1f}, {high:.1f}]"
+def _bounds(low: float, high: float, digits: int = 1) -> str:
+    return "–" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def _number(value: float | None, digits: int = 1) -> str:

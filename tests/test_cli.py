@@ -96,8 +96,6 @@ def test_an_unwritable_log_folder(cli: Cli, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     (tmp_path / "file").write_text("in the way")
     assert "--log-dir" in one_line(cli("run", "--stories", path, "--judge", PROXY, "--log-dir", "file/logs"))
-    if Path("/dev/full").exists():
-        pass
     assert "--log-dir" in one_line(cli("run", "--stories", path, "--judge", PROXY, "--log-dir", "/proc/nowhere"))
 
 
@@ -140,7 +138,7 @@ def test_the_same_command_again_judges_nothing_again(cli: Cli, tmp_path: Path) -
         assert smaller.returncode == 0
         assert len(server.requests) == 3
         assert smaller.stdout.rstrip().splitlines()[-1].startswith("Read the stories")
-        assert "│       1 │" in smaller.stdout
+        assert " 1 │" in smaller.stdout
         refused = cli("run", "--stories", path, "--judge", PROXY, **env)
         assert "polaris-eval score logs --judge polaris_eval/lexical" in one_line(refused)
         edited = stories(3)
@@ -270,7 +268,7 @@ def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubri
         done = cli(*args, **env)
         assert done.returncode == 0, done.stdout + done.stderr
         asked = len(server.requests)
-        assert asked < before + 12
+        assert asked <= before + 12 - 4  # six had been asked about, and at most two of them were in flight
         cli("leaderboard", "logs")
         resumed = frame(tmp_path)
         assert cli(*args, "--log-dir", "whole", **env).returncode == 0

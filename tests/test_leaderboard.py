@@ -88,7 +88,7 @@ def test_what_has_no_score_is_counted_and_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "named"),
-    [("judge", "other/judge", "judge"), ("rubric_digest", "e" * 64, "rubric file"), 
+    [("judge", "other/judge", "judge"), ("rubric_digest", "e" * 64, "rubric file"),
      ("prompts_digest", "q", "prompt set"), ("gate", True, "gate")],
 )  # fmt: skip
 def test_what_does_not_compare_stays_apart(column: str, value: Any, named: str) -> None:
