@@ -64,6 +64,7 @@ def run(request: Request) -> list[str]:
 
     Raises:
         UserError: anything that can be found wrong before the first call.
+        KeyboardInterrupt: stopped by the user; what was finished is in the logs.
     """
     known = benchmarks()
     for name in request.benchmarks:
@@ -95,6 +96,8 @@ def run(request: Request) -> list[str]:
             display=request.display,  # type: ignore[arg-type]
             **request.generate,
         )
+        if len(results) < (1 if request.stories else len(request.models)):
+            raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
         logs += [log.location for log in results]
     return logs
 

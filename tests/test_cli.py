@@ -256,13 +256,15 @@ def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubri
         env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
         args = ["run", "--stories", str(path), "--judge", "openai-api/loop/judge", "--max-connections", "2"]
         command = [sys.executable, "-m", "polaris_eval.harness.cli", *args]
-        process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **env}, **quiet)
         deadline = time.monotonic() + 60
         while len(server.requests) < 6 and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(how)
-        process.wait(timeout=60)
-        assert process.returncode != 0
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == (1 if how == signal.SIGINT else -how)
+        assert ("the same command continues" in told) == (how == signal.SIGINT)
         before = len(server.requests)
         assert before < 12
         done = cli(*args, **env)
