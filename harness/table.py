@@ -58,7 +58,10 @@ def stories_frame(paths: Iterable[str], limit: int | None = None, epochs: int | 
     headers = [(path, read_header(path)) for path in paths]
     ours = [(path, header) for path, header in headers if "benchmark" in (header.eval.metadata or {})]
     # a run that was killed leaves its log beside the one that continued it, under the same task id
-    latest = {header.eval.task_id: (path, header) for path, header in sorted(ours, key=lambda o: o[1].eval.created)}
+    latest = {
+        (header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]): (path, header)
+        for path, header in sorted(ours, key=lambda found: found[1].eval.created)
+    }
     return pd.DataFrame([row for path, header in latest.values() for row in _rows(path, header, limit, epochs)])
 
 

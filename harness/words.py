@@ -75,22 +75,13 @@ def count_reasoning(text: str) -> int:
 
 
 def _cut_blocks(text: str, opening: str, closing: str) -> str:
-    orphan = text.rfind(closing, 0, _first(text, opening))
-    if orphan >= 0:
-        text = text[orphan + len(closing) :]
     kept: list[str] = []
-    position = 0
-    while (start := text.find(opening, position)) >= 0:
-        kept.append(text[position:start])
-        end = text.find(closing, start)
-        if end < 0:
-            return "".join(kept)
-        position = end + len(closing)
-    kept.append(text[position:])
-    # a nested block leaves its outer tail behind: everything up to that last closing tag is reasoning
-    return "".join(kept).rpartition(closing)[2]
-
-
-def _first(text: str, tag: str) -> int:
-    found = text.find(tag)
-    return found if found >= 0 else len(text)
+    inside, position = False, 0
+    for tag in re.finditer(f"{re.escape(opening)}|{re.escape(closing)}", text):
+        if tag.group() == closing and not inside:
+            kept.clear()  # its opening tag is missing: all before it was reasoning
+        elif not inside:
+            kept.append(text[position : tag.start()])
+        inside = tag.group() == opening
+        position = tag.end()
+    return "".join(kept) if inside else "".join(kept) + text[position:]
