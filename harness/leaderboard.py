@@ -74,19 +74,19 @@ def _row(model: str, settings: str, group: pd.DataFrame) -> dict[str, Any]:
     row |= {status: int((group["status"] == status).sum()) for status in ("empty", "unscored", "error", "missing")}
     overall = _interval(scored, "score")
     row |= {"score": overall.mean, "score_low": overall.low, "score_high": overall.high}
-    row["score_without_empty"] = _interval(written, "score").mean
-    row["released"] = _interval(scored, "overall_released").mean
+    row["score_without_empty"] = _mean(written, "score")
+    row["released"] = _mean(scored, "overall_released")
     for split in _SPLIT_ORDER:
-        row[f"released_{split}"] = _interval(_where(scored, "split", split), "overall_released").mean
+        row[f"released_{split}"] = _mean(_where(scored, "split", split), "overall_released")
     for name in ("ratio", "length_score", "repetition", "truncated", "quotes_found", "misadded"):
-        row[name] = _interval(scored, name).mean
+        row[name] = _mean(scored, name)
     by_bucket = {name: _where(scored, "bucket", name) for name in _BUCKET_ORDER}
     row["buckets"] = {
         name: {
             "stories": len(part),
             **dict(zip(("score", "low", "high"), _interval(part, "score"), strict=True)),
-            "ratio": _interval(part, "ratio").mean,
-            "truncated": _interval(part, "truncated").mean,
+            "ratio": _mean(part, "ratio"),
+            "truncated": _mean(part, "truncated"),
         }
         for name, part in by_bucket.items()
         if len(part)
@@ -97,6 +97,10 @@ def _row(model: str, settings: str, group: pd.DataFrame) -> dict[str, Any]:
 
 def _where(group: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     return group.loc[group[column] == value] if column in group else group.iloc[:0]
+
+
+def _mean(group: pd.DataFrame, column: str) -> float:
+    return float(group[column].astype(float).mean()) if column in group else math.nan
 
 
 def _interval(group: pd.DataFrame, column: str) -> Interval:

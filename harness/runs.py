@@ -20,7 +20,7 @@ from ..rubrics import JudgeSettings, load_rubric
 from .errors import PrerequisiteError, UserError, plain_message
 from .scorers import judged
 from .stories import read_stories
-from .table import judge_name, log_files, read_header, settings_text
+from .table import judge_label, judge_name, log_files, read_header, settings_text
 
 PACKAGE = "polaris_eval"
 KEYS = {
@@ -77,6 +77,7 @@ def run(request: Request) -> list[str]:
     plans = [(name, args) for name in request.benchmarks for args in _task_args(request)]
     for name, args in plans:
         for writer in [args["writer"]] if "writer" in args else request.models:
+            _check_self_judging(request, writer, judges[name])
             _continue(request, name, args, writer, judges[name])
     logs: list[str] = []
     for name, args in plans:
@@ -106,15 +107,10 @@ def resolve_judge(request: Request, benchmark: str) -> Model:
     """The judge of a benchmark: the one asked for, else the paper's; never the model under test by default.
 
     Raises:
-        UserError: no such model, no key for it, or it is one of the models under test.
+        UserError: no such model, or no key for it.
     """
     paper = load_rubric(benchmark).judge
     name = request.judge or paper.model
-    if name in request.models and not request.allow_self_judging:
-        raise UserError(
-            f"{name} would judge its own stories, and models favour their own; choose another --judge, "
-            "or add --allow-self-judging if that is what you study"
-        )
     if request.judge is None:
         _check_paper_judge(benchmark, paper)
     return make_model(name, config=request.judge_config, base_url=request.judge_base_url)
@@ -194,6 +190,14 @@ def _check_writable(folder: Path) -> None:
         raise UserError(f"{folder}: logs cannot be written here ({error.strerror}); choose another --log-dir") from None
 
 
+def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
+    if writer == str(judge) and not request.allow_self_judging:
+        raise UserError(
+            f"{judge} would judge its own stories, and models favour their own; choose another --judge, "
+            "or add --allow-self-judging if that is what you study"
+        )
+
+
 def _continue(request: Request, benchmark: str, args: dict[str, Any], writer: str, judge: Model) -> None:
     """Prepare to go on where an earlier run stopped.
 
@@ -201,20 +205,21 @@ def _continue(request: Request, benchmark: str, args: dict[str, Any], writer: st
     read them, refuse: they would be written, and paid for, a second time.
     """
     others: list[str] = []
+    label = judge_label(str(judge), judge.config)
     for header in _headers(request.log_dir):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
         same = stamped.get("benchmark") == benchmark and (stamped.get("writer") or header.eval.model) == writer
         overrides = header.eval.model_generate_config
         if not same or given != args or settings_text(overrides) != settings_text(GenerateConfig(**request.generate)):
             continue
-        if judge_name(header).split(" (")[0] != str(judge):
+        if judge_name(header) != label:
             others.append(judge_name(header))
         elif header.status != "started":
             judge_again(header, judge)
             return
     if others:
         raise UserError(
-            f"{request.log_dir} holds these stories of {writer} judged by {others[0]}. To have {judge} judge the same "
+            f"{request.log_dir} holds these stories of {writer} judged by {others[0]}. To have {label} judge the same "
             f"stories without writing them again: polaris-eval score {request.log_dir} --judge {judge} "
             "--log-dir ANOTHER_FOLDER"
         )

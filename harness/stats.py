@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import bootstrap
 
 RESAMPLES = 10_000
 SEED = 20260604
@@ -33,8 +34,12 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> Inte
     grouped = frame.groupby("cluster")["value"].agg(["sum", "count"]).to_numpy(dtype=float)
     if len(grouped) < 2:
         return Interval(mean, np.nan, np.nan)
-    rng = np.random.default_rng(SEED)
-    drawn = rng.integers(len(grouped), size=(RESAMPLES, len(grouped)))
-    sums = grouped[drawn].sum(axis=1)
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
-    return Interval(mean, float(low), float(high))
+    found = bootstrap(
+        tuple(grouped.T),
+        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+        paired=True,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=SEED,
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))

@@ -85,8 +85,13 @@ def judge_name(header: EvalLog) -> str:
     if named or role is None:
         return str(named or "none")
     config = role[0] if isinstance(role, list) else role
-    changed = settings_text(config.config)
-    return f"{config.model} ({changed})" if changed else config.model
+    return judge_label(config.model, config.config)
+
+
+def judge_label(name: str, config: GenerateConfig) -> str:
+    """A judge's name with the settings that override the rubric's own, if any."""
+    changed = settings_text(config)
+    return f"{name} ({changed})" if changed else name
 
 
 def settings_text(config: GenerateConfig) -> str:
@@ -144,8 +149,10 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     target = details.get("target_words")
     row |= {"target": target, "bucket": bucket(target) if target else None}
     row["split"] = SPLITS.get(row["bucket"] or "")
-    for score in (judged, scores.get("length_adherence")):
+    length = scores.get("length_adherence")
+    for score in (judged, length):
         row |= score.value if score is not None and isinstance(score.value, dict) else {}
+    row["reasoning_words"] = (length.metadata or {}).get("reasoning_words") if length else None
     if "repetition" in scores:
         row["repetition"] = scores["repetition"].value
     return row

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
     [
         (["run", "--model", PROXY], "openai/gpt-5.4, which needs OPENAI_API_KEY"),
         (["run", "--model", PROXY, "--judge", "openai/gpt-5.4-mini"], "OPENAI_API_KEY"),
-        (["run", "--model", "openai/gpt-5.4", "--judge", "openai/gpt-5.4"], "--allow-self-judging"),
+        (["run", "--model", PROXY, "--judge", PROXY], "--allow-self-judging"),
         (["run", "--model", "nope/model", "--judge", PROXY], "nope/model"),
         (["run", "--model", "plainname", "--judge", PROXY], "PROVIDER/MODEL"),
         (["run", "--model", "polaris_eval/big", "--judge", PROXY], "polaris_eval/local"),
@@ -174,6 +176,71 @@ def test_unscored_stories_are_listed_and_tried_again(cli: Cli, tmp_path: Path) -
         assert len(server.requests) == asked + 2
         cli("leaderboard", "logs")
         assert frame(tmp_path)["status"].tolist() == ["scored"] * 3
+
+
+def test_a_writer_never_judges_itself_by_accident(cli: Cli, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1, model=PROXY))
+    assert "--allow-self-judging" in one_line(cli("run", "--stories", path, "--judge", PROXY))
+    assert cli("run", "--stories", path, "--judge", PROXY, "--allow-self-judging").returncode == 0
+
+
+def test_other_judge_settings_are_another_judge(cli: Cli, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
+    refused = cli("run", "--stories", path, "--judge", PROXY, "--judge-option", "temperature=1")
+    assert "temperature=1.0" in one_line(refused)
+
+
+def test_a_writer_that_fails_leaves_a_row_without_a_score(cli: Cli) -> None:
+    failing = True
+
+    def script(number: int, system: str, user: str) -> str | int:
+        return (
+            400
+            if failing and user.startswith("Write a story in the close third person")
+            else well_behaved(system, user)
+        )
+
+    with serve(script) as server:
+        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
+        args = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", "--limit", 3]
+        first = cli(*args, **env)
+        assert first.returncode == 1, first.stdout + first.stderr
+        assert "without a score: openai-api/loop/writer second-violin (error)" in first.stdout
+        assert "Traceback (most" not in first.stderr
+        asked, failing = len(server.requests), False
+        again = cli(*args, **env)
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert len(server.requests) == asked + 2
+
+
+def test_the_viewer_serves_the_logs(cli: Cli, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "polaris_eval.harness.cli", "view", "--port", str(port)]
+    viewer = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        page = _get(f"http://127.0.0.1:{port}/")
+        assert "<html" in page
+        assert "story-quality" in _get(f"http://127.0.0.1:{port}/api/log-files")
+    finally:
+        os.killpg(viewer.pid, signal.SIGINT)
+        viewer.wait(timeout=30)
+
+
+def _get(url: str) -> str:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
 
 
 def test_a_judge_that_is_down_is_bounded(cli: Cli, tmp_path: Path) -> None:
