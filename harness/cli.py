@@ -294,7 +294,7 @@ def _finish(request: Any, published: bool) -> None:
     frame = _show(logs, request.limit, request.epochs, published, None)
     left = frame[~frame["status"].isin(["scored", "empty"])]
     for row in left.to_dict("records"):
-        click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason') or 'not run'}")
+        click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason')}")
     if len(left):
         click.echo(f"{len(left)} of {len(frame)} stories have no score; the same command tries them again.")
     click.echo(f"Read the stories and judgments: polaris-eval view --log-dir {request.log_dir}")

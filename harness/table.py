@@ -74,8 +74,20 @@ def _rows(path: str, header: EvalLog, limit: int | None, epochs: int | None) -> 
         if (str(sample.id), sample.epoch) in wanted:
             wanted.remove((str(sample.id), sample.epoch))
             yield {**common, **_row(sample)}
+    why = _last_line(header.error.message) if header.error else f"the log's status is {header.status}"
     for sample_id, epoch in sorted(wanted):
-        yield {**common, "id": sample_id, "epoch": epoch, "prompt_id": sample_id, "status": "missing"}
+        yield {
+            **common,
+            "id": sample_id,
+            "epoch": epoch,
+            "prompt_id": sample_id,
+            "status": "missing",
+            "reason": f"not run; {why}",
+        }
+
+
+def _last_line(message: str) -> str:
+    return next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "no message")
 
 
 def judge_name(header: EvalLog) -> str:
@@ -135,7 +147,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "epoch": sample.epoch,
         "prompt_id": metadata.get("prompt_id", str(sample.id)),
         "status": "error",
-        "reason": sample.error.message.strip().splitlines()[-1] if sample.error else None,
+        "reason": _last_line(sample.error.message) if sample.error else None,
     }
     usage = sum((sample.model_usage or {}).values(), ModelUsage())
     row["tokens"] = usage.total_tokens
