@@ -19,7 +19,7 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 from ..rubrics import JudgeSettings, load_rubric
 from .errors import PrerequisiteError, UserError, plain_message
 from .scorers import judged
-from .stories import read_stories
+from .stories import fingerprint, read_stories
 from .table import judge_label, judge_name, log_files, read_header, settings_text
 
 PACKAGE = "polaris_eval"
@@ -154,7 +154,10 @@ def judge_again(header: EvalLog, judge: Model) -> int:
         if again is not None and sample.scores is not None and again.scores:
             sample.scores["judged"] = again.scores["judged"]
     recompute_metrics(log)
-    write_eval_log(log, header.location)
+    location = Path(header.location.removeprefix("file://"))
+    whole = location.with_suffix(".new")
+    write_eval_log(log, str(whole), format="eval")
+    whole.replace(location)
     return len(left)
 
 
@@ -205,11 +208,14 @@ def _continue(request: Request, benchmark: str, args: dict[str, Any], writer: st
     read them, refuse: they would be written, and paid for, a second time.
     """
     others: list[str] = []
+    rubric_digest = load_rubric(benchmark).digest
+    data = fingerprint([s for s in read_stories(request.stories) if s.model == writer]) if request.stories else None
     label = judge_label(str(judge), judge.config)
     for header in _headers(request.log_dir):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
         same = stamped.get("benchmark") == benchmark and (stamped.get("writer") or header.eval.model) == writer
         overrides = header.eval.model_generate_config
+        same = same and stamped["rubric_digest"] == rubric_digest and data in (None, stamped.get("data_digest"))
         if not same or given != args or settings_text(overrides) != settings_text(GenerateConfig(**request.generate)):
             continue
         if judge_name(header) != label:

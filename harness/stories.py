@@ -17,7 +17,10 @@ _OPTIONAL = ("target_words", "benchmark", "metadata")
 
 @dataclass(frozen=True)
 class Story:
-    """One story and what it was written for. `truncated`: the writer was cut off by its token limit."""
+    """One story and what it was written for.
+
+    `truncated`: the writer was cut off by its token limit; `settings`: how it was written, where known.
+    """
 
     id: str
     prompt: str
@@ -25,6 +28,7 @@ class Story:
     model: str
     target_words: int | None = None
     truncated: bool = False
+    settings: str = "as recorded"
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -120,24 +124,32 @@ def _record(where: str, line: str) -> Story:
 
 
 def _from_logs(path: Path) -> Iterator[Story]:
-    from inspect_ai.log import list_eval_logs, read_eval_log
+    from inspect_ai.log import read_eval_log_samples
 
-    for info in list_eval_logs(str(path)) if path.is_dir() else [str(path)]:
-        try:
-            log = read_eval_log(info, resolve_attachments=True)
-        except Exception as error:  # Inspect raises whatever its reader meets in a broken file
-            raise UserError(f"{info}: not a readable Inspect log: {error}") from None
-        writer = (log.eval.metadata or {}).get("writer") or log.eval.model
-        for sample in log.samples or []:
+    from .table import latest_logs, log_files, writing_settings
+
+    seen: dict[tuple[str, str], str] = {}
+    for header in latest_logs(log_files([path])):
+        writer = (header.eval.metadata or {}).get("writer") or header.eval.model
+        samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
+        for sample in samples:
             if sample.error or not sample.output.choices:
                 continue  # no story was written; a rerun of the command that wrote the log writes it
             metadata = sample.metadata or {}
-            yield Story(
+            story = Story(
                 id=str(sample.id) if sample.epoch == 1 else f"{sample.id}@{sample.epoch}",
                 prompt=sample.input if isinstance(sample.input, str) else sample.input[-1].text,
                 story=sample.output.completion,
                 model=writer,
                 target_words=metadata.get("target_words"),
                 truncated=sample.output.stop_reason in ("max_tokens", "model_length"),
+                settings=writing_settings(header),
                 metadata=metadata,
             )
+            first = seen.setdefault((story.model, story.id), header.location)
+            if first != header.location:
+                raise UserError(
+                    f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "
+                    "name one of these logs in place of the folder"
+                )
+            yield story

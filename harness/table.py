@@ -55,22 +55,28 @@ def stories_frame(paths: Iterable[str], limit: int | None = None, epochs: int | 
     length columns, `status` (scored, empty, unscored, error, missing), `reason`, and one column a metric.
     `limit` and `epochs` keep the first so many prompts and repetitions of each log.
     """
-    headers = [(path, read_header(path)) for path in paths]
-    ours = [(path, header) for path, header in headers if "benchmark" in (header.eval.metadata or {})]
-    # a run that was killed leaves its log beside the one that continued it, under the same task id
+    return pd.DataFrame([row for header in latest_logs(paths) for row in _rows(header, limit, epochs)])
+
+
+def latest_logs(paths: Iterable[str]) -> list[EvalLog]:
+    """Headers of our logs, without those that a later one continued.
+
+    A run that was killed leaves its log beside the one that continued it, under the same task id.
+    """
+    ours = [header for header in map(read_header, paths) if "benchmark" in (header.eval.metadata or {})]
     latest = {
-        (header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]): (path, header)
-        for path, header in sorted(ours, key=lambda found: found[1].eval.created)
+        (header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]): header
+        for header in sorted(ours, key=lambda header: header.eval.created)
     }
-    return pd.DataFrame([row for path, header in latest.values() for row in _rows(path, header, limit, epochs)])
+    return list(latest.values())
 
 
-def _rows(path: str, header: EvalLog, limit: int | None, epochs: int | None) -> Iterator[dict[str, Any]]:
+def _rows(header: EvalLog, limit: int | None, epochs: int | None) -> Iterator[dict[str, Any]]:
     ids = list(header.eval.dataset.sample_ids or [])[:limit]
     repetitions = min(header.eval.config.epochs or 1, epochs or math.inf)
     wanted = {(str(i), e) for i in ids for e in range(1, int(repetitions) + 1)}
-    common = _common(path, header)
-    for sample in read_eval_log_samples(path, all_samples_required=False, exclude_fields=_HEAVY):
+    common = _common(header)
+    for sample in read_eval_log_samples(header.location, all_samples_required=False, exclude_fields=_HEAVY):
         if (str(sample.id), sample.epoch) in wanted:
             wanted.remove((str(sample.id), sample.epoch))
             yield {**common, **_row(sample)}
@@ -113,19 +119,20 @@ def settings_text(config: GenerateConfig) -> str:
 
 
 def writing_settings(header: EvalLog) -> str:
-    """How the stories of a log were written; "as recorded" for stories that came from a file."""
-    if header.eval.task_args.get("stories"):
-        return "as recorded"
+    """How the stories of a log were written; "as recorded" for stories that came from a file of a user's."""
+    stamped = (header.eval.metadata or {}).get("settings")
+    if stamped:
+        return str(stamped)
     config = header.plan.config.merge(header.eval.model_generate_config)
     penalty = header.eval.task_args.get("repetition_penalty")
     return settings_text(config) + (f" repetition_penalty={penalty}" if penalty else "")
 
 
-def _common(path: str, header: EvalLog) -> dict[str, Any]:
+def _common(header: EvalLog) -> dict[str, Any]:
     stamped = header.eval.metadata or {}
     judge = judge_name(header)
     return {
-        "log": path,
+        "log": header.location,
         "created": header.eval.created,
         "model": stamped.get("writer") or header.eval.model,
         "benchmark": stamped["benchmark"],

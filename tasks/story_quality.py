@@ -48,13 +48,14 @@ def story_quality(
     if stories is None:
         samples = prompt_samples(prompts, split, data_dir)
         digest = data = prompts_digest(samples)
-        source = f"official/{split}" if prompts == "official" else prompts
+        source, settings = f"official/{split}" if prompts == "official" else prompts, None
     else:
         chosen = [story for story in read_stories(Path(stories)) if writer in (None, story.model)]
         if not chosen:
             raise UserError(f"{stories}: holds no stories of {writer!r}")
         samples = story_samples(chosen)
         digest, data, source = prompts_digest(samples), fingerprint(chosen), "stories"
+        settings = "; ".join(sorted({story.settings for story in chosen}))
     return Task(
         dataset=samples,
         solver=recorded() if stories is not None else write(repetition_penalty),
@@ -71,6 +72,8 @@ def story_quality(
             "scale": rubric.scale,
             "prompts": source,
             "prompts_digest": digest,
+            "data_digest": data,
             "writer": writer,
+            "settings": settings,
         },
     )
