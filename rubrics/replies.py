@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from typing import Any
 
 from .base import ReplyError
@@ -67,7 +68,8 @@ def _python_literal(reply: str, required: str) -> dict[str, Any] | None:
     if start < 0 or end < start:
         return None
     try:
-        value = ast.literal_eval(reply[start : end + 1])
+        with warnings.catch_warnings(action="ignore"):  # of escapes that only JSON knows
+            value = ast.literal_eval(reply[start : end + 1])
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, dict) and required in value else None
