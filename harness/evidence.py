@@ -59,8 +59,7 @@ def _occurs(quote: str, text: str) -> bool:
 
 
 def _normalised(text: str) -> str:
-    flat = re.sub(r"-{2,}", "-", text.translate(_SAME))
-    return " ".join(re.sub(r"\s*-\s*", "-", flat).split())
+    return re.sub(r" ?-+ ?", "-", " ".join(text.translate(_SAME).split()))
 
 
 def _share(part: int, whole: int) -> float:

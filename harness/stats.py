@@ -39,6 +39,7 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> Inte
         lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
         paired=True,
         n_resamples=RESAMPLES,
+        batch=1000,  # bounds the memory; the numbers are the same
         method="percentile",
         rng=SEED,
     ).confidence_interval

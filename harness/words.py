@@ -6,12 +6,8 @@ import html
 import re
 
 _WORD = re.compile(r"\w+")
-_NUMBER = r"(?:\d{1,3}(?:[,.'’\s]\d{3})+|\d+)(?!\d)"
-_REQUEST = re.compile(rf"(?<!\d)({_NUMBER})[\s-]*words\s+long", re.IGNORECASE)
-_CLAUSE = re.compile(
-    rf",?\s*(?:that is\s+|which is\s+)?(?:approximately|about|around|roughly)?\s*(?<!\d){_NUMBER}[\s-]*words\s+long",
-    re.IGNORECASE,
-)
+_REQUEST = re.compile(r"(?<!\d)(\d{1,3}(?:[,.'’\s]\d{3}){1,2}|\d{1,9})(?!\d)[\s-]{0,3}words\s{1,3}long", re.IGNORECASE)
+_LEAD_IN = re.compile(r"[\s,]*\b(?:(?:that|which) is )?(?:approximately|about|around|roughly)?$", re.IGNORECASE)
 _BOUNDARY = re.compile(r"[.!?\n]")
 _REASONING = (("<think>", "</think>"), ("<|channel>thought", "<channel|>"))
 
@@ -48,9 +44,9 @@ def strip_length_request(prompt: str) -> str:
     kept = prompt[: boundaries[-1].end()].rstrip() if boundaries else ""
     if kept:
         return kept
-    clauses = list(_CLAUSE.finditer(prompt))
-    last = clauses[-1]
-    return (prompt[: last.start()] + prompt[last.end() :]).strip()
+    before = prompt[: request.start()].rstrip()
+    lead_in = _LEAD_IN.search(before, max(0, len(before) - 40))
+    return (before[: lead_in.start()] if lead_in else before).rstrip(" ,") + prompt[request.end() :]
 
 
 def strip_reasoning(text: str) -> str:
