@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from dataclasses import dataclass, field
@@ -260,7 +261,8 @@ def _markdown_table(table: Table) -> str:
 
 
 def _plain(cell: object) -> str:
-    return str(cell).replace("\\[", "[")
+    """A cell's text without rich's escapes, and inert in Markdown: model names are other people's text."""
+    return html.escape(str(cell).replace("\\[", "["), quote=False)
 
 
 def _title(section: Section) -> str:

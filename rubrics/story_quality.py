@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from .replies import last_object, whole_number
 
 OPEN_ENDED = ("bonus", "penalty")
 _CLAIMS = ("positive_total", "negative_total", "overall")
+_NO_SUM = 1e6
 
 
 class OpenEnded(Frozen):
@@ -126,7 +126,7 @@ class StoryQuality(Rule):
             entry = _entry(answer.get(name), name)
             scores[name] = whole_number(entry.get("score"), name, 0, self.open_ended.max)
             evidence[name] = _evidence(entry, "why_not_covered")
-        claimed = {claim: float(answer[claim]) for claim in _CLAIMS if _is_number(answer.get(claim))}
+        claimed = {claim: float(answer[claim]) for claim in _CLAIMS if _is_sum(answer.get(claim))}
         return Marks(scores, evidence, claimed)
 
     def score(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, float]:
@@ -224,8 +224,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_sum(value: Any) -> bool:
+    """Whether a claimed total is a number at all; one that no sum of marks can reach is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NO_SUM
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
         (["run", "--model", "polaris_eval/replay/x", "--judge", PROXY, "--benchmark", "nope"], "known: story_quality"),
         (["run", "--stories", "none.jsonl", "--judge", PROXY], "none.jsonl"),
         (["score", ".", "--judge", PROXY, "--rubric", "nope", "--log-dir", "x"], "known: story_quality"),
-        (["score", ".", "--judge", PROXY, "--log-dir", "x"], "no stories"),
+        (["score", ".", "--judge", PROXY, "--log-dir", "x"], "no Inspect logs"),
         (["leaderboard", "none"], "none"),
         (["leaderboard", "."], "no Inspect logs"),
         (["plan", "--stories", "none.jsonl"], "none.jsonl"),

@@ -185,6 +185,14 @@ _JSON = st.recursive(
 )
 
 
+@given(
+    st.sampled_from(["positive_total", "negative_total", "overall", "bonus", "penalty", "dimensions"]),
+    _JSON | st.just(10**400),
+)
+def test_parse_survives_any_top_value(key: str, value: Any) -> None:
+    survives(broken(key, value if value is not None else 0))
+
+
 @given(st.sampled_from([*RUBRIC.mark_names[:16]]), _JSON)
 def test_parse_survives_any_value(dimension: str, value: Any) -> None:
     survives(broken(f"dimensions.{dimension}", value if value is not None else 0))
