@@ -129,7 +129,7 @@ The same command again continues a broken run: nothing is written or judged twic
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, reasoning included.")
 @click.option("--seed", type=int, help="Seed of the writer.")
 @click.option("--repetition-penalty", type=float, help="[default: 1.10 where the provider takes it]")
-@click.option("--reasoning-effort", help="none, minimal, low, medium, high, xhigh or max.")
+@click.option("--reasoning-effort", type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
 @click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
 @click.option(
     "-M",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics
 from inspect_ai.model import GenerateConfig, Model, get_model
 
 from ..rubrics import JudgeSettings, load_rubric
-from .errors import PrerequisiteError, UserError, plain_message
+from .errors import PrerequisiteError, UserError, need_extra, plain_message
 from .scorers import judged
 from .stories import fingerprint, read_stories
 from .table import judge_label, judge_name, log_files, read_header, settings_text
@@ -118,6 +119,10 @@ def resolve_judge(request: Request, benchmark: str) -> Model:
 
 def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
     """A model by name. Raises UserError with one line: unknown name, no key, a missing package."""
+    # Inspect looks for vLLM only when the first story is due
+    local_vllm = name.startswith("vllm/") and not (base_url or os.environ.get("VLLM_BASE_URL"))
+    if local_vllm and importlib.util.find_spec("vllm") is None:
+        raise need_extra("vllm", "vllm")
     try:
         return get_model(name, config=config or GenerateConfig(), base_url=base_url, memoize=False, **args)
     except ValueError as error:

@@ -52,6 +52,7 @@ def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
         (["run", "--model", PROXY, "--judge", "openai/gpt-5.4-mini"], "OPENAI_API_KEY"),
         (["run", "--model", PROXY, "--judge", PROXY], "--allow-self-judging"),
         (["run", "--model", "nope/model", "--judge", PROXY], "nope/model"),
+        (["run", "--model", "vllm/x", "--judge", PROXY], 'pip install "polaris-eval[vllm]"'),
         (["run", "--model", "plainname", "--judge", PROXY], "PROVIDER/MODEL"),
         (["run", "--model", "polaris_eval/big", "--judge", PROXY], "polaris_eval/local"),
         (["run", "--model", PROXY, "--judge", "polaris_eval/replay/none.jsonl"], "none.jsonl"),
