@@ -158,7 +158,7 @@ def test_a_bad_reply_is_named(text: str, named: str) -> None:
         RUBRIC.parse(text)
 
 
-def survives(text: str) -> None:
+def check_survives(text: str) -> None:
     try:
         marks = RUBRIC.parse(text)
     except ReplyError as error:
@@ -171,12 +171,12 @@ def survives(text: str) -> None:
 
 @given(st.text())
 def test_parse_survives_any_text(text: str) -> None:
-    survives(text)
+    check_survives(text)
 
 
 @given(st.integers(0, len(GOOD)), st.integers(0, 200), st.text(max_size=20))
 def test_parse_survives_any_edit_of_a_good_reply(start: int, length: int, inserted: str) -> None:
-    survives(GOOD[:start] + inserted + GOOD[start + length :])
+    check_survives(GOOD[:start] + inserted + GOOD[start + length :])
 
 
 _JSON = st.recursive(
@@ -190,19 +190,19 @@ _JSON = st.recursive(
     _JSON | st.just(10**400),
 )
 def test_parse_survives_any_top_value(key: str, value: Any) -> None:
-    survives(broken(key, value if value is not None else 0))
+    check_survives(broken(key, value if value is not None else 0))
 
 
 @given(st.sampled_from([*RUBRIC.mark_names[:16]]), _JSON)
 def test_parse_survives_any_value(dimension: str, value: Any) -> None:
-    survives(broken(f"dimensions.{dimension}", value if value is not None else 0))
+    check_survives(broken(f"dimensions.{dimension}", value if value is not None else 0))
 
 
 @pytest.mark.parametrize(
     "text", ["{" * 100_000, '{"a":' * 50_000, "[" * 100_000, '{"dimensions":' * 20_000, "{'" * 30_000]
 )
 def test_parse_survives_deep_nesting(text: str) -> None:
-    survives(text)
+    check_survives(text)
 
 
 @given(
