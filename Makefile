@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
 demo: $(VENV)/.demo
-	$(BIN)/polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --prompts mini \
-		--limit 12 --max-tokens 1024 --log-dir logs/demo
+	$(BIN)/polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical \
+		--benchmark story_quality --limit 12 --max-tokens 1024 --log-dir logs/demo
 
 test: $(VENV)/.dev lint
 	$(BIN)/pytest -q -n 2 --dist loadgroup

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..rubrics import load_rubric, rubric_names
+from ..rubrics import load_rubric
 from .models.weights import SIZE_MB, weights_path
-from .runs import KEYS, benchmarks
+from .runs import BENCHMARKS, KEYS
 
 _EXTRAS = {
     "local": ("xllamacpp", "the small model polaris_eval/local"),
@@ -38,7 +38,7 @@ def show(log_dir: Path) -> None:
 def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
     """Each check as (fine, what, found, to do)."""
     yield True, "python", platform.python_version(), ""
-    for package in ("polaris-eval", "inspect-ai", "openai", "anthropic", "google-genai"):
+    for package in ("polaris-eval", "inspect-ai", "inspect-evals", "openai", "anthropic", "google-genai"):
         found = _version(package)
         yield bool(found), package, found or "missing", "" if found else f"pip install {package}"
     for extra, (module, purpose) in _EXTRAS.items():
@@ -63,12 +63,10 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
     )
     yield True, "prompts mini", "ships here", ""
     yield True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER"
+    yield True, "prompts of the other benchmarks", "fetched once, when first needed", "see polaris-eval data list"
     logs = len(list(log_dir.rglob("*.eval"))) if log_dir.is_dir() else 0
     yield True, f"logs in {log_dir}", str(logs), ""
-    rubrics = rubric_names()
-    for name in benchmarks():
-        if name not in rubrics:
-            continue
+    for name in BENCHMARKS:
         judge = load_rubric(name).judge.model
         key = KEYS[judge.partition("/")[0]]
         ready = bool(os.environ.get(key))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from statistics import fmean
+from typing import Any, Literal
 
 from inspect_ai.model import (
     ChatMessage,
@@ -13,10 +14,11 @@ from inspect_ai.model import (
     ChatMessageUser,
     GenerateConfig,
     Model,
+    ModelOutput,
     ModelUsage,
     ResponseSchema,
 )
-from inspect_ai.util import JSONSchema, LimitExceededError
+from inspect_ai.util import JSONSchema, LimitExceededError, collect
 
 from ..rubrics import Marks, ReplyError, Rubric
 from .evidence import EvidenceReport, check_evidence
@@ -35,7 +37,8 @@ class Verdict:
 
     `scores` is empty where the story is unscored, and `reason` then says why; an empty story carries the
     lowest scores of its rubric. `replies` are raw, in the order in which they came; `complaints` say what
-    was wrong with those that could not be read. `disqualified` is set by the optional gate only.
+    was wrong with those that could not be read. `disqualified` is set by the optional gate only. `parts`
+    holds one verdict a criterion where the rubric is asked once a criterion.
     """
 
     status: Status
@@ -48,6 +51,7 @@ class Verdict:
     replies: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
     usage: ModelUsage = field(default_factory=ModelUsage)
+    parts: tuple[Verdict, ...] = ()
 
     @property
     def attempts(self) -> int:
@@ -65,14 +69,15 @@ async def judge(
     epoch: int = 1,
     target: int | None = None,
     disqualify: bool = False,
+    part: int | None = None,
     **slots: str,
 ) -> Verdict:
-    """Judge one story on one rubric.
+    """Judge one story on one rubric, with one call.
 
-    Reasoning is cut from the story and the length request from the prompt first. A story without words is
-    not sent: it gets the lowest scores. A malformed reply is asked for again, with the complaint, up to
-    three replies in all; then, or when the judge cannot be reached, the verdict is unscored. It never
-    raises for what the judge or its server does.
+    Reasoning is cut from the story first, and the length request from the prompt where the rubric hides it. A
+    story without words is not sent: it gets the lowest scores. A malformed reply is asked for again, with
+    the complaint, up to three replies in all; then, or when the judge cannot be reached, the verdict is
+    unscored. It never raises for what the judge or its server does.
 
     Args:
         rubric: what to judge on; its settings apply where `model` has none of its own.
@@ -82,14 +87,16 @@ async def judge(
         sample_id, epoch: which story this is; the offline judges answer by them.
         target: requested length in words, for the disqualification gate alone.
         disqualify: apply the rubric's optional gate (off by default; human references are exempt).
-        slots: further placeholders of the rubric's prompt.
+        part: number of the criterion, from 1, where the rubric is asked once a criterion.
+        slots: the placeholders that the rubric declares.
     """
     story = strip_reasoning(story)
     if count_words(story) == 0:
         return Verdict("empty", str(model), scores=rubric.lowest(), reason="the story has no words")
     config = _config(rubric).merge(model.config)
-    metadata = {"rubric": rubric.name, "sample_id": sample_id, "epoch": epoch}
-    system, user = rubric.messages(strip_length_request(prompt), story, **slots)
+    metadata = {"rubric": rubric.name, "sample_id": sample_id, "epoch": epoch, "part": part}
+    shown = strip_length_request(prompt) if rubric.hides_length else prompt
+    system, user = rubric.messages(shown, story, **slots)
     messages: list[ChatMessage] = [
         ChatMessageSystem(content=system["content"]),
         ChatMessageUser(content=user["content"], metadata={**metadata, "attempt": 0}),
@@ -110,7 +117,7 @@ async def judge(
         usage += output.usage or ModelUsage()
         replies.append(output.completion)
         try:
-            marks = rubric.parse(strip_reasoning(output.completion))
+            marks = _read(rubric, output)
         except ReplyError as error:
             complaints.append(str(error))
             if len(replies) == ATTEMPTS:
@@ -128,7 +135,7 @@ async def judge(
     disqualified = None
     if disqualify:
         ratio = length_ratio(count_words(story), target) if target else None
-        disqualified = rubric.rule.disqualified(marks, ratio)
+        disqualified = rubric.disqualified(marks, ratio)
         if disqualified:
             scores |= {key: value for key, value in rubric.lowest().items() if key != "overall_released"}
     return replace(
@@ -139,6 +146,60 @@ async def judge(
         evidence=check_evidence(rubric, marks, story),
         disqualified=disqualified,
     )
+
+
+async def judge_criteria(
+    rubric: Rubric,
+    prompt: str,
+    story: str,
+    model: Model,
+    criteria: Sequence[Mapping[str, str]],
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+    kept: Sequence[str | None] = (),
+) -> Verdict:
+    """Judge one story once a criterion, all calls at the same time; its scores are the means over the criteria.
+
+    Where one criterion could not be judged the story is unscored: never a mean over fewer. The verdict on
+    each criterion is in `parts`.
+
+    Args:
+        criteria: for each criterion the texts of the rubric's slots.
+        kept: for each criterion a reply that was read before, which is not asked for again, or None.
+        rubric, prompt, story, model, sample_id, epoch: as for `judge`.
+    """
+
+    async def one(number: int, slots: Mapping[str, str]) -> Verdict:
+        reply = kept[number - 1] if kept else None
+        if reply is not None:
+            marks = rubric.parse(strip_reasoning(reply))
+            return Verdict("scored", str(model), scores=rubric.score(marks), marks=marks, replies=(reply,))
+        texts: dict[str, Any] = dict(slots)
+        return await judge(rubric, prompt, story, model, sample_id=sample_id, epoch=epoch, part=number, **texts)
+
+    parts = tuple(await collect(*(one(number, slots) for number, slots in enumerate(criteria, 1))))
+    whole = Verdict(
+        parts[0].status,
+        str(model),
+        reason=parts[0].reason,
+        replies=tuple(reply for part in parts for reply in part.replies),
+        complaints=tuple(complaint for part in parts for complaint in part.complaints),
+        usage=sum((part.usage for part in parts), ModelUsage()),
+        parts=parts,
+    )
+    failed = [(number, part.reason) for number, part in enumerate(parts, 1) if part.status == "unscored"]
+    if failed:
+        reasons = "; ".join(f"criterion {number}: {reason}" for number, reason in failed)
+        return replace(whole, status="unscored", reason=reasons)
+    return replace(whole, scores={name: fmean(part.scores[name] for part in parts) for name in parts[0].scores})
+
+
+def _read(rubric: Rubric, output: ModelOutput) -> Marks:
+    """The marks in a reply. A text reply that ran into the token limit is malformed: its last number may be cut."""
+    if rubric.response_schema() is None and output.stop_reason in ("max_tokens", "model_length"):
+        raise ReplyError("the reply was cut off by the token limit; write a shorter analysis")
+    return rubric.parse(strip_reasoning(output.completion))
 
 
 def _config(rubric: Rubric) -> GenerateConfig:

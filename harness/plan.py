@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..rubrics import load_rubric
+from ..rubrics import Rubric, load_rubric
 from .errors import UserError
-from .runs import PACKAGE
-from .runs import benchmarks as known_benchmarks
-from .words import count_words, strip_length_request, target_words
+from .runs import PACKAGE, judge_of, parse_judges, plan_runs
+from .words import count_words, target_words
 
 # Rules of thumb, stated with every estimate; real counts are in the logs.
 TOKENS_PER_WORD = 1.35
@@ -67,11 +68,9 @@ def load_prices(path: Path | None) -> Prices:
 def estimate(
     models: tuple[str, ...],
     stories: Path | None,
-    judge: str | None,
+    judges: Sequence[str],
     benchmarks: tuple[str, ...],
-    prompts: str,
-    split: str,
-    data_dir: Path | None,
+    task_args: Mapping[str, Any],
     epochs: int | None,
     limit: int | None,
     prices: Path | None,
@@ -82,30 +81,23 @@ def estimate(
     covers the others only.
     """
     listed = load_prices(prices)
+    named = parse_judges(judges)
     rows: list[dict[str, Any]] = []
-    for name in benchmarks:
-        if name not in known_benchmarks():
-            raise UserError(f"unknown benchmark {name!r}; known: {', '.join(known_benchmarks())}")
-        rubric = load_rubric(name)
-        chosen = judge or rubric.judge.model
-        source: dict[str, Any] = {"stories": str(stories)} if stories else {"prompts": prompts, "split": split}
-        folder = {"data_dir": str(data_dir)} if data_dir and not stories else {}
-        task = task_create(f"{PACKAGE}/{name}", judge=chosen, **source, **folder)
-        samples = list(task.dataset)[:limit]
+    for plan in plan_runs(benchmarks, stories, task_args):
+        rubric = load_rubric(plan.benchmark)
+        judge = judge_of(named, plan.benchmark) or rubric.judge.model
+        samples = list(task_create(f"{PACKAGE}/{plan.benchmark}", judge=judge, **plan.args).dataset)[:limit]
         repeat = epochs or 1
         written = [_words(sample) for sample in samples]
         asked = [count_words(str(sample.input)) for sample in samples]
         for model in () if stories else models:
-            rows.append(_row(name, model, "writer", listed, len(samples) * repeat, sum(asked) * repeat,
+            rows.append(_row(plan.benchmark, model, "writer", listed, len(samples) * repeat, sum(asked) * repeat,
                              round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
-        fixed = sum(count_words(m["content"]) for m in rubric.messages("", ""))
-        read = [
-            fixed + count_words(strip_length_request(str(s.input))) + w for s, w in zip(samples, written, strict=True)
-        ]
+        calls, read = _judge_calls(rubric, samples, written)
         times = repeat if stories else repeat * len(models)
         reply = TOKENS_PER_MARK * len(rubric.mark_names)
-        rows.append(_row(name, chosen, "judge", listed, len(samples) * times, sum(read) * times,
-                         len(samples) * times * reply))  # fmt: skip
+        rows.append(_row(plan.benchmark, judge, "judge", listed, calls * times, read * times,
+                         calls * times * reply, plan.writer))  # fmt: skip
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
     return {
         "rows": rows,
@@ -129,14 +121,28 @@ def show(found: dict[str, Any], as_json: bool) -> None:
     for row in found["rows"]:
         dollars = "unknown" if row["dollars"] is None else f"{row['dollars']:.2f}"
         cells = (f"{row['calls']:,}", f"{row['tokens_in']:,}", f"{row['tokens_out']:,}", dollars)
-        table.add_row(row["benchmark"], escape(row["model"]), row["role"], *cells)
+        role = f"{row['role']} of {row['writer']}" if row["writer"] else row["role"]
+        table.add_row(row["benchmark"], escape(row["model"]), escape(role), *cells)
     table.add_section()
     table.add_row("total", "", "", "", "", "", f"{found['dollars']:.2f}")
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=150)
     console.print(table)
     if found["without_price"]:
         console.print(f"Not in the total, no known price: {', '.join(found['without_price'])}.", markup=False)
     console.print(f"Prices: {found['prices']['source']}. Assumed: {found['assumptions']}.", highlight=False)
+
+
+def _judge_calls(rubric: Rubric, samples: Sequence[Sample], written: Sequence[int]) -> tuple[int, int]:
+    """Calls of the judge, one a criterion where the rubric is asked so, and the words it reads."""
+    slots = dict.fromkeys(rubric.slots, "")
+    fixed = sum(count_words(message["content"]) for message in rubric.messages("", "", **slots))
+    calls = words = 0
+    for sample, story in zip(samples, written, strict=True):
+        criteria = (sample.metadata or {}).get("criteria") if rubric.slots else None
+        each = fixed + count_words(str(sample.input)) + story
+        calls += len(criteria) if criteria else 1
+        words += each if not criteria else sum(each + sum(map(count_words, slots.values())) for slots in criteria)
+    return calls, words
 
 
 def _words(sample: Sample) -> int:
@@ -147,7 +153,14 @@ def _words(sample: Sample) -> int:
 
 
 def _row(
-    benchmark: str, model: str, role: str, prices: Prices, calls: int, words_in: int, tokens_out: int
+    benchmark: str,
+    model: str,
+    role: str,
+    prices: Prices,
+    calls: int,
+    words_in: int,
+    tokens_out: int,
+    writer: str | None = None,
 ) -> dict[str, Any]:
     tokens_in = round(words_in * TOKENS_PER_WORD)
     price = prices.find(model)
@@ -156,6 +169,7 @@ def _row(
         "benchmark": benchmark,
         "model": model,
         "role": role,
+        "writer": writer,
         "calls": calls,
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,

@@ -6,24 +6,28 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspect_ai import eval_set
+from inspect_ai import Task, eval_set, task_with
 from inspect_ai import score as rescore
-from inspect_ai._util.registry import registry_find, registry_info
+from inspect_ai._eval.registry import task_create
+from inspect_ai._util.registry import registry_info, registry_lookup
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics, write_eval_log
 from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.model._model import init_model_roles
 
 from ..rubrics import JudgeSettings, load_rubric
 from .errors import PrerequisiteError, UserError, need_extra, plain_message
-from .scorers import judged
-from .stories import fingerprint, read_stories
+from .scorers import KEPT, judged
+from .stories import fingerprint, read_stories, stories_of
 from .table import judge_label, judge_name, log_files, read_header, settings_text
 
 PACKAGE = "polaris_eval"
+# in the order in which tables show them
+BENCHMARKS = ("story_quality", "eqbench_longform", "eqbench_creative", "writingbench", "longbench_write")
 KEYS = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -33,12 +37,17 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked to run. `stories` replaces generation; `generate` overrides the task's settings."""
+    """What a user asked to run.
+
+    `stories` replaces generation; without `benchmarks` all are run, and stories are judged on their own.
+    `judges` names a judge by benchmark, with "" for all others; an option in `task_args` goes to the benchmarks
+    that take it; `generate` overrides the tasks' settings.
+    """
 
     models: tuple[str, ...]
     log_dir: Path
-    benchmarks: tuple[str, ...] = ("story_quality",)
-    judge: str | None = None
+    benchmarks: tuple[str, ...] = ()
+    judges: Mapping[str, str] = field(default_factory=dict)
     judge_config: GenerateConfig = field(default_factory=GenerateConfig)
     judge_base_url: str | None = None
     allow_self_judging: bool = False
@@ -52,10 +61,19 @@ class Request:
     display: str | None = None
 
 
-def benchmarks() -> list[str]:
-    """Names of the benchmarks that are installed, as Inspect's registry has them."""
-    found = registry_find(lambda info: info.type == "task" and info.name.startswith(f"{PACKAGE}/"))
-    return sorted(registry_info(task).name.removeprefix(f"{PACKAGE}/") for task in found)
+@dataclass(frozen=True)
+class Plan:
+    """One benchmark to run: its task arguments, and in place of generation the `writer` whose stories are judged."""
+
+    benchmark: str
+    args: dict[str, Any]
+    writer: str | None = None
+
+    def create(self, judge: Model) -> Task:
+        """The Inspect task, judged by `judge`."""
+        roles: dict[str, Any] = {"grader": judge}
+        init_model_roles(roles)  # the task looks for its judge as it is made
+        return task_with(task_create(f"{PACKAGE}/{self.benchmark}", **self.args), model_roles=roles)
 
 
 def run(request: Request) -> list[str]:
@@ -67,41 +85,72 @@ def run(request: Request) -> list[str]:
         UserError: anything that can be found wrong before the first call.
         KeyboardInterrupt: stopped by the user; what was finished is in the logs.
     """
-    known = benchmarks()
-    for name in request.benchmarks:
-        if name not in known:
-            raise UserError(f"unknown benchmark {name!r}; known: {', '.join(known)}")
-    judges = {name: resolve_judge(request, name) for name in request.benchmarks}
+    plans = list(plan_runs(request.benchmarks, request.stories, request.task_args))
+    judges = {name: resolve_judge(request, name) for name in dict.fromkeys(plan.benchmark for plan in plans)}
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
     _check_writable(request.log_dir)
-    plans = [(name, args) for name in request.benchmarks for args in _task_args(request)]
-    for name, args in plans:
-        for writer in [args["writer"]] if "writer" in args else request.models:
-            _check_self_judging(request, writer, judges[name])
-            _continue(request, name, args, writer, judges[name])
-    logs: list[str] = []
-    for name, args in plans:
-        _, results = eval_set(
-            tasks=f"{PACKAGE}/{name}",
-            task_args=args,
-            model=None if request.stories else list(request.models),
-            model_args=request.model_args,
-            model_base_url=request.model_base_url,
-            model_roles={"grader": judges[name]},
-            log_dir=str(request.log_dir),
-            log_dir_allow_dirty=True,
-            limit=request.limit,
-            epochs=request.epochs,
-            continue_on_fail=True,
-            retry_attempts=1,
-            display=request.display,  # type: ignore[arg-type]
-            **request.generate,
-        )
-        if len(results) < (1 if request.stories else len(request.models)):
-            raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
-        logs += [log.location for log in results]
-    return logs
+    pairs = [(plan, writer) for plan in plans for writer in ([plan.writer] if plan.writer else request.models)]
+    for plan, writer in pairs:
+        _check_self_judging(request, writer, judges[plan.benchmark])
+    tasks = [plan.create(judges[plan.benchmark]) for plan in plans]
+    for plan, writer in pairs:
+        _continue(request, plan, writer, judges[plan.benchmark])
+    _, results = eval_set(
+        tasks=tasks,
+        model=None if request.stories else list(request.models),
+        model_args=request.model_args,
+        model_base_url=request.model_base_url,
+        log_dir=str(request.log_dir),
+        log_dir_allow_dirty=True,
+        limit=request.limit,
+        epochs=request.epochs,
+        continue_on_fail=True,
+        retry_attempts=1,
+        display=request.display,  # type: ignore[arg-type]
+        **request.generate,
+    )
+    if len(results) < len(tasks) * (1 if request.stories else len(request.models)):
+        raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
+    return [log.location for log in results]
+
+
+def plan_runs(benchmarks: Sequence[str], stories: Path | None, options: Mapping[str, Any]) -> Iterator[Plan]:
+    """What has to be run: every benchmark asked for, or by default all, or those of the stories.
+
+    Raises:
+        UserError: an unknown benchmark, or an option that no benchmark to be run takes.
+    """
+    for name in benchmarks:
+        if name not in BENCHMARKS:
+            raise UserError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+    found = read_stories(stories) if stories else []
+    own = bool(found) and not benchmarks
+    chosen = {story.benchmark or BENCHMARKS[0] for story in found} if own else set(benchmarks or BENCHMARKS)
+    unknown = chosen - set(BENCHMARKS)
+    if unknown:
+        raise UserError(f"{stories}: unknown benchmark {min(unknown)!r} in a story; known: {', '.join(BENCHMARKS)}")
+    names = [name for name in BENCHMARKS if name in chosen]
+    takes = {name: _parameters(name) for name in names}
+    for option in options:
+        if stories and option not in ("data_dir", "disqualify"):
+            raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
+        if not any(option in parameters for parameters in takes.values()):
+            raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(names)}")
+    for name in names:
+        args = {option: value for option, value in options.items() if option in takes[name]}
+        if stories is None:
+            yield Plan(name, args)
+            continue
+        args |= {"stories": str(stories.resolve())} | ({"own": True} if own else {})
+        for writer in dict.fromkeys(story.model for story in stories_of(found, None, name if own else None)):
+            yield Plan(name, {**args, "writer": writer}, writer)
+
+
+def _parameters(benchmark: str) -> list[str]:
+    task = registry_lookup("task", f"{PACKAGE}/{benchmark}")
+    parameters: list[str] = registry_info(task).metadata["params"]
+    return parameters
 
 
 def resolve_judge(request: Request, benchmark: str) -> Model:
@@ -111,10 +160,34 @@ def resolve_judge(request: Request, benchmark: str) -> Model:
         UserError: no such model, or no key for it.
     """
     paper = load_rubric(benchmark).judge
-    name = request.judge or paper.model
-    if request.judge is None:
+    name = judge_of(request.judges, benchmark)
+    if name is None:
         _check_paper_judge(benchmark, paper)
-    return make_model(name, config=request.judge_config, base_url=request.judge_base_url)
+    return make_model(name or paper.model, config=request.judge_config, base_url=request.judge_base_url)
+
+
+def judge_of(judges: Mapping[str, str], benchmark: str) -> str | None:
+    """The judge that the user named for a benchmark, or for all."""
+    return judges.get(benchmark) or judges.get("")
+
+
+def parse_judges(values: Sequence[str]) -> dict[str, str]:
+    """`MODEL` (for all) and `BENCHMARK=MODEL` as a judge by benchmark, with "" for all others.
+
+    Raises:
+        UserError: an unknown benchmark, or two judges for one.
+    """
+    judges: dict[str, str] = {}
+    for value in values:
+        name, equals, model = value.partition("=")
+        if not equals or "/" in name:
+            name, model = "", value
+        elif name not in BENCHMARKS:
+            raise UserError(f"--judge {value}: unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+        if name in judges:
+            raise UserError(f"--judge: two judges for {name or 'all benchmarks'}, {judges[name]} and {model}")
+        judges[name] = model
+    return judges
 
 
 def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
@@ -150,8 +223,8 @@ def judge_again(header: EvalLog, judge: Model) -> int:
         return 0
     print(f"{len(left)} stories were left unscored last time; asking {judge} again", file=sys.stderr)
     stamped = log.eval.metadata or {}
-    scorer = judged(stamped["benchmark"], disqualify=bool(log.eval.task_args.get("disqualify")))
-    subset = log.model_copy(update={"samples": left})
+    scorer = judged(stamped["rubric"], disqualify=bool(log.eval.task_args.get("disqualify")))
+    subset = log.model_copy(update={"samples": [_with_kept_replies(sample) for sample in left]})
     scored = rescore(subset, [scorer], action="overwrite", model_roles={"grader": judge}, display="none")
     fresh = {(sample.id, sample.epoch): sample for sample in scored.samples or []}
     for sample in samples:
@@ -171,6 +244,15 @@ def _unscored(sample: EvalSample) -> bool:
     return found is not None and (found.metadata or {}).get("status") == "unscored"
 
 
+def _with_kept_replies(sample: EvalSample) -> EvalSample:
+    """The sample with the replies on those of its criteria that were judged: only the others are asked again."""
+    criteria = ((sample.scores or {})["judged"].metadata or {}).get("criteria")
+    if not criteria:
+        return sample
+    kept = [criterion["reply"] for criterion in criteria]
+    return sample.model_copy(update={"metadata": {**(sample.metadata or {}), KEPT: kept}})
+
+
 def _check_paper_judge(benchmark: str, paper: JudgeSettings) -> None:
     key = KEYS[paper.model.partition("/")[0]]
     if not os.environ.get(key):
@@ -178,14 +260,6 @@ def _check_paper_judge(benchmark: str, paper: JudgeSettings) -> None:
             f"{benchmark} needs a judge: the paper's is {paper.model}, which needs {key}, and that is not set. "
             f"Set it, or name another judge with --judge ({PACKAGE}/lexical is an offline proxy, to try things out)."
         )
-
-
-def _task_args(request: Request) -> Iterator[dict[str, Any]]:
-    if request.stories is None:
-        yield request.task_args
-        return
-    for writer in dict.fromkeys(story.model for story in read_stories(request.stories)):
-        yield {**request.task_args, "stories": str(request.stories.resolve()), "writer": writer}
 
 
 def _check_writable(folder: Path) -> None:
@@ -206,22 +280,29 @@ def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
         )
 
 
-def _continue(request: Request, benchmark: str, args: dict[str, Any], writer: str, judge: Model) -> None:
+def _continue(request: Request, plan: Plan, writer: str, judge: Model) -> None:
     """Prepare to go on where an earlier run stopped.
 
     Stories that the same judge left unscored are judged again. Where the stories exist but another judge
     read them, refuse: they would be written, and paid for, a second time.
     """
     others: list[str] = []
-    rubric_digest = load_rubric(benchmark).digest
-    data = fingerprint([s for s in read_stories(request.stories) if s.model == writer]) if request.stories else None
+    rubric_digest = load_rubric(plan.benchmark).digest
+    data = None
+    if request.stories:
+        own = plan.benchmark if plan.args.get("own") else None
+        data = fingerprint(stories_of(read_stories(request.stories), writer, own))
     label = judge_label(str(judge), judge.config)
     for header in _headers(request.log_dir):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
-        same = stamped.get("benchmark") == benchmark and (stamped.get("writer") or header.eval.model) == writer
+        same = stamped.get("benchmark") == plan.benchmark and (stamped.get("writer") or header.eval.model) == writer
         overrides = header.eval.model_generate_config
         same = same and stamped["rubric_digest"] == rubric_digest and data in (None, stamped.get("data_digest"))
-        if not same or given != args or settings_text(overrides) != settings_text(GenerateConfig(**request.generate)):
+        if (
+            not same
+            or given != plan.args
+            or settings_text(overrides) != settings_text(GenerateConfig(**request.generate))
+        ):
             continue
         if judge_name(header) != label:
             others.append(judge_name(header))
@@ -230,8 +311,8 @@ def _continue(request: Request, benchmark: str, args: dict[str, Any], writer: st
             return
     if others:
         raise UserError(
-            f"{request.log_dir} holds these stories of {writer} judged by {others[0]}. To have {label} judge the same "
-            f"stories without writing them again: polaris-eval score {request.log_dir} --judge {judge} "
+            f"{request.log_dir} holds the {plan.benchmark} stories of {writer} judged by {others[0]}. To have {label} "
+            f"judge the same stories without writing them again: polaris-eval score {request.log_dir} --judge {judge} "
             "--log-dir ANOTHER_FOLDER"
         )
 

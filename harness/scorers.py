@@ -21,15 +21,15 @@ from inspect_ai.scorer import stderr as plain_stderr
 from inspect_ai.solver import TaskState
 
 from ..rubrics import Rubric, load_rubric
-from .judge import Verdict
+from .judge import Verdict, judge_criteria
 from .judge import judge as judge_story
-from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score
+from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score, length_score_longbench
 from .models.lexical import is_proxy
 from .repetition import repetition_penalty
-from .words import count_reasoning, count_words, strip_reasoning, target_words
+from .words import count_reasoning, count_words, count_words_longbench, strip_reasoning, target_words
 
 _RATES = ("quotes_found", "quotes_long", "quotes_missing")
-_FLAGS = ("coverage", "empty", "truncated", "misadded")
+KEPT = "kept_replies"  # sample metadata: replies of an earlier judging, by criterion, that need not be asked for again
 
 
 @metric
@@ -61,9 +61,12 @@ def grader(judge: str | None) -> Model:
 def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: bool = False) -> Scorer:
     """Judge the story on a rubric; every number of the verdict becomes a metric.
 
-    Values: the rubric's scores (`score` is the headline), its raw marks by dimension, the evidence rates,
-    and from 0 to 1 `coverage` (judged or empty), `empty`, `truncated` and `misadded`. An unscored story
-    has NaN everywhere but in the flags, and a `reason`.
+    Values: the rubric's scores (`score` is the headline), its raw marks by dimension, and from 0 to 1
+    `coverage` (judged or empty), `empty` and `truncated`; where the rubric asks for quotes and totals, the
+    evidence rates and `misadded`; where its benchmark has a length score, `s_l` and `combined` (score times
+    s_l / 100). An unscored story has NaN everywhere but in the flags, and a `reason`.
+
+    A rubric with slots is asked once for each entry of `criteria` in the sample's metadata.
 
     Args:
         rubric: name of the rubric.
@@ -73,29 +76,33 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
     chosen = load_rubric(rubric)
 
     async def score(state: TaskState, target: Target) -> Score:
-        words = requested_words(state)
-        verdict = await judge_story(
-            chosen,
-            state.input_text,
-            state.output.completion,
-            grader(judge),
-            sample_id=state.sample_id,
-            epoch=state.epoch,
-            target=words,
-            disqualify=disqualify,
-        )
-        return _as_score(chosen, verdict, state, words)
+        asked = requested_words(state)
+        story, model = state.output.completion, grader(judge)
+        which: dict[str, Any] = {"sample_id": state.sample_id, "epoch": state.epoch}
+        if chosen.slots:
+            criteria, kept = state.metadata["criteria"], state.metadata.get(KEPT, ())
+            verdict = await judge_criteria(chosen, state.input_text, story, model, criteria, kept=kept, **which)
+        else:
+            verdict = await judge_story(
+                chosen, state.input_text, story, model, target=asked, disqualify=disqualify, **which
+            )
+        return _as_score(chosen, verdict, state, asked)
 
     return score
 
 
 @scorer(metrics=_METRICS)
-def length_adherence() -> Scorer:
-    """Words written against words asked for. Values are NaN where the prompt asks for no length."""
+def length_adherence(longbench: bool = False) -> Scorer:
+    """Words written against words asked for. Values are NaN where the prompt asks for no length.
+
+    Args:
+        longbench: count as LongBench-Write does (CJK characters and Latin words).
+    """
+    count = count_words_longbench if longbench else count_words
 
     async def score(state: TaskState, target: Target) -> Score:
         story = strip_reasoning(state.output.completion)
-        words, asked = count_words(story), requested_words(state)
+        words, asked = count(story), requested_words(state)
         value: dict[str, float] = {
             "words": float(words),
             "ratio": length_ratio(words, asked) if asked else math.nan,
@@ -124,9 +131,9 @@ def repetition() -> Scorer:
 
 
 def requested_words(state: TaskState) -> int | None:
-    """The length asked for: the dataset's own field, else what the prompt says."""
-    given = (state.metadata or {}).get("target_words")
-    return int(given) if given else target_words(state.input_text)
+    """The length asked for: the dataset's own field where it has one (None: no length), else what the prompt says."""
+    metadata = state.metadata or {}
+    return metadata["target_words"] if "target_words" in metadata else target_words(state.input_text)
 
 
 def _reasoning_words(state: TaskState) -> int:
@@ -142,13 +149,18 @@ def _truncated(state: TaskState) -> bool:
 def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | None) -> Score:
     marks = verdict.marks
     value: dict[str, float] = {name: verdict.scores.get(name, math.nan) for name in rubric.score_names}
-    value |= {name: marks.scores[name] if marks else math.nan for name in rubric.mark_names}
-    value |= verdict.evidence.rates() if verdict.evidence else dict.fromkeys(_RATES, math.nan)
+    if not rubric.slots:
+        value |= {name: marks.scores.get(name, math.nan) if marks else math.nan for name in rubric.mark_names}
+    if rubric.rule.quotes:
+        value |= verdict.evidence.rates() if verdict.evidence else dict.fromkeys(_RATES, math.nan)
+        value["misadded"] = rubric.misadded(marks) if marks else math.nan
+    if rubric.length_score and asked:
+        s_l = length_score_longbench(asked, count_words_longbench(strip_reasoning(state.output.completion)))
+        value |= {"s_l": s_l, "combined": value["score"] * s_l / 100}
     value |= {
         "coverage": float(verdict.status != "unscored"),
         "empty": float(verdict.status == "empty"),
         "truncated": float(_truncated(state)),
-        "misadded": rubric.misadded(marks) if marks else math.nan,
     }
     details: dict[str, Any] = {
         "status": verdict.status,
@@ -165,8 +177,11 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         "disqualified": verdict.disqualified,
     }
     if verdict.scores:
-        details["label"] = rubric.rule.label(verdict.scores["score"])
-    if verdict.evidence:
+        details["label"] = rubric.label(verdict.scores["score"])
+    if verdict.parts:
+        names = [criterion["criterion"] for criterion in state.metadata["criteria"]]
+        details["criteria"] = [_criterion(name, part) for name, part in zip(names, verdict.parts, strict=True)]
+    if rubric.rule.quotes and verdict.evidence:
         details["quotes_not_found"] = list(verdict.evidence.not_found)
         details["quotes_too_long"] = list(verdict.evidence.too_long)
         details["quotes_left_out"] = list(verdict.evidence.missing)
@@ -179,10 +194,29 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
     )
 
 
+def _criterion(name: str, part: Verdict) -> dict[str, Any]:
+    return {
+        "criterion": name,
+        "status": part.status,
+        "score": part.scores.get("score"),
+        "reason": part.marks.comment if part.marks else part.reason,
+        "reply": part.replies[-1] if part.marks else None,
+    }
+
+
 def _explain(rubric: Rubric, verdict: Verdict) -> str:
-    if verdict.marks is None:
+    marks = verdict.marks
+    if verdict.status != "scored":
         return verdict.reason or verdict.status
-    return "\n".join(
-        f"{d.id} {verdict.marks.scores[d.id]:g}/{d.max} {d.name}: {verdict.marks.evidence[d.id].justification}"
-        for d in rubric.dimensions
-    )
+    if marks is None:
+        return "\n\n".join(
+            f"{number}. {part.scores['score']:g}: {part.marks.comment if part.marks else ''}"
+            for number, part in enumerate(verdict.parts, 1)
+        )
+    lines = []
+    for d in rubric.dimensions:
+        name = d.name if d.id == d.name else f"{d.id} {d.name}"
+        mark = f"{marks.scores[d.id]:g}/{d.max}" if d.id in marks.scores else "not rated"
+        given = marks.evidence.get(d.id)
+        lines.append(f"{name}: {mark}" + (f" {given.justification}" if given else ""))
+    return "\n".join([*lines, *(["", marks.comment] if marks.comment else [])])

@@ -19,7 +19,8 @@ _OPTIONAL = ("target_words", "benchmark", "metadata")
 class Story:
     """One story and what it was written for.
 
-    `truncated`: the writer was cut off by its token limit; `settings`: how it was written, where known.
+    `benchmark`: the one whose prompt it answers, where known; `truncated`: the writer was cut off by its token
+    limit; `settings`: how it was written, where known.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Story:
     story: str
     model: str
     target_words: int | None = None
+    benchmark: str | None = None
     truncated: bool = False
     settings: str = "as recorded"
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +58,15 @@ def read_stories(path: Path) -> list[Story]:
     if not stories:
         raise UserError(f"{path}: holds no stories")
     return stories
+
+
+def stories_of(stories: list[Story], writer: str | None, benchmark: str | None) -> list[Story]:
+    """The stories of one writer, without those that were written for another benchmark (None: any)."""
+    return [
+        story
+        for story in stories
+        if writer in (None, story.model) and (benchmark is None or story.benchmark in (None, benchmark))
+    ]
 
 
 def fingerprint(stories: list[Story]) -> str:
@@ -113,12 +124,15 @@ def _record(where: str, line: str) -> Story:
         raise UserError(f'{where}: "target_words" must be a positive whole number')
     if not isinstance(metadata, dict):
         raise UserError(f'{where}: "metadata" must be an object')
+    if not isinstance(record.get("benchmark"), str | None):
+        raise UserError(f'{where}: "benchmark" must be a string')
     return Story(
         id=str(record["id"]),
         prompt=record["prompt"],
         story=record["story"],
         model=record["model"],
         target_words=target,
+        benchmark=record.get("benchmark"),
         metadata=metadata,
     )
 
@@ -128,7 +142,7 @@ def _from_logs(path: Path) -> Iterator[Story]:
 
     from .table import latest_logs, log_files, writing_settings
 
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str, str], str] = {}
     for header in latest_logs(log_files([path])):
         writer = (header.eval.metadata or {}).get("writer") or header.eval.model
         samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
@@ -142,11 +156,12 @@ def _from_logs(path: Path) -> Iterator[Story]:
                 story=sample.output.completion,
                 model=writer,
                 target_words=metadata.get("target_words"),
+                benchmark=(header.eval.metadata or {})["benchmark"],
                 truncated=sample.output.stop_reason in ("max_tokens", "model_length"),
                 settings=writing_settings(header),
                 metadata=metadata,
             )
-            first = seen.setdefault((story.model, story.id), header.location)
+            first = seen.setdefault((story.model, str(story.benchmark), story.id), header.location)
             if first != header.location:
                 raise UserError(
                     f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "

@@ -123,9 +123,17 @@ def writing_settings(header: EvalLog) -> str:
     stamped = (header.eval.metadata or {}).get("settings")
     if stamped:
         return str(stamped)
-    config = header.plan.config.merge(header.eval.model_generate_config)
+    return _with_penalty(header, header.plan.config.merge(header.eval.model_generate_config))
+
+
+def _overrides(header: EvalLog) -> str:
+    """What the user set in place of the benchmark's own settings."""
+    return _with_penalty(header, header.eval.model_generate_config)
+
+
+def _with_penalty(header: EvalLog, config: GenerateConfig) -> str:
     penalty = header.eval.task_args.get("repetition_penalty")
-    return settings_text(config) + (f" repetition_penalty={penalty}" if penalty else "")
+    return " ".join(filter(None, (settings_text(config), f"repetition_penalty={penalty}" if penalty else "")))
 
 
 def _common(header: EvalLog) -> dict[str, Any]:
@@ -144,6 +152,7 @@ def _common(header: EvalLog) -> dict[str, Any]:
         "prompts_digest": stamped["prompts_digest"],
         "gate": bool(header.eval.task_args.get("disqualify")),
         "settings": writing_settings(header),
+        "overrides": "" if stamped.get("settings") else _overrides(header),
     }
 
 
@@ -153,6 +162,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "id": str(sample.id),
         "epoch": sample.epoch,
         "prompt_id": metadata.get("prompt_id", str(sample.id)),
+        "category": metadata.get("category"),
         "status": "error",
         "reason": _last_line(sample.error.message) if sample.error else None,
     }

@@ -6,6 +6,7 @@ import html
 import re
 
 _WORD = re.compile(r"\w+")
+_LONGBENCH = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[a-zA-Z]+")
 _REQUEST = re.compile(r"(?<!\d)(\d{1,3}(?:[,.'’\s]\d{3}){1,2}|\d{1,9})(?!\d)[\s-]{0,3}words\s{1,3}long", re.IGNORECASE)
 _LEAD_IN = re.compile(r"[\s,]*\b(?:(?:that|which) is )?(?:approximately|about|around|roughly)?$", re.IGNORECASE)
 _BOUNDARY = re.compile(r"[.!?\n]")
@@ -15,6 +16,11 @@ _REASONING = (("<think>", "</think>"), ("<|channel>thought", "<channel|>"))
 def count_words(text: str) -> int:
     r"""Number of words: matches of `\w+` after HTML-unescaping."""
     return len(_WORD.findall(html.unescape(text)))
+
+
+def count_words_longbench(text: str) -> int:
+    """Length as LongBench-Write counts it: every CJK character, and every run of Latin letters."""
+    return len(_LONGBENCH.findall(text))
 
 
 def _length_request(prompt: str) -> re.Match[str] | None:

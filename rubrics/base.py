@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -31,6 +31,11 @@ class Band(Frozen):
     high: int
     anchor: str
 
+    @property
+    def span(self) -> str:
+        """The marks of the band, as `low-high` or a single number."""
+        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
+
 
 def check_bands(bands: Sequence[Band], low: int, high: int) -> None:
     """Refuse bands that do not tile `low`..`high` exactly, from the lowest mark to the highest.
@@ -54,24 +59,32 @@ def check_bands(bands: Sequence[Band], low: int, high: int) -> None:
 
 
 class Dimension(Frozen):
-    """One thing a judge marks with a whole number from `min` to `max`.
+    """One thing a judge marks from `min` to `max`.
 
-    `sign` says whether a high mark is good (`positive`) or bad (`negative`); `leaves` names what is
-    charged to other dimensions instead.
+    `id` is the key of its mark, by default its name; `sign` says whether a high mark is good (`positive`)
+    or bad (`negative`); `leaves` names what is charged to other dimensions instead.
     """
 
     id: str
     name: str
-    sign: Literal["positive", "negative"]
+    sign: Literal["positive", "negative"] = "positive"
     min: int = 0
     max: int
     measures: str
-    leaves: str
-    bands: tuple[Band, ...]
+    leaves: str | None = None
+    bands: tuple[Band, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_is_the_name(cls, data: Any) -> Any:
+        return {"id": data["name"], **data} if isinstance(data, dict) and "name" in data else data
 
     @model_validator(mode="after")
-    def _bands_tile_the_range(self) -> Dimension:
-        check_bands(self.bands, self.min, self.max)
+    def _range_and_bands(self) -> Dimension:
+        if self.max <= self.min:
+            raise ValueError(f"max: {self.max} is not above the lowest mark {self.min}")
+        if self.bands is not None:
+            check_bands(self.bands, self.min, self.max)
         return self
 
 
@@ -88,23 +101,33 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Marks:
-    """A reply that was read: raw marks by dimension, their evidence, and the totals the judge claimed."""
+    """A reply that was read: raw marks by dimension, their evidence, and the totals the judge claimed.
+
+    A dimension that the judge left unrated has no key in `scores`; `comment` is what the judge wrote about
+    the story as a whole.
+    """
 
     scores: Mapping[str, float]
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     claimed: Mapping[str, float] = field(default_factory=dict)
+    comment: str = ""
 
 
 class Rule(Frozen, ABC):
-    """How one rubric's replies are read and scored. Pure: no model, no clock, no network."""
+    """How one kind of rubric is replied to, read and scored. Pure: no model, no clock, no network.
+
+    What only some rubrics have (quotes, claimed totals, labels, a gate) defaults to having none.
+    """
+
+    quotes: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, dimensions: Sequence[Dimension]) -> None:
         """Refuse parameters that disagree with the dimensions (ValueError naming the key)."""
 
     @abstractmethod
-    def slots(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
-        """Texts this rule puts into the prompt, by placeholder."""
+    def texts(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
+        """What this rule puts into the judge's instructions, by placeholder."""
 
     @abstractmethod
     def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any] | None:
@@ -120,16 +143,39 @@ class Rule(Frozen, ABC):
 
     @abstractmethod
     def lowest(self, dimensions: Sequence[Dimension]) -> dict[str, float]:
-        """What an empty story gets: the lowest value the headline can take."""
+        """What an empty story gets: the lowest value that each score can take."""
 
-    @abstractmethod
-    def compulsory_quotes(self, dimensions: Sequence[Dimension], marks: Marks) -> tuple[str, ...]:
-        """Dimensions whose mark obliges the judge to quote the story."""
-
-    @abstractmethod
     def mark_names(self, dimensions: Sequence[Dimension]) -> tuple[str, ...]:
         """The keys of `Marks.scores`, in order."""
+        return tuple(d.id for d in dimensions)
 
-    @abstractmethod
+    def compulsory_quotes(self, dimensions: Sequence[Dimension], marks: Marks) -> tuple[str, ...]:
+        """Dimensions whose mark obliges the judge to quote the story."""
+        return ()
+
     def sums(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, int]:
         """The plain sums that a judge is asked to state too, by their names in a reply."""
+        return {}
+
+    def label(self, score: float) -> str | None:
+        """The label of a score, where the rubric has labels."""
+        return None
+
+    def disqualified(self, marks: Marks, length_ratio: float | None) -> str | None:
+        """Why the rubric's optional gate sets the story to the lowest score, or None where it passes."""
+        return None
+
+
+def object_schema(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Strict JSON schema of an object: every key required, none besides."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def integer_schema(low: int, high: int, description: str) -> dict[str, Any]:
+    """JSON schema of a whole number within `low`..`high`."""
+    return {"type": "integer", "minimum": low, "maximum": high, "description": description}

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from .base import ReplyError
 
+_HEADING = re.compile(r"[\s#>*_\[(]*scores?[\s\])*_:]*(?:\([^()\n]*\)[\s*_:]*)?", re.IGNORECASE)
+_SEPARATORS = (re.compile(r"[:=|：]"), re.compile(r"\s[–—-]\s"))
+_NUMBER = re.compile(r"\s*(?P<number>-?\d+(?:\.\d+)?)(?![\d.]*\d|\s*[-–—]\s*\d)(?:\s*(?:/|out of)\s*(?P<of>\d+))?")
+_ENDING = 2  # letters by which a name may differ at its end, as in "Weak Dialog" or "Unearned Transformation"
 _MAX_STARTS = 2000  # an unbalanced run of braces must not make the scan quadratic
 
 
@@ -93,3 +99,53 @@ def whole_number(value: Any, name: str, low: int, high: int) -> int:
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+def scores_section(reply: str, ranges: Mapping[str, int]) -> tuple[str, dict[str, float]]:
+    """What stands before the last scores heading of a text reply, and the numbers after it by canonical name.
+
+    Only the section after the last line that is a heading such as `[Scores]` is read, so numbers in the
+    analysis are never marks. A line is a name, a colon and a number; markdown, list marks and comments around
+    them do not matter. A name is known by its letters alone, or with up to two letters more or fewer at its
+    end. Lines with other names, without a number (`N/A`), with a range of numbers, or on another scale than
+    the maximum in `ranges` rate nothing.
+
+    Raises:
+        ReplyError: no scores heading, or one criterion with two different numbers.
+    """
+    lines = reply.splitlines()
+    headings = [i for i, line in enumerate(lines) if _HEADING.fullmatch(line)]
+    if not reply.strip():
+        raise ReplyError("the reply is empty")
+    if not headings:
+        raise ReplyError("no [Scores] section was found; the reply may have been cut")
+    known = {letters(name): name for name in ranges}
+    found: dict[str, float] = {}
+    for line in lines[headings[-1] + 1 :]:
+        text = re.sub(r"[*_`]", "", line).strip(" \t>•|+-")
+        parts = next((cut for by in _SEPARATORS if len(cut := by.split(text, maxsplit=1)) == 2), None)
+        name = _canonical(parts[0], known) if parts else None
+        number = _NUMBER.match(parts[1]) if parts else None
+        if name is None or number is None or (number["of"] and int(number["of"]) != ranges[name]):
+            continue
+        value = float(number["number"])
+        if found.setdefault(name, value) != value:
+            raise ReplyError(f"{name}: two different scores, {found[name]:g} and {value:g}")
+    return "\n".join(lines[: headings[-1]]).strip(), found
+
+
+def letters(name: str) -> str:
+    """The letters of a name in lower case, without what stands in brackets: by these, names are the same."""
+    return "".join(c for c in re.sub(r"\([^()]*\)", "", name).lower() if c.isalpha())
+
+
+def _canonical(name: str, known: Mapping[str, str]) -> str | None:
+    given = letters(name)
+    if given in known:
+        return known[given]
+    near = (n for k, n in known.items() if abs(len(k) - len(given)) <= _ENDING and given and _one_begins(k, given))
+    return next(near, None)
+
+
+def _one_begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from .base import Dimension, Frozen, Marks, RubricError, Rule
+from .base import Dimension, Frozen, Marks, RubricError
 from .story_quality import StoryQuality
+from .weighted_mean import WeightedMean
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _FENCES = tuple(f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", "STORY") for end in ("", "END "))
@@ -46,18 +47,26 @@ class Prompt(Frozen):
 class Rubric(Frozen):
     """A rubric: one validated data file. Everything here is pure: no model, no clock, no network.
 
-    `judge` is the paper's judge and its sampling; `headline` and `scale` say in words what the score
-    is; `digest` is the sha256 of the file in hexadecimal: numbers compare only where it agrees.
+    `judge` is the paper's judge and its sampling; `scale` says in words what the score is; `digest` is the
+    sha256 of the file in hexadecimal: numbers compare only where it agrees. `side` names further scores
+    that tables show, with their headings, and `published` the score that published numbers use. The prompt
+    is shown without its request for a length where `hides_length`. `slots` are the placeholders that each
+    of a sample's criteria fills: such a rubric is asked once a criterion. `length_score` names the length
+    score that the benchmark combines with this one.
     """
 
     name: str
     version: int
     title: str
-    headline: str
     scale: str
+    side: Mapping[str, str] = {}
+    published: str = "score"
     judge: JudgeSettings
-    dimensions: tuple[Dimension, ...]
-    rule: StoryQuality
+    hides_length: bool = False
+    length_score: Literal["longbench"] | None = None
+    slots: tuple[str, ...] = ()
+    dimensions: tuple[Dimension, ...] = Field(min_length=1)
+    rule: StoryQuality | WeightedMean = Field(discriminator="name")
     prompt: Prompt
     digest: str
 
@@ -66,8 +75,13 @@ class Rubric(Frozen):
 
         The story stands between two lines with a mark that it cannot contain, and all placeholders
         are filled in one pass, so nothing inside the story is ever taken for a placeholder.
-        `slots` fills placeholders that a rubric file adds.
+        `slots` fills the placeholders that the rubric file declares.
+
+        Raises:
+            ValueError: a declared slot is missing, or an unknown one was given.
         """
+        if set(slots) != set(self.slots):
+            raise ValueError(f"{self.name} takes the slots {list(self.slots)}, got {sorted(slots)}")
         values = {"prompt": prompt, "story": story, "fence": fence(prompt, story), **slots}
         return [
             {"role": "system", "content": self._system()},
@@ -119,9 +133,17 @@ class Rubric(Frozen):
         """The scores of an empty story: the lowest that the rubric can give."""
         return self.rule.lowest(self.dimensions)
 
+    def label(self, score: float) -> str | None:
+        """The label of a score, where the rubric has labels."""
+        return self.rule.label(score)
+
+    def disqualified(self, marks: Marks, length_ratio: float | None) -> str | None:
+        """Why the rubric's optional gate sets the story to the lowest score, or None where it passes."""
+        return self.rule.disqualified(marks, length_ratio)
+
     def _system(self) -> str:
         listed = "\n".join(_describe(d) for d in self.dimensions)
-        values = {"dimensions": listed, **self.rule.slots(self.dimensions)}
+        values = {"dimensions": listed, **self.rule.texts(self.dimensions)}
         return _fill(self.prompt.system, values)
 
 
@@ -154,14 +176,14 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def _describe(dimension: Dimension) -> str:
-    bands = "; ".join(
-        f"{band.low if band.low == band.high else f'{band.low}-{band.high}'} {band.anchor}" for band in dimension.bands
-    )
+    name = dimension.name if dimension.id == dimension.name else f"{dimension.id} {dimension.name}"
     kind = "higher is better" if dimension.sign == "positive" else "higher is worse"
-    return (
-        f"- {dimension.id} {dimension.name} ({dimension.min} to {dimension.max}, {kind}): {dimension.measures}. "
-        f"Leaves to others: {dimension.leaves}. Bands: {bands}."
-    )
+    parts = [f"- {name} ({dimension.min} to {dimension.max}, {kind}): {dimension.measures}."]
+    if dimension.leaves:
+        parts.append(f"Leaves to others: {dimension.leaves}.")
+    if dimension.bands:
+        parts.append(f"Bands: {'; '.join(f'{band.span} {band.anchor}' for band in dimension.bands)}.")
+    return " ".join(parts)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -221,11 +243,13 @@ def _check(rubric: Rubric) -> None:
         for value, count in Counter(getattr(d, key) for d in rubric.dimensions).items():
             if count > 1:
                 raise ValueError(f"dimensions: the {key} {value!r} is given twice")
-    rule: Rule = rubric.rule
-    rule.check(rubric.dimensions)
+    rubric.rule.check(rubric.dimensions)
+    for name in (*rubric.side, rubric.published):
+        if name not in rubric.score_names and not rubric.length_score:
+            raise ValueError(f"side, published: no score {name!r}; there are {', '.join(rubric.score_names)}")
     texts = {
-        "system": {"dimensions", *rule.slots(rubric.dimensions)},
-        "user": {"prompt", "story", "fence"},
+        "system": {"dimensions", *rubric.rule.texts(rubric.dimensions)},
+        "user": {"prompt", "story", "fence", *rubric.slots},
         "retry": {"complaint"},
     }
     for part, known in texts.items():

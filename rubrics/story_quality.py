@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Band, Dimension, Evidence, Frozen, Marks, ReplyError, Rule, check_bands
+from .base import (
+    Band,
+    Dimension,
+    Evidence,
+    Frozen,
+    Marks,
+    ReplyError,
+    Rule,
+    check_bands,
+    integer_schema,
+    object_schema,
+)
 from .replies import last_object, whole_number
 
 OPEN_ENDED = ("bonus", "penalty")
@@ -51,6 +62,8 @@ class Disqualification(Frozen):
 class StoryQuality(Rule):
     """overall = positive - negative + bonus - penalty, in [-159, 108], never clamped at 0."""
 
+    quotes: ClassVar[bool] = True
+
     name: Literal["story_quality"]
     open_ended: OpenEnded
     totals: Totals
@@ -60,6 +73,9 @@ class StoryQuality(Rule):
     disqualification: Disqualification
 
     def check(self, dimensions: Sequence[Dimension]) -> None:
+        for dimension in dimensions:
+            if dimension.bands is None:
+                raise ValueError(f"dimensions: {dimension.id} has no bands")
         check_bands(self.open_ended.bands, 0, self.open_ended.max)
         for sign, declared in (("positive", self.totals.positive), ("negative", self.totals.negative)):
             summed = sum(d.max for d in dimensions if d.sign == sign)
@@ -76,12 +92,12 @@ class StoryQuality(Rule):
         if unknown:
             raise ValueError(f"disqualification.at_least: unknown dimension {sorted(unknown)[0]}")
 
-    def slots(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
+    def texts(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
         return {
             "open_max": str(self.open_ended.max),
             "bonus": self.open_ended.bonus,
             "penalty": self.open_ended.penalty,
-            "open_bands": "; ".join(f"{_span(b)} {b.anchor}" for b in self.open_ended.bands),
+            "open_bands": "; ".join(f"{b.span} {b.anchor}" for b in self.open_ended.bands),
             "quote_from": str(self.open_ended.quote_from),
             "form": _form(dimensions),
         }
@@ -89,21 +105,21 @@ class StoryQuality(Rule):
     def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any]:
         text, quotes = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
         marked = {
-            d.id: _object(
-                justification=text, quotes=quotes, why_not=text, score=_integer(d.min, d.max, f"{d.id} {d.name}")
+            d.id: object_schema(
+                justification=text, quotes=quotes, why_not=text, score=integer_schema(d.min, d.max, f"{d.id} {d.name}")
             )
             for d in dimensions
         }
         nearest = {"type": "string", "enum": [*(d.id for d in dimensions), "none"]}
-        opened = _object(
+        opened = object_schema(
             target=text,
             quotes=quotes,
             nearest=nearest,
             why_not_covered=text,
-            score=_integer(0, self.open_ended.max, "0 unless every field above is given and specific"),
+            score=integer_schema(0, self.open_ended.max, "0 unless every field above is given and specific"),
         )
         claims = {claim: {"type": "integer"} for claim in _CLAIMS}
-        return _object(dimensions=_object(**marked), bonus=opened, penalty=opened, **claims)
+        return object_schema(dimensions=object_schema(**marked), bonus=opened, penalty=opened, **claims)
 
     def parse(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
         answer = last_object(reply, "dimensions")
@@ -168,9 +184,9 @@ class StoryQuality(Rule):
             return f"{length_ratio:.0%} of the requested length, under {floor:.0%}"
         return None
 
-    def label(self, overall: float) -> str:
+    def label(self, score: float) -> str:
         """The label of an overall score: very_poor, poor, fair, good or excellent."""
-        return next(label.name for label in reversed(self.labels) if overall >= label.start)
+        return next(label.name for label in reversed(self.labels) if score >= label.start)
 
     def compulsory_quotes(self, dimensions: Sequence[Dimension], marks: Marks) -> tuple[str, ...]:
         negatives = tuple(d.id for d in dimensions if d.sign == "negative" and marks.scores[d.id] > 0)
@@ -227,23 +243,6 @@ def _text(value: Any) -> str:
 def _is_sum(value: Any) -> bool:
     """Whether a claimed total is a number at all; one that no sum of marks can reach is not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NO_SUM
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _integer(low: int, high: int, description: str) -> dict[str, Any]:
-    return {"type": "integer", "minimum": low, "maximum": high, "description": description}
-
-
-def _span(band: Band) -> str:
-    return str(band.low) if band.low == band.high else f"{band.low}-{band.high}"
 
 
 def _form(dimensions: Sequence[Dimension]) -> str:

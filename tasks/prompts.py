@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from inspect_ai.dataset import Sample
 
 from ..harness.errors import UserError
 from ..harness.stories import Story, prompt_id
+from .sources import DATA
 
 OFFICIAL = "rishanthrajendhran/POLARIS"
 SETS = ("mini", "official")
@@ -24,7 +26,8 @@ def prompt_samples(prompts: str, split: str, data_dir: str | None) -> list[Sampl
     Args:
         prompts: `mini`, which ships here, or `official`, the Hugging Face dataset read at run time.
         split: `test` (180 prompts, 1,000 to 12,000 words) or `train` (1,388, up to 4,000); official only.
-        data_dir: a folder with a copy of the dataset, used in place of the hub.
+        data_dir: a folder with a copy of the dataset, itself or as its subfolder POLARIS, used in place of the
+            hub; so is the subfolder POLARIS of the folder that the environment variable POLARIS_DATA names.
 
     Raises:
         UserError: unknown set or split, or a dataset that cannot be reached or read.
@@ -46,8 +49,8 @@ def story_samples(stories: list[Story]) -> list[Sample]:
             id=story.id,
             metadata={
                 **story.metadata,
+                **({"target_words": story.target_words} if story.target_words else {}),
                 "prompt_id": story.prompt_id,
-                "target_words": story.target_words,
                 "story": story.story,
                 "truncated": story.truncated,
             },
@@ -91,13 +94,21 @@ def _rows(split: str, data_dir: str | None) -> list[dict[str, Any]]:
     from huggingface_hub.utils.logging import set_verbosity_error
 
     set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings about retries say less than the one line below
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise UserError(f"{data_dir}: no such folder (--data-dir names a folder with a copy of {OFFICIAL})")
+    folder = _folder(data_dir)
     try:
-        return list(load_dataset(data_dir or OFFICIAL, split=split))
+        return list(load_dataset(str(folder) if folder else OFFICIAL, split=split))
     except Exception as error:  # the hub client has dozens; whichever it is, the dataset was not read
         why = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(
             f"the official prompts ({OFFICIAL}, split {split}) could not be read: {why}. Go online, or download the "
             "dataset elsewhere and name its folder with --data-dir (task argument data_dir), or use --prompts mini."
         ) from None
+
+
+def _folder(data_dir: str | None) -> Path | None:
+    if data_dir is not None and not Path(data_dir).is_dir():
+        raise UserError(f"{data_dir}: no such folder (--data-dir names a folder with a copy of {OFFICIAL})")
+    copy = Path(data_dir or os.environ.get(DATA) or "") / OFFICIAL.rpartition("/")[2]
+    if (data_dir or os.environ.get(DATA)) and copy.is_dir():
+        return copy
+    return Path(data_dir) if data_dir else None

@@ -5,28 +5,23 @@ from __future__ import annotations
 from inspect_ai.model import ModelOutput
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-REPETITION_PENALTY = 1.10
-# providers that take `repetition_penalty` in the request's body; hosted models refuse unknown fields
-_TAKES_PENALTY = ("vllm", "sglang", "polaris_eval")
+# providers that take further sampling settings in the request's body; hosted models refuse unknown fields
+_OPEN = ("vllm", "sglang", "polaris_eval")
 
 
 @solver
-def write(repetition_penalty: float | None = None) -> Solver:
+def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
     """Have the model write the story.
 
     Args:
-        repetition_penalty: sent to any provider when given; by default the paper's 1.10, to providers
-            known to take it.
+        usual: further sampling settings of the benchmark, sent to providers known to take them.
+        asked: settings that the user asked for, sent to any provider.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        penalty = repetition_penalty
-        if penalty is None and state.model.api in _TAKES_PENALTY:
-            penalty = REPETITION_PENALTY
-        state.metadata["repetition_penalty"] = penalty
-        if penalty is None:
-            return await generate(state)
-        return await generate(state, extra_body={"repetition_penalty": penalty})
+        body = {**(usual if state.model.api in _OPEN else {}), **asked}
+        state.metadata["extra_body"] = body
+        return await (generate(state, extra_body=body) if body else generate(state))
 
     return solve
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from polaris_eval.harness.models.lexical import answer
-from polaris_eval.rubrics import fenced, load_rubric
+from polaris_eval.rubrics import Rubric, fenced, load_rubric, rubric_names
 
 STORY = "The clerk wrote the number down. “Nobody will ask,” she said, and the lamp hissed over the wet floor. " * 30
 
@@ -23,7 +23,13 @@ def well_behaved(system: str, user: str) -> str:
         prompt, story = fenced(user)
     except ValueError:
         return STORY
-    return answer(load_rubric("story_quality"), prompt, story)
+    return answer(rubric_of(system), prompt, story)
+
+
+def rubric_of(system: str) -> Rubric:
+    """The rubric whose instructions a judge was sent."""
+    rubrics = map(load_rubric, rubric_names())
+    return next(r for r in rubrics if r.messages("", "", **dict.fromkeys(r.slots, ""))[0]["content"] == system)
 
 
 @dataclass

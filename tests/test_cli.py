@@ -21,6 +21,7 @@ from loopback import serve, well_behaved
 from polaris_eval.rubrics import Rubric
 
 PROXY = "polaris_eval/lexical"
+SQ = ("--benchmark", "story_quality")
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
@@ -204,7 +205,7 @@ def test_a_writer_that_fails_leaves_a_row_without_a_score(cli: Cli) -> None:
 
     with serve(script) as server:
         env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
-        args = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", "--limit", 3]
+        args = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", *SQ, "--limit", 3]
         first = cli(*args, **env)
         assert first.returncode == 1, first.stdout + first.stderr
         assert "without a score: openai-api/loop/writer second-violin (error)" in first.stdout
@@ -264,7 +265,7 @@ def test_a_run_against_a_server_that_fails_and_cuts(cli: Cli, tmp_path: Path) ->
 
     with serve(script) as server:
         env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
-        done = cli("run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", **env)
+        done = cli("run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", *SQ, **env)
         assert len(server.requests) > 80
     assert done.returncode == 0, done.stdout + done.stderr
     cli("leaderboard", "logs")
@@ -278,7 +279,7 @@ def test_a_run_against_a_server_that_fails_and_cuts(cli: Cli, tmp_path: Path) ->
 def test_another_judge_scores_without_writing_again(cli: Cli, tmp_path: Path) -> None:
     with serve(lambda n, system, user: well_behaved(system, user)) as server:
         env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
-        run = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", "--limit", 6]
+        run = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", *SQ, "--limit", 6]
         assert cli(*run, **env).returncode == 0
         asked = len(server.requests)
         assert cli("score", "logs", "--judge", PROXY, "--log-dir", "second", **env).returncode == 0
@@ -348,7 +349,7 @@ def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubri
 
 
 def test_a_plan_counts_and_prices_before_any_call(cli: Cli, tmp_path: Path) -> None:
-    done = cli("plan", "--model", "openai/gpt-5.4-mini", "--model", "lab/unknown", "--epochs", 2, "--json")
+    done = cli("plan", "--model", "openai/gpt-5.4-mini", "--model", "lab/unknown", *SQ, "--epochs", 2, "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     rows = {(row["model"], row["role"]): row for row in found["rows"]}
@@ -361,9 +362,9 @@ def test_a_plan_counts_and_prices_before_any_call(cli: Cli, tmp_path: Path) -> N
     assert judge["dollars_batch"] == pytest.approx(judge["dollars"] / 2)
     own = tmp_path / "prices.yaml"
     own.write_text("date: x\nsource: y\nmodels: {unknown: {input: 1, output: 1, tax: 3}}\n")
-    assert "models.unknown.tax" in one_line(cli("plan", "--model", "lab/unknown", "--prices", own))
+    assert "models.unknown.tax" in one_line(cli("plan", "--model", "lab/unknown", *SQ, "--prices", own))
     own.write_text("date: x\nsource: y\nmodels: {unknown: {input: 1, output: 1}}\n")
-    assert "unknown" in cli("plan", "--model", "lab/unknown", "--prices", own).stdout
+    assert "unknown" in cli("plan", "--model", "lab/unknown", *SQ, "--prices", own).stdout
 
 
 def test_doctor_says_what_is_missing(cli: Cli) -> None:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from polaris_eval.harness.leaderboard import build, show, write_files
+from polaris_eval.harness.display import show, write_files
+from polaris_eval.harness.leaderboard import build
 from polaris_eval.harness.length import SPLITS
 from polaris_eval.harness.stats import mean_interval
 
@@ -32,6 +33,7 @@ def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dic
         "prompts_digest": "p" * 64,
         "gate": False,
         "settings": "temperature=0.8",
+        "overrides": "",
         "status": "scored",
         "truncated": 0.0,
         "ratio": 0.9,
@@ -67,10 +69,10 @@ def test_means_splits_slope_and_order() -> None:
     best, worst = section.rows
     assert best["slope"] == pytest.approx(-2)
     assert worst["score"] == 10
-    assert best["released_ID"] == pytest.approx((60 + 60 + 58 + 56) / 4)
-    assert best["released_near OOD"] == 53
-    assert best["released_far OOD"] == 50
-    assert math.isnan(worst["released_near OOD"])
+    assert best["overall_released_ID"] == pytest.approx((60 + 60 + 58 + 56) / 4)
+    assert best["overall_released_near OOD"] == 53
+    assert best["overall_released_far OOD"] == 50
+    assert math.isnan(worst["overall_released_near OOD"])
     assert worst["buckets"]["1-2k"]["score"] == 15
 
 

@@ -14,6 +14,7 @@ from .provider import judged_request
 
 NAME = "polaris_eval/lexical"
 _QUOTE_WORDS = 8
+_COMMENT = "counted by the offline proxy"
 
 
 def is_proxy(judge: str) -> bool:
@@ -48,7 +49,8 @@ def answer(rubric: Rubric, prompt: str, story: str) -> str:
     }
     schema = rubric.response_schema()
     if schema is None:
-        raise NotImplementedError(f"{NAME} cannot answer the text rubric {rubric.name} yet")
+        lines = "\n".join(f"{name}: {mark}" for name, mark in marks.items())
+        return f"[Analysis]\n\n{_COMMENT}\n\n[Scores]\n\n{lines}"
     return json.dumps(_filled(schema, numbers, _quotes(story, list(marks)), None, ""), ensure_ascii=False)
 
 
@@ -83,6 +85,6 @@ def _filled(
         case "array":
             return [quotes[owner]] if owner else []
         case "integer":
-            return numbers.get(key, numbers.get(owner or "", 0))
+            return numbers.get(key.replace("_", " "), numbers.get(key, numbers.get(owner or "", 0)))
         case _:
-            return "none" if "enum" in schema else "counted by the offline proxy" if owner else ""
+            return "none" if "enum" in schema else _COMMENT if owner else ""

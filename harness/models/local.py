@@ -112,6 +112,7 @@ def _request(messages: list[ChatMessage], config: GenerateConfig) -> dict[str, A
         "frequency_penalty": config.frequency_penalty,
         "presence_penalty": config.presence_penalty,
         "repeat_penalty": (config.extra_body or {}).get("repetition_penalty"),
+        "min_p": (config.extra_body or {}).get("min_p"),
     }
     if config.response_schema is not None:
         schema = config.response_schema.json_schema.model_dump(exclude_none=True)

@@ -11,12 +11,15 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsag
 from ..errors import UserError
 from .provider import judged_request
 
+_Key = tuple[str, int | None, int | None]  # sample id, epoch, part
+
 
 class Replay:
     """Answers from a JSONL file with one record a story.
 
     Fields: `id` (the sample's), `reply` (a string, or a list with one string an attempt), and optional
-    `epoch` where repeated stories of a prompt have replies of their own.
+    `epoch` where repeated stories of a prompt have replies of their own, and `part` (from 1) where a rubric is
+    asked once a criterion.
     """
 
     connections = 100
@@ -27,8 +30,8 @@ class Replay:
 
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         _, asked = judged_request(messages)
-        sample, epoch = str(asked["sample_id"]), asked.get("epoch")
-        recorded = self.replies.get((sample, epoch)) or self.replies.get((sample, None))
+        sample, epoch, part = str(asked["sample_id"]), asked.get("epoch"), asked.get("part")
+        recorded = self.replies.get((sample, epoch, part)) or self.replies.get((sample, None, part))
         if recorded is None:
             raise ValueError(f"{self.path} holds no reply for sample {sample!r}")
         if asked["attempt"] >= len(recorded):
@@ -41,12 +44,12 @@ class Replay:
         return len(text.split())
 
 
-def _read(path: Path) -> dict[tuple[str, int | None], list[str]]:
+def _read(path: Path) -> dict[_Key, list[str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: recorded replies cannot be read: {error}") from None
-    replies: dict[tuple[str, int | None], list[str]] = {}
+    replies: dict[_Key, list[str]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -57,7 +60,7 @@ def _read(path: Path) -> dict[tuple[str, int | None], list[str]]:
     return replies
 
 
-def _record(where: str, line: str) -> tuple[tuple[str, int | None], list[str]]:
+def _record(where: str, line: str) -> tuple[_Key, list[str]]:
     try:
         record: Any = json.loads(line)
     except ValueError as error:
@@ -67,4 +70,4 @@ def _record(where: str, line: str) -> tuple[tuple[str, int | None], list[str]]:
     texts = record["reply"] if isinstance(record["reply"], list) else [record["reply"]]
     if not texts or not all(isinstance(text, str) for text in texts):
         raise UserError(f'{where}: "reply" must be a string or a list of strings')
-    return (str(record["id"]), record.get("epoch")), texts
+    return (str(record["id"]), record.get("epoch"), record.get("part")), texts

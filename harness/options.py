@@ -1,0 +1,113 @@
+"""Options of the commands that run and judge, and the request they add up to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True)
+# options that become arguments of the tasks that take them
+TASK_OPTIONS = ("prompts", "split", "language", "iterations", "data_dir", "repetition_penalty", "disqualify")
+
+
+def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` options; values are read as YAML, so numbers are numbers."""
+    import yaml
+
+    pairs: dict[str, Any] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE", ctx, param)
+        pairs[name.replace("-", "_")] = yaml.safe_load(text)
+    return pairs
+
+
+def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+judging = _options(
+    click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
+                 help="Judging model of all benchmarks, or of one (repeatable); by default the paper's."),
+    click.option("--judge-option", "judge_options", multiple=True, callback=pairs, metavar="NAME=VALUE",
+                 help="Setting of the judge that replaces the rubric's own, such as temperature=0 (repeatable)."),
+    click.option("--judge-base-url", help="Address of the judge's server."),
+    click.option("--allow-self-judging", is_flag=True, help="Let a model judge its own stories."),
+    click.option("--disqualify", is_flag=True, help="Apply Story Quality's optional disqualification gate."),
+    click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs."),
+    click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each benchmark only."),
+    click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider."),
+    click.option("--max-retries", type=click.IntRange(min=0), help="Tries of a failing call again. [default: 6]"),
+    click.option("--timeout", type=click.IntRange(min=1), help="Seconds for one call with all its retries."),
+    click.option("--batch", is_flag=True, help="Use the provider's batch interface (half the price, slower)."),
+    click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
+                 help="How progress is shown. [default: rich, plain where the output is no terminal]"),
+)  # fmt: skip
+prompting = _options(
+    click.option("--benchmark", "benchmarks", multiple=True, metavar="NAME",
+                 help="What to run (repeatable): story_quality, eqbench_longform, eqbench_creative, writingbench, "
+                 "longbench_write. [default: all; with --stories, those of the stories, else story_quality]"),
+    click.option("--prompts", type=click.Choice(["mini", "official"]),
+                 help="Prompts of story_quality and eqbench_longform: 36 that ship here, or the official dataset "
+                 "(180 in its test split). [default: mini]"),
+    click.option("--split", type=click.Choice(["test", "train"]),
+                 help="Split of the official prompts. [default: test]"),
+    click.option("--language", help="en, zh or all. [default: en; longbench_write: all]"),
+    click.option("--iterations", type=click.IntRange(min=1),
+                 help="Seeds of each eqbench_creative prompt. [default: 3]"),
+    click.option("--data-dir", type=PATH, help="Folder with copies of the prompt files (subfolder POLARIS: the "
+                 "official dataset), in place of cache and network. [default: POLARIS_DATA, where set]"),
+    click.option("--epochs", type=click.IntRange(min=1), help="Stories for each prompt."),
+)  # fmt: skip
+
+
+def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | None) -> Any:
+    """The `Request` that the options of a command add up to."""
+    from inspect_ai.model import GenerateConfig
+    from pydantic import ValidationError
+
+    from .errors import UserError
+    from .runs import Request, parse_judges
+
+    try:
+        judge_config = GenerateConfig.model_validate(options["judge_options"], extra="forbid")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " ".join(["--judge-option", *map(str, first["loc"])])
+        raise UserError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+    settings = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
+    operation = ("max_connections", "max_retries", "timeout", "batch")
+    return Request(
+        models=models,
+        log_dir=options["log_dir"],
+        benchmarks=tuple(options["benchmarks"]),
+        judges=parse_judges(options["judges"]),
+        judge_config=judge_config,
+        judge_base_url=options["judge_base_url"],
+        allow_self_judging=options["allow_self_judging"],
+        task_args=given({name: options.get(name) for name in TASK_OPTIONS}),
+        stories=stories,
+        limit=options["limit"],
+        epochs=options.get("epochs"),
+        generate=given({name: options.get(name) for name in (*settings, *operation)}),
+        model_args=options.get("model_args", {}),
+        model_base_url=options.get("model_base_url"),
+        display=options["display"] or ("rich" if sys.stdout.isatty() else "plain"),
+    )
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, with paths made absolute."""
+    found = {name: value for name, value in options.items() if value is not None and value is not False}
+    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in found.items()}

@@ -1,0 +1,105 @@
+"""WritingBench, domain D4 (Literature & Arts): five criteria of its own for every query, one judge call each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import GenerateConfig
+
+from ..harness.errors import UserError
+from .benchmark import benchmark, check_language
+from .sources import load, rows
+
+NAME = "writingbench"
+DOMAIN = "Literature & Arts"
+CRITERIA = 5
+BANDS = ("1-2", "3-4", "5-6", "7-8", "9-10")
+
+
+@task
+def writingbench(
+    language: str = "en",
+    stories: str | None = None,
+    writer: str | None = None,
+    own: bool = False,
+    judge: str | None = None,
+    repetition_penalty: float | None = None,
+) -> Task:
+    """WritingBench D4. Upstream's settings: temperature 0.7, top_p 0.8, top_k 20, up to 16,000 tokens.
+
+    Args:
+        language: `en` (96 queries), `zh` or `all` (183).
+        stories, writer, own, judge, repetition_penalty: as of `story_quality`; a story's id, or `prompt_id` in
+            its metadata, must be of this benchmark.
+    """
+    check_language(NAME, language, ("en", "zh", "all"))
+    return benchmark(
+        NAME,
+        lambda: samples(rows(NAME, load(NAME), _lines), "all" if stories else language),
+        f"D4 {language}",
+        "OOD",
+        config=GenerateConfig(temperature=0.7, top_p=0.8, top_k=20, max_tokens=16_000),
+        extra_body={},
+        fixed=True,
+        stories=stories,
+        writer=writer,
+        own=own,
+        judge=judge,
+        repetition_penalty=repetition_penalty,
+    )
+
+
+def samples(queries: list[dict[str, Any]], language: str) -> list[Sample]:
+    """The queries of the domain in a language, with their criteria as the rubric's slots.
+
+    Raises:
+        UserError: a query without five complete criteria.
+    """
+    wanted = [query for query in queries if query["domain1"] == DOMAIN and language in ("all", _language(query))]
+    return [
+        Sample(
+            input=query["query"],
+            id=str(query["index"]),
+            metadata={
+                "prompt_id": str(query["index"]),
+                "target_words": None,
+                "category": query["domain2"],
+                "criteria": _criteria(query),
+            },
+        )
+        for query in wanted
+    ]
+
+
+def is_english(text: str) -> bool:
+    """Whether more than 90 % of the characters are below U+2E80, where the CJK blocks begin."""
+    return sum(ord(c) < 0x2E80 for c in text) > 0.9 * len(text)
+
+
+def _language(query: dict[str, Any]) -> str:
+    return "en" if is_english(query["query"]) else "zh"
+
+
+def _criteria(query: dict[str, Any]) -> list[dict[str, str]]:
+    given = query["checklist"]
+    needed = ("name", "criteria_description", *BANDS)
+    if len(given) != CRITERIA or any(not criterion.get(key) for criterion in given for key in needed):
+        raise UserError(
+            f"{NAME}: query {query['index']} has {len(given)} criteria, or one without its name, description and "
+            f"bands; {CRITERIA} complete ones are needed, and a story is never scored on fewer"
+        )
+    return [
+        {
+            "criterion": criterion["name"],
+            "description": criterion["criteria_description"],
+            "bands": "\n".join(f"{band}: {criterion[band]}" for band in BANDS),
+        }
+        for criterion in given
+    ]
+
+
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.decode().splitlines() if line.strip()]
