@@ -126,7 +126,7 @@ def plan_runs(benchmarks: Sequence[str], stories: Path | None, options: Mapping[
             raise UserError(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
     found = read_stories(stories) if stories else []
     own = bool(found) and not benchmarks
-    chosen = {story.benchmark or BENCHMARKS[0] for story in found} if own else set(benchmarks or BENCHMARKS)
+    chosen = {story.benchmark for story in found} if own else set(benchmarks or BENCHMARKS)
     unknown = chosen - set(BENCHMARKS)
     if unknown:
         raise UserError(f"{stories}: unknown benchmark {min(unknown)!r} in a story; known: {', '.join(BENCHMARKS)}")

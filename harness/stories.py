@@ -19,7 +19,7 @@ _OPTIONAL = ("target_words", "benchmark", "metadata")
 class Story:
     """One story and what it was written for.
 
-    `benchmark`: the one whose prompt it answers, where known; `truncated`: the writer was cut off by its token
+    `benchmark`: the one whose prompt it answers; `truncated`: the writer was cut off by its token
     limit; `settings`: how it was written, where known.
     """
 
@@ -28,7 +28,7 @@ class Story:
     story: str
     model: str
     target_words: int | None = None
-    benchmark: str | None = None
+    benchmark: str = "story_quality"
     truncated: bool = False
     settings: str = "as recorded"
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -62,11 +62,7 @@ def read_stories(path: Path) -> list[Story]:
 
 def stories_of(stories: list[Story], writer: str | None, benchmark: str | None) -> list[Story]:
     """The stories of one writer, without those that were written for another benchmark (None: any)."""
-    return [
-        story
-        for story in stories
-        if writer in (None, story.model) and (benchmark is None or story.benchmark in (None, benchmark))
-    ]
+    return [story for story in stories if writer in (None, story.model) and benchmark in (None, story.benchmark)]
 
 
 def fingerprint(stories: list[Story]) -> str:
@@ -80,7 +76,7 @@ def fingerprint(stories: list[Story]) -> str:
 
 def _from_jsonl(path: Path) -> list[Story]:
     stories: list[Story] = []
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str, str], int] = {}
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -94,7 +90,7 @@ def _from_jsonl(path: Path) -> list[Story]:
         if not line:
             continue
         story = _record(where, line)
-        first = seen.setdefault((story.model, story.id), number)
+        first = seen.setdefault((story.model, story.benchmark, story.id), number)
         if first != number:
             raise UserError(f"{where}: the id {story.id!r} of model {story.model!r} was given on line {first} already")
         stories.append(story)
@@ -124,7 +120,7 @@ def _record(where: str, line: str) -> Story:
         raise UserError(f'{where}: "target_words" must be a positive whole number')
     if not isinstance(metadata, dict):
         raise UserError(f'{where}: "metadata" must be an object')
-    if not isinstance(record.get("benchmark"), str | None):
+    if not isinstance(record.get("benchmark", ""), str):
         raise UserError(f'{where}: "benchmark" must be a string')
     return Story(
         id=str(record["id"]),
@@ -132,7 +128,7 @@ def _record(where: str, line: str) -> Story:
         story=record["story"],
         model=record["model"],
         target_words=target,
-        benchmark=record.get("benchmark"),
+        benchmark=record.get("benchmark") or Story.benchmark,
         metadata=metadata,
     )
 
@@ -161,7 +157,7 @@ def _from_logs(path: Path) -> Iterator[Story]:
                 settings=writing_settings(header),
                 metadata=metadata,
             )
-            first = seen.setdefault((story.model, str(story.benchmark), story.id), header.location)
+            first = seen.setdefault((story.model, story.benchmark, story.id), header.location)
             if first != header.location:
                 raise UserError(
                     f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ModelOutput
+from inspect_ai.model import ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-# providers that take further sampling settings in the request's body; hosted models refuse unknown fields
+# providers that take further sampling settings in the request's body, top_k among them, which Inspect does not
+# send to OpenAI's protocol; hosted models refuse unknown fields
 _OPEN = ("vllm", "sglang", "polaris_eval")
 
 
@@ -19,7 +20,10 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        body = {**(usual if state.model.api in _OPEN else {}), **asked}
+        body = dict(asked)
+        if state.model.api in _OPEN:
+            top_k = get_model().config.top_k  # of the user, in place of the benchmark's
+            body = {**usual, **({} if top_k is None else {"top_k": top_k}), **asked}
         state.metadata["extra_body"] = body
         return await (generate(state, extra_body=body) if body else generate(state))
 

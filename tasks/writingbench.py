@@ -42,7 +42,7 @@ def writingbench(
         f"D4 {language}",
         "OOD",
         config=GenerateConfig(temperature=0.7, top_p=0.8, top_k=20, max_tokens=16_000),
-        extra_body={},
+        extra_body={"top_k": 20},
         fixed=True,
         stories=stories,
         writer=writer,

@@ -76,6 +76,9 @@ def serve(script: Callable[[int, str, str], str | int | tuple[str, str]]) -> Ite
             else:
                 self._send(200, _reply(self.path, body, text, finish))
 
+        def do_GET(self) -> None:
+            self._send(200, {"object": "list", "data": []})  # "are you there?", before the first request
+
         def _send(self, status: int, content: dict[str, Any]) -> None:
             data = json.dumps(content).encode()
             self.send_response(status)

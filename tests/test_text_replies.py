@@ -1,0 +1,193 @@
+"""Text replies with a scores section: what real judges send, and what they might."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polaris_eval.rubrics import ReplyError, load_rubric
+
+CREATIVE = load_rubric("eqbench_creative")
+LONGFORM = load_rubric("eqbench_longform")
+NAMES = [d.id for d in CREATIVE.dimensions]
+
+
+def text(marks: dict[str, object], heading: str = "[Scores]", analysis: str = "It works.") -> str:
+    return f"[Analysis]\n\n{analysis}\n\n{heading}\n\n" + "\n".join(f"{name}: {mark}" for name, mark in marks.items())
+
+
+def usual(**changes: object) -> dict[str, object]:
+    return {**dict.fromkeys(NAMES, 10), **changes}
+
+
+def test_a_plain_reply() -> None:
+    marks = CREATIVE.parse(text(usual(Coherent=17)))
+    assert marks.scores == {**dict.fromkeys(NAMES, 10.0), "Coherent": 17.0}
+    assert marks.comment == "[Analysis]\n\nIt works."
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["[Scores]", "**[Scores]**", "## Scores", "Scores:", "**Scores**", "[SCORES]", "### Scores (0-20 scale)",
+     "[Scores]:", "  [Score]", "> [Scores]", "_Scores_"],
+)  # fmt: skip
+def test_headings(heading: str) -> None:
+    assert len(CREATIVE.parse(text(usual(), heading)).scores) == 22
+
+
+@pytest.mark.parametrize(
+    ("line", "mark"),
+    [
+        ("Coherent: 14", 14),
+        ("Coherent: 14.5", 14.5),
+        ("**Coherent: 14**", 14),
+        ("**Coherent**: 14", 14),
+        ("- Coherent: 14", 14),
+        ("* **Coherent:** 14 — holds together", 14),
+        ("9. Coherent: 14", 14),
+        ("coherent : 14", 14),
+        ("Coherent: 14/20", 14),
+        ("Coherent: 14 out of 20", 14),
+        ("Coherent (higher is better): 14", 14),
+        ("| Coherent | 14 |", 14),
+        ("Coherent = 14", 14),
+        ("Coherent – 14", 14),
+        ("Coherent： 14", 14),
+        ("Coherent: 0 (N/A - no dialogue)", 0),
+        ("`Coherent`: 14", 14),
+        ("Coherent: N/A", None),
+        ("Coherent: not applicable", None),
+        ("Coherent: -", None),
+        ("Coherent:", None),
+        ("Coherent: 7/10", None),
+        ("Coherent: 14-15", None),
+        ("Coherent: 25", None),
+        ("Coherent: -1", None),
+        ("Incoherent: 14", None),
+        ("Coherent Narrative: 14", None),
+        ("Pacing: 14", None),
+    ],
+)
+def test_lines(line: str, mark: float | None) -> None:
+    found = CREATIVE.parse(re.sub("Coherent: 10", lambda _: line, text(usual()))).scores
+    assert found.get("Coherent") == mark
+    assert len(found) == (22 if mark is not None else 21)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Tell-Don't Show", "Tell-Don't-Show"),
+        ("Tell Don’t Show", "Tell-Don't-Show"),
+        ("Weak Dialog", "Weak Dialogue"),
+        ("Unearned Transformation", "Unearned Transformations"),
+        ("Overall Impressions", "Overall Impression"),
+        ("Consistent Voice / Tone of Writing", "Consistent Voice/Tone of Writing"),
+        ("Well-Earned Lightness or Darkness", "Well-earned Lightness or Darkness"),
+        ("UNSURPRISING OR UNCREATIVE", "Unsurprising or Uncreative"),
+    ],
+)
+def test_near_misses_of_names_count_as_the_name(written: str, meant: str) -> None:
+    found = CREATIVE.parse(text({**{k: v for k, v in usual().items() if k != meant}, written: 3}))
+    assert found.scores[meant] == 3
+    plain = CREATIVE.score(CREATIVE.parse(text(usual(**{meant: 3}))))["score"]
+    assert CREATIVE.score(found)["score"] == plain
+
+
+@pytest.mark.parametrize("opposite", ["Inelegant Prose", "Earned Transformations", "Incoherent", "Show-Don't-Tell"])
+def test_an_opposite_is_no_near_miss(opposite: str) -> None:
+    assert CREATIVE.parse(text({**usual(), opposite: 1})).scores == CREATIVE.parse(text(usual())).scores
+
+
+def test_numbers_in_the_analysis_are_no_marks() -> None:
+    analysis = (
+        "At 10:30 the train leaves.\nCoherent: 2\nMajor shortcomings include: 1. haste\n<tag> {brace} **bold: 3**"
+    )
+    assert CREATIVE.parse(text(usual(), analysis=analysis)).scores == dict.fromkeys(NAMES, 10.0)
+
+
+def test_a_reply_that_opens_with_reasoning_or_repeats_itself() -> None:
+    draft = text(usual(Coherent=1))
+    assert CREATIVE.parse(f"<THINKING>\n{draft}\n</THINKING>\n{text(usual(Coherent=9))}").scores["Coherent"] == 9
+
+
+def test_a_criterion_twice() -> None:
+    assert CREATIVE.parse(text(usual()) + "\nCoherent: 10").scores["Coherent"] == 10
+    with pytest.raises(ReplyError, match="Coherent: two different scores, 10 and 12"):
+        CREATIVE.parse(text(usual()) + "\nCoherent: 12")
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        ("", "empty"),
+        ("[Analysis]\n\nVery good, 19 of 20.", "no \\[Scores\\] section"),
+        ("[ERROR: the model is overloaded", "no \\[Scores\\] section"),
+        (text(dict.fromkeys(NAMES[:16], 10)), "only 16 of 22"),
+        ('{"Coherent": 4}', "no \\[Scores\\] section"),
+    ],
+)
+def test_malformed(reply: str, says: str) -> None:
+    with pytest.raises(ReplyError, match=says):
+        CREATIVE.parse(reply)
+
+
+def test_three_quarters_are_enough() -> None:
+    marks = CREATIVE.parse(text(dict.fromkeys(NAMES[:17], 10)))
+    assert CREATIVE.score(marks)["rated"] == pytest.approx(17 / 22)
+
+
+def test_the_weighted_criterion_may_not_be_missing() -> None:
+    names = [d.id for d in LONGFORM.dimensions]
+    assert LONGFORM.parse(text(dict.fromkeys([n for n in names if n != "Weak Dialogue"], 10)))
+    with pytest.raises(ReplyError, match="missing: Forced Poetry or Metaphor"):
+        LONGFORM.parse(text(dict.fromkeys([n for n in names if n != "Forced Poetry or Metaphor"], 10)))
+
+
+def test_outside_the_range_is_unrated_here_and_clamped_there() -> None:
+    assert "Coherent" not in CREATIVE.parse(text(usual(Coherent=21))).scores
+    marks: dict[str, object] = dict.fromkeys([d.id for d in LONGFORM.dimensions], 10)
+    found = LONGFORM.parse(text({**marks, "Coherent": 21, "Amateurish": -3})).scores
+    assert (found["Coherent"], found["Amateurish"]) == (20, 0)
+
+
+DECORATIONS = st.sampled_from(
+    ["{0}: {1}", "**{0}**: {1}", "- {0}: {1}", "{0}: **{1}** (why)", "{0} : {1}/20", "  {0}:{1}"]
+)
+
+
+@given(
+    st.lists(st.integers(0, 20), min_size=22, max_size=22), st.lists(DECORATIONS, min_size=22, max_size=22), st.data()
+)
+def test_any_decoration_reads_the_same(values: list[int], shapes: list[str], data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(22)))
+    lines = [shapes[i].format(NAMES[i], values[i]) for i in order]
+    assert CREATIVE.parse("[Analysis]\nx\n[Scores]\n" + "\n".join(lines)).scores == dict(
+        zip(NAMES, values, strict=True)
+    )
+
+
+@given(st.text())
+def test_parse_raises_nothing_else(reply: str) -> None:
+    for name in ("eqbench_creative", "eqbench_longform", "longbench_write", "writingbench"):
+        try:
+            load_rubric(name).parse(reply)
+        except ReplyError as error:
+            assert str(error)
+
+
+@given(st.data())
+def test_any_edit_of_a_good_reply_is_read_or_refused(data: st.DataObject) -> None:
+    good = text(usual())
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, len(good)))
+    try:
+        marks = CREATIVE.parse(good[:start] + data.draw(st.text(max_size=8)) + good[end:])
+    except ReplyError:
+        return
+    assert all(0 <= mark <= 20 for mark in marks.scores.values())
+    assert len(marks.scores) >= 0.75 * 22
+    assert 0 <= CREATIVE.score(marks)["score"] <= 100
