@@ -16,6 +16,7 @@ from rich.table import Table
 
 from .leaderboard import BUCKET_ORDER, SPLIT_ORDER, Section
 
+_MODEL_WIDTH = 26
 _LEGEND = """\
   score: mean and 95 % interval (bootstrap over prompts); released, uniform: the variants that were published;
   S_L: length score, combined: score times S_L / 100; slope: points of score per length bucket;
@@ -25,18 +26,22 @@ _LEGEND = """\
 
 def overview_table(sections: Sequence[Section]) -> Table:
     """One row a model, one column a benchmark and judge; length ratio and slope of the first that asks for lengths."""
-    table = Table(title="All benchmarks: score (coverage), 95 % interval", title_justify="left", title_style="bold")
-    table.add_column("model", overflow="fold")
+    lengths = next((section for section in sections if section.by_length), None)
+    title = "All benchmarks: score (coverage), 95 % interval"
+    if lengths is not None:
+        title += f"; length and slope are those of {lengths.title}"
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    longest = max(len(row["model"]) for section in sections for row in section.rows)
+    table.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
     for section in sections:
         judge = f"{'PROXY ' if section.proxy else ''}{section.judge}"
         alike = [other for other in sections if (other.benchmark, other.judge) == (section.benchmark, section.judge)]
         which = f"\n{section.prompts}\n{section.rubric}" if len(alike) > 1 else ""
         heading = escape(f"{section.title}\n{section.scale}\n{judge}{which}")
         table.add_column(heading, justify="right", overflow="fold")
-    lengths = next((section for section in sections if section.by_length), None)
     if lengths is not None:
-        table.add_column(f"length\n{escape(lengths.title)}", justify="right")
-        table.add_column(f"slope\n{escape(lengths.title)}", justify="right")
+        table.add_column("length", justify="right")
+        table.add_column("slope", justify="right")
     writers = dict.fromkeys((row["model"], row["overrides"]) for section in sections for row in section.rows)
     for model, overrides in writers:
         several = sum(name == model for name, _ in writers) > 1
@@ -165,7 +170,8 @@ def _tables(section: Section, details: bool) -> list[Table]:
 def _markdown(sections: Sequence[Section]) -> str:
     parts = ["# Leaderboard"]
     if len(sections) > 1:
-        parts += ["## All benchmarks: score (coverage), 95 % interval", _markdown_table(overview_table(sections))]
+        overview = overview_table(sections)
+        parts += [f"## {_plain(overview.title)}", _markdown_table(overview)]
     for section in sections:
         parts.append(f"## {_plain(_title(section))}")
         parts += [_markdown_table(table) for table in _tables(section, details=True)]

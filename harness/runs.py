@@ -73,7 +73,9 @@ class Plan:
         """The Inspect task, judged by `judge`."""
         roles: dict[str, Any] = {"grader": judge}
         init_model_roles(roles)  # the task looks for its judge as it is made
-        return task_with(task_create(f"{PACKAGE}/{self.benchmark}", **self.args), model_roles=roles)
+        task = task_create(f"{PACKAGE}/{self.benchmark}", **self.args)
+        # progress lines have room for a short name only
+        return task_with(task, name=self.benchmark, model_roles=roles)
 
 
 def run(request: Request) -> list[str]:
@@ -103,6 +105,7 @@ def run(request: Request) -> list[str]:
         model_base_url=request.model_base_url,
         log_dir=str(request.log_dir),
         log_dir_allow_dirty=True,
+        log_buffer=1,  # a story that was paid for is on disk before the next one
         limit=request.limit,
         epochs=request.epochs,
         continue_on_fail=True,

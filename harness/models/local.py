@@ -41,14 +41,18 @@ class Local:
             raise need_extra("xllamacpp (llama.cpp)", "local")
         self.connections = slots
         self.context = context
+        self.limiter = anyio.CapacityLimiter(
+            slots
+        )  # Inspect's adaptive limit may allow more calls than there are slots
         self.weights = fetch_weights()
 
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         request = _request(messages, config)
         stop = threading.Event()
-        slots = anyio.CapacityLimiter(1)  # Inspect holds back to `connections`; this only avoids the shared pool
         try:
-            return await anyio.to_thread.run_sync(self._complete, request, stop, abandon_on_cancel=True, limiter=slots)
+            return await anyio.to_thread.run_sync(
+                self._complete, request, stop, abandon_on_cancel=True, limiter=self.limiter
+            )
         finally:
             stop.set()
 
