@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -53,8 +54,15 @@ def read_stories(path: Path) -> list[Story]:
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return list(_read(path, tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, state: tuple[tuple[Path, int, int], ...]) -> tuple[Story, ...]:
+    """The stories, read once for each state of the files: a run asks for them once a writer and benchmark."""
     is_log = path.is_dir() or path.suffix in (".eval", ".json")
-    stories = list(_from_logs(path)) if is_log else _from_jsonl(path)
+    stories = tuple(_from_logs(path)) if is_log else tuple(_from_jsonl(path))
     if not stories:
         raise UserError(f"{path}: holds no stories")
     return stories
