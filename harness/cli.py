@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import FILE, PATH, TASK_OPTIONS, given, judging, pairs, prompting
+from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, pairs, prompting
 from .options import request as as_request
 
 _COMMANDS = "polaris_eval.commands"
@@ -87,12 +87,13 @@ The same command again continues a broken run: nothing is written or judged twic
 @click.option("--stories", type=PATH, help="JSONL file of stories to judge, in place of writing any.")
 @judging
 @prompting
-@click.option("--temperature", type=float, help="[default: 0.8]")
-@click.option("--top-p", type=float, help="[default: 0.95]")
+@data_dir
+@click.option("--temperature", type=float, help="[default: of the benchmark]")
+@click.option("--top-p", type=float, help="[default: of the benchmark]")
 @click.option("--top-k", type=int)
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, reasoning included.")
 @click.option("--seed", type=int, help="Seed of the writer.")
-@click.option("--repetition-penalty", type=float, help="[default: 1.10 where the provider takes it]")
+@click.option("--repetition-penalty", type=float, help="[default: of the benchmark, where the provider takes it]")
 @click.option("--reasoning-effort", type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
 @click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
 @click.option(
@@ -132,6 +133,7 @@ Examples:
     help="Judge all stories on this benchmark's rubric. [default: each on its own]",
 )
 @judging
+@data_dir
 def score(source: Path, **options: Any) -> None:
     """Judge stories that exist (a log, a folder of logs, a stories file) with another judge or rubric.
 
@@ -177,6 +179,7 @@ Example:
     help="Judging model of all benchmarks, or of one (repeatable); by default the paper's.",
 )
 @prompting
+@data_dir
 @click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
 @click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

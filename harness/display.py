@@ -48,9 +48,9 @@ def overview_table(sections: Sequence[Section]) -> Table:
         found = [[r for r in s.rows if (r["model"], r["overrides"]) == (model, overrides)] for s in sections]
         cells = ["\n".join(map(_overview_cell, rows)) or "–" for rows in found]
         if lengths is not None:
-            rows = found[sections.index(lengths)]
-            cells.append("\n".join(_number(row["ratio"], 2) for row in rows) or "–")
-            cells.append("\n".join(_number(row["slope"]) for row in rows) or "–")
+            same = [rows for s, rows in zip(sections, found, strict=True) if s.benchmark == lengths.benchmark and rows]
+            cells.append("\n".join(_number(row["ratio"], 2) for row in same[0]) if same else "–")
+            cells.append("\n".join(_number(row["slope"]) for row in found[sections.index(lengths)]) or "–")
         table.add_row(escape(model + (f"\n  {overrides or 'usual settings'}" if several else "")), *cells)
     return table
 
@@ -138,8 +138,6 @@ def show(sections: Sequence[Section], console: Console, details: bool = False) -
             console.print(table)
         for note in section.notes:
             console.print(f"  {note}", markup=False, highlight=False)
-        if section.published:
-            console.print("  Published rows are the authors' own (other prompts and judge runs); never averaged in.")
     console.print(_LEGEND, highlight=False)
 
 

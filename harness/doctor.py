@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..rubrics import load_rubric
+from .judges import BENCHMARKS, KEYS
 from .models.weights import SIZE_MB, weights_path
-from .runs import BENCHMARKS, KEYS
 
 _EXTRAS = {
     "local": ("xllamacpp", "the small model polaris_eval/local"),

@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from ..rubrics import Rubric, load_rubric
+from .judges import BENCHMARKS
 from .length import ABOVE, BELOW, BUCKETS, length_slope
-from .runs import BENCHMARKS
 from .stats import Interval, mean_interval
 from .table import KEYS, differences
 
 BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
+_PUBLISHED = ["Published rows are the authors' own (other prompts and judge runs); never averaged in."]
 SPLIT_ORDER = ("ID", "near OOD", "far OOD")
 
 
@@ -70,7 +71,7 @@ def build(frame: pd.DataFrame, with_published: bool = False) -> list[Section]:
                 side=dict(rubric.side),
                 published_metric=rubric.published,
                 rows=rows,
-                notes=_notes(rubric, group, apart[first["benchmark"]]),
+                notes=_notes(rubric, group, apart[first["benchmark"]]) + (_PUBLISHED if with_published else []),
                 published=_published(rubric) if with_published else [],
             )
         )
@@ -134,6 +135,8 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
             f"{names[k]} ({', '.join(v[:8] if len(v) == 64 else v for v in values)})" for k, values in apart.items()
         )
         notes.append(f"Kept apart from other tables of this benchmark: they differ in {shown}.")
+    if rubric.length_score:
+        notes.append("Score is S_Q. The source of the published figures does not say which of the three they are.")
     if rubric.digest != group["rubric_digest"].iloc[0]:
         notes.append("Judged on another version of the rubric file than the one installed here.")
     if group["settings"].nunique() > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ import click
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True)
 # options that become arguments of the tasks that take them
-TASK_OPTIONS = ("prompts", "split", "language", "iterations", "data_dir", "repetition_penalty", "disqualify")
+TASK_OPTIONS = ("prompts", "split", "language", "iterations", "repetition_penalty", "disqualify")
+_SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
+_OPERATION = ("max_connections", "max_retries", "timeout", "batch")
 
 
 def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -37,6 +40,17 @@ def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
     return add
 
 
+def _use_data_dir(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
+    """Where prompt files are read from is no part of what is run, so it goes into the environment."""
+    if folder is not None:
+        os.environ["POLARIS_DATA"] = str(folder.resolve())
+
+
+data_dir = click.option(
+    "--data-dir", type=PATH, expose_value=False, callback=_use_data_dir,
+    help="Folder with copies of the prompt files (subfolder POLARIS: the official dataset), in place of cache and "
+    "network. [default: POLARIS_DATA, where set]",
+)  # fmt: skip
 judging = _options(
     click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
                  help="Judging model of all benchmarks, or of one (repeatable); by default the paper's."),
@@ -66,19 +80,22 @@ prompting = _options(
     click.option("--language", help="en, zh or all. [default: en; longbench_write: all]"),
     click.option("--iterations", type=click.IntRange(min=1),
                  help="Seeds of each eqbench_creative prompt. [default: 3]"),
-    click.option("--data-dir", type=PATH, help="Folder with copies of the prompt files (subfolder POLARIS: the "
-                 "official dataset), in place of cache and network. [default: POLARIS_DATA, where set]"),
     click.option("--epochs", type=click.IntRange(min=1), help="Stories for each prompt."),
 )  # fmt: skip
 
 
 def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | None) -> Any:
     """The `Request` that the options of a command add up to."""
+    writing = given({name: options.get(name) for name in (*_SAMPLING, "model_base_url")})
+    if stories is not None and (writing or options.get("model_args")):
+        name = next(iter(writing), "model_arg").replace("_", "-")
+        raise click.UsageError(f"--{name} is about writing; leave it out where stories exist already")
     from inspect_ai.model import GenerateConfig
     from pydantic import ValidationError
 
     from .errors import UserError
-    from .runs import Request, parse_judges
+    from .judges import parse_judges
+    from .runs import Request
 
     try:
         judge_config = GenerateConfig.model_validate(options["judge_options"], extra="forbid")
@@ -86,8 +103,6 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
         first = error.errors()[0]
         where = " ".join(["--judge-option", *map(str, first["loc"])])
         raise UserError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
-    settings = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
-    operation = ("max_connections", "max_retries", "timeout", "batch")
     return Request(
         models=models,
         log_dir=options["log_dir"],
@@ -100,7 +115,7 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
         stories=stories,
         limit=options["limit"],
         epochs=options.get("epochs"),
-        generate=given({name: options.get(name) for name in (*settings, *operation)}),
+        generate=given({name: options.get(name) for name in (*_SAMPLING, *_OPERATION)}),
         model_args=options.get("model_args", {}),
         model_base_url=options.get("model_base_url"),
         display=options["display"] or ("rich" if sys.stdout.isatty() else "plain"),
@@ -108,6 +123,5 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, with paths made absolute."""
-    found = {name: value for name, value in options.items() if value is not None and value is not False}
-    return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in found.items()}
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None and value is not False}

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from ..rubrics import Rubric, load_rubric
 from .errors import UserError
-from .runs import PACKAGE, judge_of, parse_judges, plan_runs
+from .judges import PACKAGE, judge_of, parse_judges
+from .runs import plan_runs
 from .words import count_words, target_words
 
 # Rules of thumb, stated with every estimate; real counts are in the logs.

@@ -1,9 +1,8 @@
-"""Running: checks first, then Inspect's `eval_set`, then a second try for stories the judge left unscored."""
+"""Running: checks first, then a second try for stories that an earlier run left unscored, then Inspect's `eval_set`."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
+import inspect
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +13,17 @@ from typing import Any
 from inspect_ai import Task, eval_set, task_with
 from inspect_ai import score as rescore
 from inspect_ai._eval.registry import task_create
-from inspect_ai._util.registry import registry_info, registry_lookup
+from inspect_ai._util.registry import registry_lookup
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics, write_eval_log
-from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.model import GenerateConfig, Model
 from inspect_ai.model._model import init_model_roles
 
-from ..rubrics import JudgeSettings, load_rubric
-from .errors import PrerequisiteError, UserError, need_extra, plain_message
+from ..rubrics import load_rubric
+from .errors import UserError
+from .judges import BENCHMARKS, PACKAGE, make_model, resolve_judges
 from .scorers import KEPT, judged
 from .stories import fingerprint, read_stories, stories_of
 from .table import judge_label, judge_name, log_files, read_header, settings_text
-
-PACKAGE = "polaris_eval"
-# in the order in which tables show them
-BENCHMARKS = ("story_quality", "eqbench_longform", "eqbench_creative", "writingbench", "longbench_write")
-KEYS = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "google": "GOOGLE_API_KEY",
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,8 @@ def run(request: Request) -> list[str]:
         KeyboardInterrupt: stopped by the user; what was finished is in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args))
-    judges = {name: resolve_judge(request, name) for name in dict.fromkeys(plan.benchmark for plan in plans)}
+    names = list(dict.fromkeys(plan.benchmark for plan in plans))
+    judges = resolve_judges(request.judges, names, request.judge_config, request.judge_base_url)
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
     _check_writable(request.log_dir)
@@ -96,8 +88,10 @@ def run(request: Request) -> list[str]:
     for plan, writer in pairs:
         _check_self_judging(request, writer, judges[plan.benchmark])
     tasks = [plan.create(judges[plan.benchmark]) for plan in plans]
-    for plan, writer in pairs:
-        _continue(request, plan, writer, judges[plan.benchmark])
+    left = [_earlier(request, plan, writer, judges[plan.benchmark]) for plan, writer in pairs]
+    for (plan, _), header in zip(pairs, left, strict=True):
+        if header is not None:
+            judge_again(header, judges[plan.benchmark])
     _, results = eval_set(
         tasks=tasks,
         model=None if request.stories else list(request.models),
@@ -134,14 +128,15 @@ def plan_runs(benchmarks: Sequence[str], stories: Path | None, options: Mapping[
     if unknown:
         raise UserError(f"{stories}: unknown benchmark {min(unknown)!r} in a story; known: {', '.join(BENCHMARKS)}")
     names = [name for name in BENCHMARKS if name in chosen]
-    takes = {name: _parameters(name) for name in names}
+    takes = {name: _defaults(name) for name in names}
     for option in options:
-        if stories and option not in ("data_dir", "disqualify"):
+        if stories and option != "disqualify":
             raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
-        if not any(option in parameters for parameters in takes.values()):
+        if not any(option in defaults for defaults in takes.values()):
             raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(names)}")
     for name in names:
-        args = {option: value for option, value in options.items() if option in takes[name]}
+        # Inspect knows a task by its arguments: naming a default must not make another task of it
+        args = {k: v for k, v in options.items() if k in takes[name] and v != takes[name][k]}
         if stories is None:
             yield Plan(name, args)
             continue
@@ -150,67 +145,9 @@ def plan_runs(benchmarks: Sequence[str], stories: Path | None, options: Mapping[
             yield Plan(name, {**args, "writer": writer}, writer)
 
 
-def _parameters(benchmark: str) -> list[str]:
-    task = registry_lookup("task", f"{PACKAGE}/{benchmark}")
-    parameters: list[str] = registry_info(task).metadata["params"]
-    return parameters
-
-
-def resolve_judge(request: Request, benchmark: str) -> Model:
-    """The judge of a benchmark: the one asked for, else the paper's; never the model under test by default.
-
-    Raises:
-        UserError: no such model, or no key for it.
-    """
-    paper = load_rubric(benchmark).judge
-    name = judge_of(request.judges, benchmark)
-    if name is None:
-        _check_paper_judge(benchmark, paper)
-    return make_model(name or paper.model, config=request.judge_config, base_url=request.judge_base_url)
-
-
-def judge_of(judges: Mapping[str, str], benchmark: str) -> str | None:
-    """The judge that the user named for a benchmark, or for all."""
-    return judges.get(benchmark) or judges.get("")
-
-
-def parse_judges(values: Sequence[str]) -> dict[str, str]:
-    """`MODEL` (for all) and `BENCHMARK=MODEL` as a judge by benchmark, with "" for all others.
-
-    Raises:
-        UserError: an unknown benchmark, or two judges for one.
-    """
-    judges: dict[str, str] = {}
-    for value in values:
-        name, equals, model = value.partition("=")
-        if not equals or "/" in name:
-            name, model = "", value
-        elif name not in BENCHMARKS:
-            raise UserError(f"--judge {value}: unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
-        if name in judges:
-            raise UserError(f"--judge: two judges for {name or 'all benchmarks'}, {judges[name]} and {model}")
-        judges[name] = model
-    return judges
-
-
-def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
-    """A model by name. Raises UserError with one line: unknown name, no key, a missing package."""
-    # Inspect looks for vLLM only when the first story is due
-    local_vllm = name.startswith("vllm/") and not (base_url or os.environ.get("VLLM_BASE_URL"))
-    if local_vllm and importlib.util.find_spec("vllm") is None:
-        raise need_extra("vllm", "vllm")
-    try:
-        return get_model(name, config=config or GenerateConfig(), base_url=base_url, memoize=False, **args)
-    except ValueError as error:
-        raise UserError(
-            f"{error} Model names are PROVIDER/MODEL, for example openai/gpt-5.4, vllm/NAME or {PACKAGE}/local."
-        ) from None
-    except UserError:
-        raise
-    except PrerequisiteError as error:
-        raise UserError(f"{name}: {plain_message(error)}") from None
-    except (ImportError, TypeError) as error:
-        raise UserError(f"{name}: {error}") from None
+def _defaults(benchmark: str) -> dict[str, Any]:
+    task: Any = registry_lookup("task", f"{PACKAGE}/{benchmark}")
+    return {name: parameter.default for name, parameter in inspect.signature(task).parameters.items()}
 
 
 def judge_again(header: EvalLog, judge: Model) -> int:
@@ -256,15 +193,6 @@ def _with_kept_replies(sample: EvalSample) -> EvalSample:
     return sample.model_copy(update={"metadata": {**(sample.metadata or {}), KEPT: kept}})
 
 
-def _check_paper_judge(benchmark: str, paper: JudgeSettings) -> None:
-    key = KEYS[paper.model.partition("/")[0]]
-    if not os.environ.get(key):
-        raise UserError(
-            f"{benchmark} needs a judge: the paper's is {paper.model}, which needs {key}, and that is not set. "
-            f"Set it, or name another judge with --judge ({PACKAGE}/lexical is an offline proxy, to try things out)."
-        )
-
-
 def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -283,41 +211,40 @@ def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
         )
 
 
-def _continue(request: Request, plan: Plan, writer: str, judge: Model) -> None:
-    """Prepare to go on where an earlier run stopped.
+def _earlier(request: Request, plan: Plan, writer: str, judge: Model) -> EvalLog | None:
+    """Header of the log of these stories and this judge, if an earlier run left one.
 
-    Stories that the same judge left unscored are judged again. Where the stories exist but another judge
-    read them, refuse: they would be written, and paid for, a second time.
+    Raises:
+        UserError: the stories exist, but another judge read them; they would be written, and paid for, a second
+            time.
     """
-    others: list[str] = []
     rubric_digest = load_rubric(plan.benchmark).digest
     data = None
     if request.stories:
         own = plan.benchmark if plan.args.get("own") else None
         data = fingerprint(stories_of(read_stories(request.stories), writer, own))
     label = judge_label(str(judge), judge.config)
+    overrides = settings_text(GenerateConfig(**request.generate))
+    others: list[EvalLog] = []
     for header in _headers(request.log_dir):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
         same = stamped.get("benchmark") == plan.benchmark and (stamped.get("writer") or header.eval.model) == writer
-        overrides = header.eval.model_generate_config
         same = same and stamped["rubric_digest"] == rubric_digest and data in (None, stamped.get("data_digest"))
-        if (
-            not same
-            or given != plan.args
-            or settings_text(overrides) != settings_text(GenerateConfig(**request.generate))
-        ):
+        if not same or given != plan.args or settings_text(header.eval.model_generate_config) != overrides:
             continue
         if judge_name(header) != label:
-            others.append(judge_name(header))
+            others.append(header)
         elif header.status != "started":
-            judge_again(header, judge)
-            return
+            return header
     if others:
+        changed = "".join(f" --judge-option {setting}" for setting in settings_text(judge.config).split())
+        log = Path(others[0].location.removeprefix("file://"))
         raise UserError(
-            f"{request.log_dir} holds the {plan.benchmark} stories of {writer} judged by {others[0]}. To have {label} "
-            f"judge the same stories without writing them again: polaris-eval score {request.log_dir} --judge {judge} "
-            "--log-dir ANOTHER_FOLDER"
+            f"{request.log_dir} holds the {plan.benchmark} stories of {writer} judged by {judge_name(others[0])}. "
+            f"To have {label} judge the same stories without writing them again: polaris-eval score "
+            f"{request.log_dir / log.name} --judge {judge}{changed} --log-dir ANOTHER_FOLDER"
         )
+    return None
 
 
 def _headers(folder: Path) -> list[EvalLog]:

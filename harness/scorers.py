@@ -156,7 +156,7 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         value["misadded"] = rubric.misadded(marks) if marks else math.nan
     if rubric.length_score and asked:
         s_l = length_score_longbench(asked, count_words_longbench(strip_reasoning(state.output.completion)))
-        value |= {"s_l": s_l, "combined": value["score"] * s_l / 100}
+        value |= {"s_l": s_l if verdict.scores else math.nan, "combined": value["score"] * s_l / 100}
     value |= {
         "coverage": float(verdict.status != "unscored"),
         "empty": float(verdict.status == "empty"),

@@ -13,6 +13,7 @@ from typing import Any
 from .errors import UserError
 
 _REQUIRED = ("id", "prompt", "story", "model")
+_OURS = ("prompt_id", "category")  # keys of a user's metadata that mean something here; the rest is only kept
 _OPTIONAL = ("target_words", "benchmark", "metadata")
 
 
@@ -137,7 +138,7 @@ def _record(where: str, line: str) -> Story:
         model=record["model"],
         target_words=target,
         benchmark=record.get("benchmark") or Story.benchmark,
-        metadata=metadata,
+        metadata={**{key: str(metadata[key]) for key in _OURS if key in metadata}, "given": metadata},
     )
 
 

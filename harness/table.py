@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from .length import SPLITS, bucket
 from .models.lexical import is_proxy
 
 KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
+# these take further sampling settings in the request's body; hosted models refuse unknown fields
+OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
 _HEAVY = {"messages", "events", "store", "attachments", "output"}
 
@@ -123,17 +125,24 @@ def writing_settings(header: EvalLog) -> str:
     stamped = (header.eval.metadata or {}).get("settings")
     if stamped:
         return str(stamped)
-    return _with_penalty(header, header.plan.config.merge(header.eval.model_generate_config))
+    usual = (header.eval.metadata or {}).get("usual", {}) if _provider(header) in OPEN_PROVIDERS else {}
+    return _settings(header, header.plan.config.merge(header.eval.model_generate_config), usual)
 
 
 def _overrides(header: EvalLog) -> str:
     """What the user set in place of the benchmark's own settings."""
-    return _with_penalty(header, header.eval.model_generate_config)
+    return _settings(header, header.eval.model_generate_config, {})
 
 
-def _with_penalty(header: EvalLog, config: GenerateConfig) -> str:
-    penalty = header.eval.task_args.get("repetition_penalty")
-    return " ".join(filter(None, (settings_text(config), f"repetition_penalty={penalty}" if penalty else "")))
+def _settings(header: EvalLog, config: GenerateConfig, body: Mapping[str, float]) -> str:
+    asked = header.eval.task_args.get("repetition_penalty")
+    body = {**body, **({"repetition_penalty": asked} if asked else {})}
+    named = " ".join(f"{name}={value}" for name, value in body.items() if name != "top_k")
+    return " ".join(filter(None, (settings_text(config), named)))
+
+
+def _provider(header: EvalLog) -> str:
+    return str(header.eval.model).partition("/")[0]
 
 
 def _common(header: EvalLog) -> dict[str, Any]:
@@ -182,6 +191,8 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     for score in (judged, length):
         row |= score.value if score is not None and isinstance(score.value, dict) else {}
     row["reasoning_words"] = (length.metadata or {}).get("reasoning_words") if length else None
+    for number, criterion in enumerate(details.get("criteria", ()), 1):
+        row[f"criterion_{number}"] = criterion["score"]
     if "repetition" in scores:
         row["repetition"] = scores["repetition"].value
     return row

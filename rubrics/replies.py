@@ -6,14 +6,19 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .base import ReplyError
 
-_HEADING = re.compile(r"[\s#>*_\[(]*scores?[\s\])*_:]*(?:\([^()\n]*\)[\s*_:]*)?", re.IGNORECASE)
+_HEADING = re.compile(r"[\W\d_]*(?:(?:final|overall|criteria)\s+)?scores?[\W_]*(?:\([^()\n]*\)[\W_]*)?", re.IGNORECASE)
 _SEPARATORS = (re.compile(r"[:=|：]"), re.compile(r"\s[–—-]\s"))
-_NUMBER = re.compile(r"\s*(?P<number>-?\d+(?:\.\d+)?)(?![\d.]*\d|\s*[-–—]\s*\d)(?:\s*(?:/|out of)\s*(?P<of>\d+))?")
+_NUMBER = re.compile(
+    r"\s*(?:score\s+)?[\[(~≈]?\s*(?P<number>-?\d+(?:\.\d+)?)(?![\d.]*\d|\s*[-–—]\s*\d+\W*$|[-–—]\d)\]?"
+    r"(?:\s*(?:/|(?:out )?of)\s*(?P<of>\d+))?",
+    re.IGNORECASE,
+)
+_NO_SCORE = re.compile(r"[\W_]*(?:n\W?a\b|not (?:applicable|rated|scored)|none\b|null\b|[-–—]+\s*$)", re.IGNORECASE)
 _ENDING = 2  # letters by which a name may differ at its end, as in "Weak Dialog" or "Unearned Transformation"
 _MAX_STARTS = 2000  # an unbalanced run of braces must not make the scan quadratic
 
@@ -32,8 +37,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def last_object(reply: str, required: str) -> dict[str, Any]:
-    """The last complete JSON object in `reply` that has the key `required`.
+def last_object(reply: str, required: str, key: Callable[[str], str] = str) -> dict[str, Any]:
+    """The last complete JSON object in `reply` that has the key `required`; keys are taken as `key` gives them.
 
     Code fences and prose around the object do not matter. Single quotes and trailing commas are read
     by Python's literal parser, which accepts whole values only and so never completes a cut reply.
@@ -43,6 +48,7 @@ def last_object(reply: str, required: str) -> dict[str, Any]:
     """
     found: dict[str, Any] | None = None
     duplicate: str | None = None
+    wanted = key(required)
     position = 0
     for _ in range(_MAX_STARTS):
         position = reply.find("{", position)
@@ -56,12 +62,15 @@ def last_object(reply: str, required: str) -> dict[str, Any]:
         except (ValueError, RecursionError):
             position += 1
         else:
-            if required in value:
+            if wanted in map(key, value):
                 found, duplicate = value, None
     if found is None and duplicate is None:
-        found = _python_literal(reply, required)
+        found = _python_literal(reply, wanted, key)
     if found is not None and duplicate is None:
-        return found
+        try:
+            return _unique([(key(str(name)), value) for name, value in found.items()])
+        except _DuplicateKey as error:
+            duplicate = str(error)
     if duplicate is not None:
         raise ReplyError(f'the key "{duplicate}" is given twice in one object')
     if not reply.strip():
@@ -69,7 +78,7 @@ def last_object(reply: str, required: str) -> dict[str, Any]:
     raise ReplyError(f'no complete JSON object with the key "{required}" was found; the reply may have been cut')
 
 
-def _python_literal(reply: str, required: str) -> dict[str, Any] | None:
+def _python_literal(reply: str, wanted: str, key: Callable[[str], str]) -> dict[str, Any] | None:
     start, end = reply.find("{"), reply.rfind("}")
     if start < 0 or end < start:
         return None
@@ -78,7 +87,7 @@ def _python_literal(reply: str, required: str) -> dict[str, Any] | None:
             value = ast.literal_eval(reply[start : end + 1])
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return value if isinstance(value, dict) and required in value else None
+    return value if isinstance(value, dict) and wanted in (key(str(name)) for name in value) else None
 
 
 def whole_number(value: Any, name: str, low: int, high: int) -> int:
@@ -102,36 +111,52 @@ def _shown(value: Any) -> str:
 
 
 def scores_section(reply: str, ranges: Mapping[str, int]) -> tuple[str, dict[str, float]]:
-    """What stands before the last scores heading of a text reply, and the numbers after it by canonical name.
+    """What stands before the scores section of a text reply, and the numbers in it by canonical name.
 
-    Only the section after the last line that is a heading such as `[Scores]` is read, so numbers in the
-    analysis are never marks. A line is a name, a colon and a number; markdown, list marks and comments around
-    them do not matter. A name is known by its letters alone, or with up to two letters more or fewer at its
-    end. Lines with other names, without a number (`N/A`), with a range of numbers, or on another scale than
-    the maximum in `ranges` rate nothing.
+    The section begins after the last line that is a heading such as `[Scores]` and has a score below it, so
+    numbers in the analysis are never marks. A line is a name, a colon and a number; markdown, list marks,
+    brackets and comments around them do not matter. A name is known by its letters alone, or with up to two
+    letters more or fewer at its end. Lines with other names, and values such as `N/A`, rate nothing.
 
     Raises:
-        ReplyError: no scores heading, or one criterion with two different numbers.
+        ReplyError: no scores section, one criterion with two different numbers, or one with a value that is
+            no number, a range of numbers, or on another scale than the maximum in `ranges`.
     """
-    lines = reply.splitlines()
-    headings = [i for i, line in enumerate(lines) if _HEADING.fullmatch(line)]
     if not reply.strip():
         raise ReplyError("the reply is empty")
+    lines = reply.splitlines()
+    headings = [i for i, line in enumerate(lines) if _HEADING.fullmatch(line)]
     if not headings:
         raise ReplyError("no [Scores] section was found; the reply may have been cut")
+    for start in reversed(headings):
+        found, unread = _scores(lines[start + 1 :], ranges)
+        if found:
+            break
+    for name, value in unread.items():
+        if name not in found:  # a comment that repeats the name of a rated criterion is no score
+            raise ReplyError(f"{name}: {_shown(value)} is not a number from 0 to {ranges[name]}")
+    return "\n".join(lines[:start]).strip(), found
+
+
+def _scores(lines: Sequence[str], ranges: Mapping[str, int]) -> tuple[dict[str, float], dict[str, str]]:
+    """The numbers by canonical name, and the values of names that are no numbers."""
     known = {letters(name): name for name in ranges}
     found: dict[str, float] = {}
-    for line in lines[headings[-1] + 1 :]:
-        text = re.sub(r"[*_`]", "", line).strip(" \t>•|+-")
+    unread: dict[str, str] = {}
+    for line in lines:
+        text = re.sub(r"[*_`]", "", line).lstrip(" \t>•|+-").rstrip(" \t|")
         parts = next((cut for by in _SEPARATORS if len(cut := by.split(text, maxsplit=1)) == 2), None)
         name = _canonical(parts[0], known) if parts else None
-        number = _NUMBER.match(parts[1]) if parts else None
-        if name is None or number is None or (number["of"] and int(number["of"]) != ranges[name]):
+        if parts is None or name is None or _NO_SCORE.match(parts[1]):
+            continue
+        number = _NUMBER.match(parts[1])
+        if number is None or (number["of"] and int(number["of"]) != ranges[name]):
+            unread.setdefault(name, parts[1].strip())
             continue
         value = float(number["number"])
         if found.setdefault(name, value) != value:
             raise ReplyError(f"{name}: two different scores, {found[name]:g} and {value:g}")
-    return "\n".join(lines[: headings[-1]]).strip(), found
+    return found, unread
 
 
 def letters(name: str) -> str:

@@ -244,9 +244,10 @@ def _check(rubric: Rubric) -> None:
             if count > 1:
                 raise ValueError(f"dimensions: the {key} {value!r} is given twice")
     rubric.rule.check(rubric.dimensions)
+    scores = (*rubric.score_names, *(("s_l", "combined") if rubric.length_score else ()))
     for name in (*rubric.side, rubric.published):
-        if name not in rubric.score_names and not rubric.length_score:
-            raise ValueError(f"side, published: no score {name!r}; there are {', '.join(rubric.score_names)}")
+        if name not in scores:
+            raise ValueError(f"side, published: no score {name!r}; there are {', '.join(scores)}")
     texts = {
         "system": {"dimensions", *rubric.rule.texts(rubric.dimensions)},
         "user": {"prompt", "story", "fence", *rubric.slots},

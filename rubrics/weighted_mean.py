@@ -61,7 +61,7 @@ class WeightedMean(Rule):
         if isinstance(self.reply, Json):
             form = json.dumps({self.reply.comment: "...", **{_key(d): d.min for d in dimensions}}, indent=2)
         else:
-            lines = "\n".join(f"{d.id}: [{d.min}-{d.max}]" for d in dimensions)
+            lines = "\n".join(f"{d.id}: 0" for d in dimensions)
             form = f"[Analysis]\n\nYour analysis.\n\n[Scores]\n\n{lines}"
         return {"form": form}
 
@@ -99,13 +99,12 @@ class WeightedMean(Rule):
 
     def _from_json(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
         assert isinstance(self.reply, Json)
-        answer = last_object(reply, _key(dimensions[0]))
-        given = {letters(str(name)): value for name, value in answer.items()}
+        given = last_object(reply, _key(dimensions[0]), letters)
         missing = [_key(d) for d in dimensions if letters(d.id) not in given]
         if missing:
             raise ReplyError(f"missing: {', '.join(missing)}")
         scores = {d.id: float(whole_number(given[letters(d.id)], d.id, d.min, d.max)) for d in dimensions}
-        comment = answer.get(self.reply.comment)
+        comment = given.get(letters(self.reply.comment))
         return Marks(scores, comment=comment if isinstance(comment, str) else "")
 
     def _from_text(self, dimensions: Sequence[Dimension], reply: str) -> Marks:

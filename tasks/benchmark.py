@@ -41,7 +41,6 @@ def benchmark(
     judge: str | None,
     repetition_penalty: float | None,
     disqualify: bool = False,
-    longbench: bool = False,
 ) -> Task:
     """The task of a benchmark whose rubric has the same name.
 
@@ -57,7 +56,6 @@ def benchmark(
         judge: judging model; by default the model role `grader`, which is then required.
         repetition_penalty: sent to any provider where given.
         disqualify: apply the rubric's optional gate.
-        longbench: count words as LongBench-Write does.
     """
     rubric = load_rubric(name)
     if judge is None:
@@ -78,7 +76,11 @@ def benchmark(
     return Task(
         dataset=samples,
         solver=recorded() if stories is not None else write(dict(extra_body), given),
-        scorer=[judged(rubric.name, judge, disqualify), length_adherence(longbench), repetition()],
+        scorer=[
+            judged(rubric.name, judge, disqualify),
+            length_adherence(rubric.length_score == "longbench"),
+            repetition(),
+        ],
         config=config.merge(GenerateConfig(max_retries=MAX_RETRIES)),
         # a log is resumed only where task, rubric and data are the ones it was made with
         version=f"{VERSION}+{rubric.digest[:8]}.{data[:8]}",
@@ -93,6 +95,7 @@ def benchmark(
             "prompts": source,
             "prompts_digest": digest,
             "data_digest": data,
+            "usual": dict(extra_body),
             "writer": writer,
             "settings": settings,
         },
@@ -106,18 +109,28 @@ def check_language(benchmark: str, language: str, known: Sequence[str]) -> None:
 
 
 def _placed(benchmark: str, file: str, stories: list[Story], prompts: list[Sample]) -> list[Sample]:
-    """Samples of stories, with what the benchmark knows about their prompts: lengths, categories, criteria."""
+    """Samples of stories, with what the benchmark knows about their prompts: lengths, categories, criteria.
+
+    A story's prompt is the one that its metadata names as `prompt_id`, else the one of its id, where further
+    iterations (PROMPT-N) are of the same prompt.
+    """
     known: dict[str, dict[str, Any]] = {}
     for prompt in prompts:
         metadata = prompt.metadata or {}
-        known[str(prompt.id)] = known[metadata["prompt_id"]] = {k: metadata[k] for k in _KNOWN if k in metadata}
+        known[metadata["prompt_id"]] = {k: metadata[k] for k in _KNOWN if k in metadata}
     samples = story_samples(stories)
     for story, sample in zip(stories, samples, strict=True):
-        found = known.get(story.id) or known.get(str(story.metadata.get("prompt_id")))
+        key = story.metadata.get("prompt_id", story.id)
+        found = known.get(key) or known.get(key.rpartition("-")[0])
         if found is None:
             raise UserError(
                 f"{file}: the story {story.id!r} of {story.model!r} is for no prompt of {benchmark}. Its id, or "
                 f"prompt_id in its metadata, must be one of the benchmark's: {', '.join(list(known)[:4])}, …"
+            )
+        if found["target_words"] and story.target_words not in (None, found["target_words"]):
+            raise UserError(
+                f"{file}: the story {story.id!r} of {story.model!r} has target_words {story.target_words}, but prompt "
+                f"{found['prompt_id']} of {benchmark} asks for {found['target_words']}"
             )
         sample.metadata = {**(sample.metadata or {}), **found}
     return samples

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 
 from .benchmark import PENALTY, POLICY, benchmark, check_language
-from .sources import load, rows
+from .sources import json_lines, load, rows
 
 NAME = "longbench_write"
 
@@ -48,7 +47,6 @@ def longbench_write(
         own=own,
         judge=judge,
         repetition_penalty=repetition_penalty,
-        longbench=True,
     )
 
 
@@ -68,9 +66,5 @@ def samples(language: str, data_dir: str | None) -> list[Sample]:
 
 
 def _prompts(file: str, data_dir: str | None) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = rows(file, load(file, data_dir), _lines)
+    entries: list[dict[str, Any]] = rows(file, load(file, data_dir), json_lines)
     return entries
-
-
-def _lines(data: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in data.decode().splitlines() if line.strip()]

@@ -27,7 +27,7 @@ def prompt_samples(prompts: str, split: str, data_dir: str | None) -> list[Sampl
         prompts: `mini`, which ships here, or `official`, the Hugging Face dataset read at run time.
         split: `test` (180 prompts, 1,000 to 12,000 words) or `train` (1,388, up to 4,000); official only.
         data_dir: a folder with a copy of the dataset, itself or as its subfolder POLARIS, used in place of the
-            hub; so is the subfolder POLARIS of the folder that the environment variable POLARIS_DATA names.
+            hub; by default the one that the environment variable POLARIS_DATA names, where it is set.
 
     Raises:
         UserError: unknown set or split, or a dataset that cannot be reached or read.
@@ -42,15 +42,20 @@ def prompt_samples(prompts: str, split: str, data_dir: str | None) -> list[Sampl
 
 
 def story_samples(stories: list[Story]) -> list[Sample]:
-    """Samples that carry their story; the solver `recorded` puts it where a model's answer would be."""
+    """Samples that carry their story; the solver `recorded` puts it where a model's answer would be.
+
+    Benchmarks number their prompts alike, so where stories of several are mixed the benchmark's name goes before
+    the ids, and prompts are told apart by their text.
+    """
+    mixed = len({story.benchmark for story in stories}) > 1
     return [
         Sample(
             input=story.prompt,
-            id=story.id,
+            id=f"{story.benchmark}/{story.id}" if mixed else story.id,
             metadata={
                 **story.metadata,
                 **({"target_words": story.target_words} if story.target_words else {}),
-                "prompt_id": story.prompt_id,
+                "prompt_id": prompt_id(story.prompt) if mixed else story.prompt_id,
                 "story": story.story,
                 "truncated": story.truncated,
             },
@@ -106,9 +111,10 @@ def _rows(split: str, data_dir: str | None) -> list[dict[str, Any]]:
 
 
 def _folder(data_dir: str | None) -> Path | None:
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise UserError(f"{data_dir}: no such folder (--data-dir names a folder with a copy of {OFFICIAL})")
-    copy = Path(data_dir or os.environ.get(DATA) or "") / OFFICIAL.rpartition("/")[2]
-    if (data_dir or os.environ.get(DATA)) and copy.is_dir():
-        return copy
-    return Path(data_dir) if data_dir else None
+    folder = data_dir or os.environ.get(DATA)
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder (--data-dir or {DATA} names a folder with a copy of {OFFICIAL})")
+    copy = Path(folder) / OFFICIAL.rpartition("/")[2]
+    return copy if copy.is_dir() else Path(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -126,6 +127,11 @@ def state(source: Source, data_dir: str | Path | None = None) -> str:
     if not path.is_file():
         return "missing" if source.package or data_dir or os.environ.get(DATA) else "not fetched"
     return "verified" if blob_id(path.read_bytes()) == source.blob else "changed"
+
+
+def json_lines(data: bytes) -> list[dict[str, Any]]:
+    """The objects of a JSONL file; only a line feed ends a line."""
+    return [json.loads(line) for line in data.decode().split("\n") if line.strip()]
 
 
 def rows(name: str, data: bytes, parse: Callable[[bytes], Any]) -> Any:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from inspect_ai.model import ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-# providers that take further sampling settings in the request's body, top_k among them, which Inspect does not
-# send to OpenAI's protocol; hosted models refuse unknown fields
-_OPEN = ("vllm", "sglang", "polaris_eval")
+from ..harness.table import OPEN_PROVIDERS
 
 
 @solver
@@ -20,10 +18,11 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        body = dict(asked)
-        if state.model.api in _OPEN:
-            top_k = get_model().config.top_k  # of the user, in place of the benchmark's
-            body = {**usual, **({} if top_k is None else {"top_k": top_k}), **asked}
+        open_weights = state.model.api in OPEN_PROVIDERS
+        body = {**(usual if open_weights else {}), **asked}
+        top_k = get_model().config.top_k  # asked for by the user
+        if top_k is not None and (open_weights or state.model.api == "openai-api"):
+            body["top_k"] = top_k  # Inspect does not send it in OpenAI's protocol
         state.metadata["extra_body"] = body
         return await (generate(state, extra_body=body) if body else generate(state))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from inspect_ai import Task, task
@@ -11,7 +10,7 @@ from inspect_ai.model import GenerateConfig
 
 from ..harness.errors import UserError
 from .benchmark import benchmark, check_language
-from .sources import load, rows
+from .sources import json_lines, load, rows
 
 NAME = "writingbench"
 DOMAIN = "Literature & Arts"
@@ -38,7 +37,7 @@ def writingbench(
     check_language(NAME, language, ("en", "zh", "all"))
     return benchmark(
         NAME,
-        lambda: samples(rows(NAME, load(NAME), _lines), "all" if stories else language),
+        lambda: samples(rows(NAME, load(NAME), json_lines), "all" if stories else language),
         f"D4 {language}",
         "OOD",
         config=GenerateConfig(temperature=0.7, top_p=0.8, top_k=20, max_tokens=16_000),
@@ -99,7 +98,3 @@ def _criteria(query: dict[str, Any]) -> list[dict[str, str]]:
         }
         for criterion in given
     ]
-
-
-def _lines(data: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in data.decode().splitlines() if line.strip()]

@@ -27,6 +27,14 @@ PROSE = (
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have to report besides passing (`record_property("report", text)`)."""
+    for result in terminalreporter.getreports("passed"):
+        for name, text in result.user_properties:
+            if name == "report" and result.when == "call":
+                terminalreporter.write_line(f"\n{text}")
+
+
 @pytest.fixture(scope="session")
 def rubric() -> Rubric:
     return load_rubric("story_quality")

@@ -11,7 +11,7 @@ from conftest import PROSE, Cli, stories, write_jsonl
 from loopback import rubric_of, serve, well_behaved
 from test_cli import PROXY, frame, one_line
 
-from polaris_eval.harness.runs import BENCHMARKS, parse_judges
+from polaris_eval.harness.judges import BENCHMARKS, parse_judges
 from polaris_eval.rubrics import fenced
 
 A, B, JUDGE, SECOND = (f"openai-api/loop/{name}" for name in ("a", "b", "judge", "second"))
@@ -47,6 +47,10 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
         again = cli("run", *common, **env)
         assert again.returncode == 0
         assert len(server.requests) == sum(row["calls"] for row in rows)
+        defaults = ["--prompts", "mini", "--language", "en", "--iterations", 3, "--data-dir", shared / "prompts"]
+        named = cli("run", *common, *defaults, "--benchmark", "story_quality", "--benchmark", "eqbench_creative", **env)
+        assert named.returncode == 0, named.stderr
+        assert len(server.requests) == sum(row["calls"] for row in rows), "a default by its name is the default"
         more = cli("run", *common, "--benchmark", "longbench_write", "--limit", 3, **env)
         assert more.returncode == 0
         assert len(server.requests) == sum(row["calls"] for row in rows) + 4
@@ -92,6 +96,14 @@ def test_other_judges_are_other_columns_and_stories_keep_their_benchmark(
         written = sum(body["model"] == "a" for body in server.bodies)
         scored = cli("score", "logs", "--judge", PROXY, "--log-dir", "second", **env)
         assert scored.returncode == 0, scored.stdout + scored.stderr
+        refused = cli(
+            "run", "--model", A, "--judge", JUDGE, "--judge", f"writingbench={PROXY}", *two, "--limit", 2, **env
+        )
+        said = one_line(refused)
+        assert "writingbench stories of openai-api/loop/a judged by openai-api/loop/judge" in said
+        suggested = said.split("polaris-eval score ")[1].split()
+        assert suggested[0].endswith(".eval")
+        assert cli("score", *suggested[:-1], "fourth", **env).returncode == 0
         other = cli("score", "logs", "--rubric", "story_quality", "--judge", PROXY, "--log-dir", "third", **env)
         assert other.returncode == 0, other.stdout + other.stderr
         assert sum(body["model"] == "a" for body in server.bodies) == written
@@ -165,12 +177,38 @@ def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, share
             "--prompts means nothing to writingbench",
         ),
         (["--judge", PROXY, "--benchmark", "longbench_write", "--disqualify"], "--disqualify means nothing"),
+        (["--judge", PROXY, "--judge", "writingbench="], "no model is named"),
+        (
+            ["--judge", "openai-api/lab/x", "--judge", "writingbench=google/y", "--judge-base-url", "http://lab"],
+            "--benchmark",
+        ),
         (["--judge", PROXY, "--language", "zh"], "story_quality has no prompts in language 'zh'; it has en"),
         (["--judge", PROXY, "--benchmark", "writingbench", "--language", "fr"], "it has en, zh, all"),
     ],
 )
 def test_a_users_mistake_is_one_line(cli: Cli, args: list[str], says: str) -> None:
     assert says in one_line(cli("run", "--model", PROXY, "--allow-self-judging", *args))
+
+
+@pytest.mark.parametrize(
+    "option", [("--temperature", 1), ("--model-base-url", "http://x"), ("-M", "a=b"), ("--prompts", "official")]
+)
+def test_writing_options_are_refused_where_stories_exist(cli: Cli, tmp_path: Path, option: tuple[object, ...]) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    done = cli("run", "--stories", path, "--judge", PROXY, *option)
+    assert done.returncode == 2
+    assert "is about writing" in done.stderr
+
+
+def test_stories_of_two_benchmarks_with_the_same_ids_on_one_rubric(cli: Cli, tmp_path: Path) -> None:
+    records = stories(2)
+    path = write_jsonl(tmp_path / "s.jsonl", records + [{**r, "benchmark": "longbench_write"} for r in records])
+    done = cli("run", "--stories", path, "--judge", PROXY, "--benchmark", "eqbench_longform")
+    assert done.returncode == 0, done.stdout + done.stderr
+    cli("leaderboard", "logs")
+    found = frame(tmp_path)
+    assert found["id"].tolist() == ["longbench_write/s0", "longbench_write/s1", "story_quality/s0", "story_quality/s1"]
+    assert found["prompt_id"].nunique() == 2
 
 
 def test_judges_by_benchmark() -> None:

@@ -18,7 +18,8 @@ from loopback import serve, well_behaved
 
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.judge import judge
-from polaris_eval.harness.runs import BENCHMARKS
+from polaris_eval.harness.judges import BENCHMARKS
+from polaris_eval.harness.table import writing_settings
 from polaris_eval.rubrics import fenced, load_rubric
 from polaris_eval.tasks import eqbench_creative, longbench_write, writingbench
 from polaris_eval.tasks.sources import load
@@ -148,6 +149,7 @@ def test_writing_settings_and_stamps(shared: Path, tmp_path: Path, benchmark: st
     stamped, rubric = log.eval.metadata or {}, load_rubric(benchmark)
     assert (stamped["benchmark"], stamped["rubric"], stamped["rubric_digest"]) == (benchmark, benchmark, rubric.digest)
     assert (stamped["headline"], stamped["scale"]) == ("score", rubric.scale)
+    assert writing_settings(log).split() == [f"{k}={v}" for k, v in settings.items()]
     assert stamped["split"] == ("ID" if benchmark == "eqbench_longform" else "OOD")
 
 
@@ -284,6 +286,40 @@ def test_stories_may_name_their_prompt_in_metadata(tmp_path: Path) -> None:
     log = run(tmp_path, "writingbench", stories)
     assert Counter(s.metadata["prompt_id"] for s in log.samples or ()) == {"172": 3}
     assert {s.metadata["category"] for s in log.samples or ()} == {"Brainstorm"}
+
+
+def test_a_prompt_named_in_metadata_comes_before_the_id(tmp_path: Path, shared: Path) -> None:
+    folder = str(shared / "prompts")
+    stories = [{"id": str(n), "story": PROSE, "metadata": {"prompt_id": str(n + 40)}} for n in (1, 2)]
+    log = run(tmp_path, "longbench_write", stories, data_dir=folder)
+    targets = {s.id: (s.metadata or {})["target_words"] for s in longbench_write.samples("all", folder)}
+    assert {s.id: s.metadata["target_words"] for s in log.samples or ()} == {"1": targets["41"], "2": targets["42"]}
+    story = {"id": "1", "story": PROSE, "target_words": 2000}
+    with pytest.raises(UserError, match="has target_words 2000, but prompt 1 of longbench_write asks for 100"):
+        run(tmp_path, "longbench_write", [story], data_dir=folder)
+
+
+def test_iterations_beyond_the_usual_three(tmp_path: Path, shared: Path) -> None:
+    (sample,) = (
+        run(tmp_path, "eqbench_creative", [{"id": "1-7", "story": PROSE}], data_dir=str(shared / "prompts")).samples
+        or ()
+    )
+    assert sample.metadata["prompt_id"] == "1"
+
+
+def test_metadata_of_a_story_is_kept_and_decides_nothing(tmp_path: Path) -> None:
+    given = {"kept_replies": ['{"reason": "", "score": 10}'] * 5, "criteria": [], "story": "x", "truncated": True,
+             "target_words": "long", "category": ["a", "b"]}  # fmt: skip
+    judge = f"polaris_eval/replay/{write_jsonl(tmp_path / 'none.jsonl', [{'id': 'x', 'reply': 'x'}])}"
+    (sample,) = run(tmp_path, "writingbench", [{"id": "172", "story": PROSE, "metadata": given}], judge).samples or ()
+    assert details(sample)["status"] == "unscored"
+    assert len(details(sample)["criteria"]) == 5
+    assert judged(sample)["truncated"] == 0
+    assert sample.metadata["given"] == given
+    assert sample.metadata["category"] == "Brainstorm"
+    (sample,) = run(tmp_path, "story_quality", [{"id": "1", "story": PROSE, "metadata": given}]).samples or ()
+    assert sample.metadata["category"] == "['a', 'b']"
+    assert math.isnan(sample.scores["length_adherence"].value["ratio"])  # type: ignore[index,call-overload,arg-type]
 
 
 def test_replies_in_the_wrong_format_leave_stories_unscored(tmp_path: Path, shared: Path) -> None:

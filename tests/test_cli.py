@@ -144,7 +144,8 @@ def test_the_same_command_again_judges_nothing_again(cli: Cli, tmp_path: Path) -
         assert smaller.stdout.rstrip().splitlines()[-1].startswith("Read the stories")
         assert " 1 │" in smaller.stdout
         refused = cli("run", "--stories", path, "--judge", PROXY, **env)
-        assert "polaris-eval score logs --judge polaris_eval/lexical" in one_line(refused)
+        assert "polaris-eval score logs/" in one_line(refused)
+        assert "--judge polaris_eval/lexical" in one_line(refused)
         edited = stories(3)
         edited[0]["story"] += " And then it rained."
         write_jsonl(path, edited)

@@ -32,7 +32,8 @@ def test_a_plain_reply() -> None:
 @pytest.mark.parametrize(
     "heading",
     ["[Scores]", "**[Scores]**", "## Scores", "Scores:", "**Scores**", "[SCORES]", "### Scores (0-20 scale)",
-     "[Scores]:", "  [Score]", "> [Scores]", "_Scores_"],
+     "[Scores]:", "  [Score]", "> [Scores]", "_Scores_", "### Final Scores", "## 2. Scores", "## Scores ##", "<scores>",
+     "[Criteria Scores]"],
 )  # fmt: skip
 def test_headings(heading: str) -> None:
     assert len(CREATIVE.parse(text(usual(), heading)).scores) == 22
@@ -61,9 +62,13 @@ def test_headings(heading: str) -> None:
         ("Coherent: N/A", None),
         ("Coherent: not applicable", None),
         ("Coherent: -", None),
-        ("Coherent:", None),
-        ("Coherent: 7/10", None),
-        ("Coherent: 14-15", None),
+        ("Coherent: n.a.", None),
+        ("Coherent: [14]", 14),
+        ("Coherent: (14)", 14),
+        ("Coherent: ~14", 14),
+        ("Coherent: Score 14", 14),
+        ("Coherent: [14/20]", 14),
+        ("Coherent: 14 - 3 passages drift", 14),
         ("Coherent: 25", None),
         ("Coherent: -1", None),
         ("Incoherent: 14", None),
@@ -75,6 +80,17 @@ def test_lines(line: str, mark: float | None) -> None:
     found = CREATIVE.parse(re.sub("Coherent: 10", lambda _: line, text(usual()))).scores
     assert found.get("Coherent") == mark
     assert len(found) == (22 if mark is not None else 21)
+
+
+@pytest.mark.parametrize("value", ["", "7/10", "7 of 10", "14-15", "14 – 15", "fourteen", "1.4.5"])
+def test_a_value_that_is_no_score_is_asked_for_again(value: str) -> None:
+    with pytest.raises(ReplyError, match=r"Coherent: .* is not a number from 0 to 20"):
+        CREATIVE.parse(text(usual(Coherent=value)))
+
+
+def test_comments_after_the_scores_are_no_scores() -> None:
+    more = "\n\nScores:\nI was strict.\nOverall Impression: 7 of 10 readers would go on.\nCoherent: mostly."
+    assert CREATIVE.parse(text(usual()) + more).scores == dict.fromkeys(NAMES, 10.0)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def test_json_replies() -> None:
     assert marks.comment == "fine"
     with_spaces = longbench_reply().replace("_", " ")
     assert LONGBENCH.parse(with_spaces).scores == dict.fromkeys(DIMENSIONS, 3)
+    assert LONGBENCH.parse(longbench_reply().lower()).scores == dict.fromkeys(DIMENSIONS, 3)
     assert WRITINGBENCH.parse('{"score": 7, "reason": "sound"}').comment == "sound"
+    assert WRITINGBENCH.parse('{"Score": 8, "Reason": "sound"}').scores == {"score": 8}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,7 @@ def test_json_replies() -> None:
         (longbench_reply(Clarity="4"), "Clarity: score must be a whole number"),
         ('{"analysis": "x", "Relevance": 3}', "missing: Accuracy, Coherence"),
         (longbench_reply()[:-20], "may have been cut"),
+        (longbench_reply(clarity=2), 'the key "clarity" is given twice'),
         ("[Analysis]\n\nx\n\n[Scores]\n\nRelevance: 4", "no complete JSON object"),
     ],
 )
@@ -154,6 +157,7 @@ def test_slots_are_filled_once_and_must_be_given() -> None:
         (lambda d: d["dimensions"][0].update(max=0), "max: 0 is not above"),
         (lambda d: d["dimensions"][1].update(name="Nuanced Characters"), "given twice"),
         (lambda d: d.update(side={"combined": "x"}), "no score 'combined'"),
+        (lambda d: d.update(side={"s_1": "x"}, length_score="longbench"), "no score 's_1'"),
         (lambda d: d.update(slots=["criterion"]), "'criterion' is unknown or unused"),
         (lambda d: d.update(dimensions=[]), "dimensions"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -81,7 +82,7 @@ def _upstream_score(reply: str) -> float:
 
 @pytest.mark.slow
 def test_piece_scores_and_model_means(
-    rows: dict[str, Row], ours: dict[str, float], capsys: pytest.CaptureFixture[str]
+    rows: dict[str, Row], ours: dict[str, float], record_property: Callable[[str, object], None]
 ) -> None:
     assert len(rows) == len(ours) == 960
     apart = {k: row for k, row in rows.items() if not abs(ours[k] - row["recorded_piece_score"]) <= TOLERANCE}
@@ -94,9 +95,7 @@ def test_piece_scores_and_model_means(
     agreeing = [key for key in rows if key not in apart]
     assert len(agreeing) >= 930
 
-    report = [
-        f"\nEQ-Bench Creative: {len(agreeing)} of {len(rows)} piece scores within {TOLERANCE} of the printed ones;"
-    ]
+    report = [f"EQ-Bench Creative: {len(agreeing)} of {len(rows)} piece scores within {TOLERANCE} of the printed ones;"]
     report.append(f"{len(apart)} differ, each by a slip of upstream's reader:")
     for key, names in explained.items():
         report.append(f"  {key}: {ours[key]:.1f}, printed {rows[key]['recorded_piece_score']}: {'; '.join(names)}")
@@ -106,8 +105,7 @@ def test_piece_scores_and_model_means(
         mean, printed = fmean(ours[k] for k in keys), fmean(rows[k]["recorded_piece_score"] for k in keys)
         report.append(f"  {model}: {mean:.2f}, {printed:.2f}")
         assert abs(mean - printed) <= 0.1, model
-    with capsys.disabled():
-        print("\n".join(report))
+    record_property("report", "\n".join(report))
 
 
 @pytest.mark.slow
