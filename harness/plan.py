@@ -25,11 +25,14 @@ from .words import count_words, target_words
 
 # Rules of thumb, stated with every estimate; real counts are in the logs.
 TOKENS_PER_WORD = 1.35
-TOKENS_PER_MARK = 150
+TOKENS_PER_QUOTED_MARK = 150
+# measured on 960 recorded EQ-Bench replies: 614 tokens for an analysis and 22 marks
+TOKENS_PER_ANALYSIS, TOKENS_PER_MARK = 450, 8
 UNKNOWN_LENGTH = 1000
 ASSUMPTIONS = (
     f"{TOKENS_PER_WORD} tokens a word; every story as long as asked ({UNKNOWN_LENGTH} words where nothing is asked); "
-    f"{TOKENS_PER_MARK} tokens of judge's reply a mark; no reasoning tokens, no malformed replies, no prompt caching"
+    f"judge's replies of {TOKENS_PER_QUOTED_MARK} tokens a mark where quotes are asked for, else of "
+    f"{TOKENS_PER_ANALYSIS} and {TOKENS_PER_MARK} a mark; no reasoning tokens, no malformed replies, no prompt caching"
 )
 
 
@@ -96,7 +99,8 @@ def estimate(
                              round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
         calls, read = _judge_calls(rubric, samples, written)
         times = repeat if stories else repeat * len(models)
-        reply = TOKENS_PER_MARK * len(rubric.mark_names)
+        marks = len(rubric.mark_names)
+        reply = TOKENS_PER_QUOTED_MARK * marks if rubric.rule.quotes else TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * marks
         rows.append(_row(plan.benchmark, judge, "judge", listed, calls * times, read * times,
                          calls * times * reply, plan.writer))  # fmt: skip
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
@@ -150,7 +154,8 @@ def _words(sample: Sample) -> int:
     metadata = sample.metadata or {}
     if "story" in metadata:
         return count_words(metadata["story"])
-    return metadata.get("target_words") or target_words(str(sample.input)) or UNKNOWN_LENGTH
+    asked = metadata["target_words"] if "target_words" in metadata else target_words(str(sample.input))
+    return asked or UNKNOWN_LENGTH
 
 
 def _row(
