@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ..rubrics import load_rubric
 from .judges import BENCHMARKS, KEYS
+from .models.lexical import shipped
 from .models.weights import SIZE_MB, weights_path
 
 _EXTRAS = {
@@ -61,6 +62,9 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
         str(weights) if there else "not fetched",
         ("" if there else f"fetched on first use ({SIZE_MB} MB)"),
     )
+    known = shipped()["report"]
+    trust = "; ".join(f"{name} {known[name]['value']:.2f}" for name in ("story", "within_prompt", "model"))
+    yield True, "proxy judge polaris_eval/lexical", f"Spearman with a real judge, on models held out: {trust}", ""
     yield True, "prompts mini", "ships here", ""
     yield True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER"
     yield True, "prompts of the other benchmarks", "fetched once, when first needed", "see polaris-eval data list"

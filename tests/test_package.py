@@ -37,6 +37,7 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_tests(wheel: Path) -> None:
         "tasks/mini.yaml",
         "harness/prices.yaml",
         "harness/models/lexical.yaml",
+        "harness/models/calibration.yaml",
         "results/published.csv",
         *(f"{part}/py.typed" for part in ("harness", "harness/models", "results", "rubrics", "tasks", "trainers")),
     ):

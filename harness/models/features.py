@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -45,6 +45,11 @@ def features(prompt: str, story: str) -> dict[str, float]:
         "rhythm": float(lengths.std() / lengths.mean()) if lengths.mean() else 0.0,
         "dialogue": sum(len(q.split()) for q in _QUOTED.findall(story)) / count,
         "names": per_thousand(len(set(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", story)))),
+        "sentence": float(lengths.mean()),
+        "commas": per_thousand(story.count(",")),
+        "dashes": per_thousand(story.count("—")) ** 0.5,
+        "ellipses": per_thousand(story.count("...") + story.count("…")) ** 0.5,
+        "pronouns": _share_opening_with(story, settings()["openers"]),
         "adverbs": per_thousand(sum(w.endswith("ly") and len(w) > 4 for w in words)),
         "errors": per_thousand(len(_SLIPS.findall(story))),
         "markup": sum(line.startswith(("#", "-", "*")) or "**" in line for line in lines) / max(1, len(lines)),
@@ -57,6 +62,11 @@ def features(prompt: str, story: str) -> dict[str, float]:
     for name, listed in settings()["words"].items():
         raw[name] = per_thousand(sum(found[w] for w in listed))
     return {name: _scaled(raw[name], *bounds) for name, bounds in settings()["ranges"].items()}
+
+
+def _share_opening_with(story: str, openers: Sequence[str]) -> float:
+    first = [words[0].lower() for sentence in _SENTENCE.findall(story) if (words := sentence.split())]
+    return sum(word in openers for word in first) / max(1, len(first))
 
 
 @functools.cache

@@ -1,11 +1,20 @@
-"""`polaris_eval/lexical`: a deterministic offline proxy for a judge. It counts; it does not read."""
+"""`polaris_eval/lexical`: a deterministic offline proxy for a judge. It counts; it does not read.
+
+A ridge regression on countable features, fitted to real judgments by `calibrate.py`, says how good a story looks
+on the whole; each dimension's own features move its mark away from that.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import yaml
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsage
 
 from ...rubrics import Dimension, Marks, Rubric, fenced, load_rubric
@@ -13,6 +22,10 @@ from .features import features, settings
 from .provider import judged_request
 
 NAME = "polaris_eval/lexical"
+CALIBRATION = Path(str(files(__package__) / "calibration.yaml"))
+CLIP = 3.0  # standard deviations beyond which a feature counts no more
+_OWN = 0.25  # share of a mark that the dimension's own features decide
+_PARTS = 5  # criteria of a WritingBench story
 _QUOTE_WORDS = 8
 _COMMENT = "counted by the offline proxy"
 
@@ -31,7 +44,7 @@ class Lexical:
         user, asked = judged_request(messages)
         rubric = load_rubric(asked["rubric"])
         prompt, story = fenced(user.text)
-        output = ModelOutput.from_content(NAME, answer(rubric, prompt, story))
+        output = ModelOutput.from_content(NAME, answer(rubric, prompt, story, asked.get("part")))
         output.usage = ModelUsage()
         return output
 
@@ -39,30 +52,67 @@ class Lexical:
         return len(text.split())
 
 
-def answer(rubric: Rubric, prompt: str, story: str) -> str:
-    """The proxy's reply for one story: always well-formed, always the same for the same texts."""
-    measured = features(prompt, story)
-    marks = {d.id: _mark(d, measured) for d in rubric.dimensions}
-    numbers: dict[str, int] = {
-        **marks,
-        **rubric.totals(Marks({**dict.fromkeys(rubric.mark_names, 0), **marks})),
-    }
+def answer(rubric: Rubric, prompt: str, story: str, part: int | None = None) -> str:
+    """The proxy's reply for one story: always well-formed, always the same for the same texts.
+
+    `part` is the number of the criterion, from 1, where the rubric is asked once a criterion.
+    """
+    found = marks(rubric, features(prompt, story), part)
+    given = {name: int(mark) for name, mark in found.scores.items() if name in {d.id for d in rubric.dimensions}}
     schema = rubric.response_schema()
     if schema is None:
-        lines = "\n".join(f"{name}: {mark}" for name, mark in marks.items())
+        lines = "\n".join(f"{name}: {mark}" for name, mark in given.items())
         return f"[Analysis]\n\n{_COMMENT}\n\n[Scores]\n\n{lines}"
-    return json.dumps(_filled(schema, numbers, _quotes(story, list(marks)), None, ""), ensure_ascii=False)
+    numbers = {**given, **rubric.totals(found)}
+    return json.dumps(_filled(schema, numbers, _quotes(story, list(given)), None, ""), ensure_ascii=False)
 
 
-def _mark(dimension: Dimension, measured: Mapping[str, float]) -> int:
+def marks(
+    rubric: Rubric,
+    measured: Mapping[str, float],
+    part: int | None = None,
+    calibration: Mapping[str, Any] | None = None,
+) -> Marks:
+    """The proxy's marks from the features of a story; by default with the calibration that ships.
+
+    Whole numbers are rounded at thresholds spread over the dimensions (over the criteria of a story, where the
+    rubric is asked once a criterion), so that their mean is finer than one mark.
+    """
+    good = quality(measured, calibration or shipped())
+    given: dict[str, float] = dict.fromkeys(rubric.mark_names, 0.0)
+    count = len(rubric.dimensions)
+    for number, dimension in enumerate(rubric.dimensions):
+        share = (1 - _OWN) * (good if dimension.sign == "positive" else 1 - good) + _OWN * _own(dimension, measured)
+        threshold = (number + 0.5) / count if part is None else ((part - 1) % _PARTS + 0.5) / _PARTS
+        span = dimension.max - dimension.min
+        given[dimension.id] = float(dimension.min + min(span, math.floor(share * span + threshold)))
+    return Marks(given)
+
+
+def quality(measured: Mapping[str, float], calibration: Mapping[str, Any]) -> float:
+    """How good a story looks on the whole, from 0 to 1, as a real judge's EQ-Bench Creative score / 100."""
+    total = calibration["intercept"]
+    for name, fitted in calibration["features"].items():
+        away = (measured[name] - fitted["mean"]) / fitted["spread"]
+        total += fitted["weight"] * min(CLIP, max(-CLIP, away))
+    return float(min(1.0, max(0.0, total / 100)))
+
+
+@functools.cache
+def shipped() -> dict[str, Any]:
+    """The fitted numbers that ship, and under `report` how far they can be trusted."""
+    loaded: dict[str, Any] = yaml.safe_load(CALIBRATION.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _own(dimension: Dimension, measured: Mapping[str, float]) -> float:
     known = settings()
     weights: dict[str, float] = known["dimensions"].get(dimension.id) or known["otherwise"][dimension.sign]
     total = sum(
         weight * (1 - measured[name[1:]] if name.startswith("-") else measured[name])
         for name, weight in weights.items()
     )
-    share = total / sum(weights.values())
-    return dimension.min + round(share * (dimension.max - dimension.min))
+    return float(total / sum(weights.values()))
 
 
 def _quotes(story: str, names: list[str]) -> dict[str, str]:

@@ -1,0 +1,166 @@
+"""Fit the offline proxy to real judgments: which features go with what a real judge called good.
+
+    python -m polaris_eval.harness.models.calibrate FOLDER          show how well the shipped kind of fit does
+    python -m polaris_eval.harness.models.calibrate FOLDER --write  and write calibration.yaml
+
+FOLDER holds recorded EQ-Bench Creative judgments (*.jsonl.gz with prompt_text, story, model, prompt_id and
+recorded_piece_score). The fitted numbers ship; the stories do not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+import yaml
+from scipy.stats import rankdata, spearmanr
+
+from ...rubrics import load_rubric
+from ..words import count_words
+from .features import features
+from .lexical import CALIBRATION, CLIP, marks
+
+PENALTY = 100.0  # of the ridge, for standardised features
+LENGTH = "development"  # the one feature that is length alone; it must not become quality
+RESAMPLES = 1000
+SEED = 20260604
+Statistic = Callable[[pd.DataFrame], float]
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Recorded judgments with their features: one row a story, features in columns `f:NAME`."""
+    rows = []
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for record in map(json.loads, lines):
+                measured = features(record["prompt_text"], record["story"])
+                rows.append(
+                    {
+                        "model": record["model"],
+                        "prompt": record["prompt_id"],
+                        "words": count_words(record["story"]),
+                        "quality": record["recorded_piece_score"],
+                        "all": measured,
+                        **{f"f:{name}": value for name, value in measured.items() if name != LENGTH},
+                    }
+                )
+    if not rows:
+        raise click.ClickException(f"{folder}: no *.jsonl.gz with recorded judgments")
+    return pd.DataFrame(rows)
+
+
+def fit(stories: pd.DataFrame) -> dict[str, Any]:
+    """Ridge regression of the recorded score (0 to 100) on standardised, clipped features."""
+    names = [name for name in map(str, stories) if name.startswith("f:")]
+    raw = stories[names].to_numpy(dtype=float)
+    mean, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-9
+    x = np.clip((raw - mean) / spread, -CLIP, CLIP)
+    y = stories["quality"].to_numpy(dtype=float)
+    centre = x.mean(axis=0)
+    weight = np.linalg.solve(
+        (x - centre).T @ (x - centre) + PENALTY * np.eye(len(names)), (x - centre).T @ (y - y.mean())
+    )
+    rounded = [[round(float(value), 6) for value in row] for row in zip(mean, spread, weight, strict=True)]
+    return {
+        "intercept": round(float(y.mean() - centre @ weight), 6),
+        "features": {
+            name.removeprefix("f:"): dict(zip(("mean", "spread", "weight"), row, strict=True))
+            for name, row in zip(names, rounded, strict=True)
+        },
+    }
+
+
+def held_out(stories: pd.DataFrame) -> pd.Series:
+    """The proxy's EQ-Bench Creative score of every story, fitted on the stories of all other models."""
+    rubric = load_rubric("eqbench_creative")
+    scores = pd.Series(np.nan, index=stories.index)
+    for model in stories["model"].unique():
+        calibration = fit(stories[stories["model"] != model])
+        for index, measured in stories.loc[stories["model"] == model, "all"].items():
+            scores[index] = rubric.score(marks(rubric, measured, calibration=calibration))["score"]
+    return scores
+
+
+def report(stories: pd.DataFrame, scores: pd.Series, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """How `scores` rank the stories beside the recorded judge: Spearman correlations with 95 % intervals.
+
+    Intervals resample prompts for stories, and models for models. `length_partialled_out` is the correlation
+    that is left when the ranks of both have lost what the rank of the length explains.
+    """
+    frame = stories.assign(proxy=scores)[["model", "prompt", "words", "quality", "proxy"]]
+    statistics: dict[str, tuple[str, Statistic]] = {
+        "story": ("prompt", _overall),
+        "within_prompt": ("prompt", lambda f: _within(f, "prompt")),
+        "within_model": ("prompt", lambda f: _within(f, "model")),
+        "model": ("model", _by_model),
+        "length_partialled_out": ("prompt", _without_length),
+        "with_length": ("prompt", lambda f: _rank(f["proxy"], f["words"])),
+    }
+    return {
+        "stories": len(frame),
+        "models": int(frame["model"].nunique()),
+        **{name: _with_interval(frame, *parts, resamples) for name, parts in statistics.items()},
+    }
+
+
+def _with_interval(frame: pd.DataFrame, cluster: str, statistic: Statistic, resamples: int) -> dict[str, float]:
+    rng = np.random.default_rng(SEED)
+    parts = [part for _, part in frame.groupby(cluster)]
+    found = []
+    for _ in range(resamples):
+        drawn = [parts[i].assign(**{cluster: n}) for n, i in enumerate(rng.integers(len(parts), size=len(parts)))]
+        found.append(statistic(pd.concat(drawn)))
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return {name: round(float(v), 3) for name, v in (("value", statistic(frame)), ("low", low), ("high", high))}
+
+
+def _rank(one: pd.Series, other: pd.Series) -> float:
+    return float(spearmanr(one, other).statistic) if one.nunique() > 1 and other.nunique() > 1 else math.nan
+
+
+def _overall(frame: pd.DataFrame) -> float:
+    return _rank(frame["proxy"], frame["quality"])
+
+
+def _within(frame: pd.DataFrame, column: str) -> float:
+    return float(np.nanmean([_rank(part["proxy"], part["quality"]) for _, part in frame.groupby(column)]))
+
+
+def _by_model(frame: pd.DataFrame) -> float:
+    means = frame.groupby("model")[["proxy", "quality"]].mean()
+    return _rank(means["proxy"], means["quality"])
+
+
+def _without_length(frame: pd.DataFrame) -> float:
+    proxy, quality, length = (rankdata(frame[name]) for name in ("proxy", "quality", "words"))
+    length = length - length.mean()
+    left = [(v - v.mean()) - length * ((v - v.mean()) @ length) / (length @ length) for v in (proxy, quality)]
+    return float(left[0] @ left[1] / math.sqrt((left[0] @ left[0]) * (left[1] @ left[1])))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--write", is_flag=True, help="Write calibration.yaml beside this file.")
+def main(folder: Path, write: bool) -> None:
+    """Fit the offline proxy judge to the recorded judgments in FOLDER, and show how far it can be trusted."""
+    stories = read(folder)
+    found = report(stories, held_out(stories))
+    for name, value in found.items():
+        shown = f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]" if isinstance(value, dict) else value
+        click.echo(f"{name}: {shown}")
+    if write:
+        head = "# Fitted by calibrate.py to recorded judgments; not for editing by hand.\n"
+        text = yaml.safe_dump({**fit(stories), "report": found}, sort_keys=False)
+        CALIBRATION.write_text(head + text, encoding="utf-8")
+        click.echo(f"wrote {CALIBRATION}")
+
+
+if __name__ == "__main__":
+    main()
