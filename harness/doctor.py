@@ -63,7 +63,8 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
         ("" if there else f"fetched on first use ({SIZE_MB} MB)"),
     )
     known = shipped()["report"]
-    trust = "; ".join(f"{name} {known[name]['value']:.2f}" for name in ("story", "within_prompt", "model"))
+    names = ("story", "within_prompt", "within_model", "model")
+    trust = "; ".join(f"{name} {known[name]['value']:.2f}" for name in names)
     yield True, "proxy judge polaris_eval/lexical", f"Spearman with a real judge, on models held out: {trust}", ""
     yield True, "prompts mini", "ships here", ""
     yield True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER"
