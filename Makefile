@@ -23,6 +23,8 @@ lint: $(VENV)/.dev
 
 perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/metrics.py
+	$(BIN)/python tests/perf/stats.py
+	$(BIN)/python tests/perf/table.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'

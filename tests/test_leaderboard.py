@@ -15,7 +15,6 @@ from rich.console import Console
 from polaris_eval.harness.display import show, write_files
 from polaris_eval.harness.leaderboard import build
 from polaris_eval.harness.length import SPLITS
-from polaris_eval.harness.stats import mean_interval
 
 
 def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:
@@ -130,20 +129,3 @@ def test_files_hold_the_same_numbers(tmp_path: Path) -> None:
         "c": pytest.approx(np.nan, nan_ok=True),
     }
     assert "NaN" not in paths[2].read_text()
-
-
-def test_intervals_cover_and_respect_clusters() -> None:
-    assert mean_interval([1, 2, 3, math.nan], list("abcd")).mean == 2
-    assert math.isnan(mean_interval([5.0], ["a"]).low)
-    assert math.isnan(mean_interval([math.nan], ["a"]).mean)
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=30).tolist()
-    once = mean_interval(values, range(30))
-    repeated = mean_interval(values * 5, list(range(30)) * 5)
-    assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high))
-    covered = 0
-    for _ in range(200):
-        effect = rng.normal(size=40)
-        found = mean_interval((effect.repeat(3) + rng.normal(size=120)).tolist(), np.arange(40).repeat(3).tolist())
-        covered += found.low <= 0 <= found.high
-    assert 0.89 <= covered / 200 <= 0.99
