@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .cli_results import leaderboard, show_tables
 from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, pairs, prompting
 from .options import request as as_request
 
@@ -70,7 +71,9 @@ def main() -> None:
     polaris-eval run --model openai/gpt-5.4-mini              all five benchmarks, judged by the paper's judges
     polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --benchmark story_quality --limit 6
                                                               one of them, offline, with a proxy judge
-    polaris-eval leaderboard logs                             tables from any logs
+    polaris-eval leaderboard logs                             tables (and plots) from any logs
+    polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
+    polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
     """
 
 
@@ -144,23 +147,7 @@ def score(source: Path, **options: Any) -> None:
     _finish(as_request(options, (), source), False)
 
 
-@main.command(
-    epilog="""\b
-Examples:
-  polaris-eval leaderboard logs
-  polaris-eval leaderboard logs other/run.eval --with-published --out results"""
-)
-@click.argument("logs", nargs=-1, required=True, type=PATH)
-@click.option("--with-published", is_flag=True, help="Show the published rows under the tables.")
-@click.option("--details", is_flag=True, help="Show criteria and categories too (the files always hold them).")
-@click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each log only.")
-@click.option("--out", type=PATH, default=Path("results"), show_default=True,
-              help="Folder for leaderboard.md, .csv, .json and stories.csv.")  # fmt: skip
-def leaderboard(logs: tuple[Path, ...], with_published: bool, details: bool, limit: int | None, out: Path) -> None:
-    """Tables from logs: on screen, and as Markdown, CSV and JSON."""
-    from . import table
-
-    _show(table.log_files(logs), limit, None, with_published, out, details)
+main.add_command(leaderboard)
 
 
 @main.command(
@@ -231,39 +218,14 @@ def _finish(request: Any, published: bool) -> None:
     from .runs import run as run_all
 
     logs = run_all(request)
-    frame = _show(logs, request.limit, request.epochs, published)
+    frame = show_tables(logs, request.limit, request.epochs, published)
     left = frame[~frame["status"].isin(["scored", "empty"])]
     for row in left.to_dict("records"):
         click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason')}")
     if len(left):
         click.echo(f"{len(left)} of {len(frame)} stories have no score; the same command tries them again.")
-    click.echo(f"Read the stories and judgments: polaris-eval view --log-dir {request.log_dir}")
+    click.echo(f"Read the stories and judgments: polaris-eval report {request.log_dir}")
     sys.exit(1 if len(left) else 0)
-
-
-def _show(
-    logs: list[str],
-    limit: int | None,
-    epochs: int | None,
-    published: bool,
-    out: Path | None = None,
-    details: bool = False,
-) -> Any:
-    from rich.console import Console
-
-    from . import display, leaderboard, table
-    from .errors import UserError
-
-    frame = table.stories_frame(logs, limit, epochs)
-    if frame.empty:
-        raise UserError("no stories in these logs: none of them is of a benchmark of ours, or none got that far")
-    sections = leaderboard.build(frame, published)
-    console = Console() if sys.stdout.isatty() else Console(width=150)
-    display.show(sections, console, details)
-    if out is not None:
-        for path in display.write_files(sections, frame, out):
-            console.print(f"  wrote {path}", highlight=False)
-    return frame
 
 
 if __name__ == "__main__":

@@ -1,47 +1,50 @@
-"""Leaderboards for people and for machines: on screen, as Markdown, CSV and JSON."""
+"""Leaderboards as rich tables: on screen as they are, elsewhere through `export` and the report."""
 
 from __future__ import annotations
 
-import html
-import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .leaderboard import BUCKET_ORDER, SPLIT_ORDER, Section
+from .judges import BENCHMARKS
+from .leaderboard import Section
+from .lens import BUCKET_ORDER, SPLIT_ORDER
+from .stats import Interval
 
 _MODEL_WIDTH = 26
-_LEGEND = """\
-  score: mean and 95 % interval (bootstrap over prompts); released, uniform: the variants that were published;
-  S_L: length score, combined: score times S_L / 100; slope: points of score per length bucket;
-  length: words written per word asked; repet.: repetition penalty (0 to 1.5);
-  cut: share cut off by the writer's token limit; coverage: share of stories that have a score."""
+_FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
+LEGEND = (
+    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: models that share one are not told apart "
+    "by a paired test; released, uniform: the variants that were published; S_L: length score, combined: score times "
+    "S_L / 100; slope: points of score per length bucket; length: words written per word asked; area: quality times "
+    "length adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share cut off by the "
+    "writer's token limit; coverage: share of stories that have a score; $: US dollars a story at list prices, writing "
+    "and judging (j: judging alone)."
+)
 
 
 def overview_table(sections: Sequence[Section]) -> Table:
-    """One row a model, one column a benchmark and judge; length ratio and slope of the first that asks for lengths."""
+    """One row a model, one column a benchmark and judge; length and slope of the first that asks for lengths."""
     lengths = next((section for section in sections if section.by_length), None)
-    title = "All benchmarks: score (coverage), 95 % interval"
+    title = "All benchmarks: score (coverage), 95 % interval, rank"
     if lengths is not None:
         title += f"; length and slope are those of {lengths.title}"
     table = Table(title=escape(title), title_justify="left", title_style="bold")
-    longest = max(len(row["model"]) for section in sections for row in section.rows)
-    table.add_column("model", overflow="fold", min_width=min(longest, _MODEL_WIDTH))
+    _add_model_column(table, [row["model"] for section in sections for row in section.rows])
     for section in sections:
         judge = f"{'PROXY ' if section.proxy else ''}{section.judge}"
         alike = [other for other in sections if (other.benchmark, other.judge) == (section.benchmark, section.judge)]
-        which = f"\n{section.prompts}\n{section.rubric}" if len(alike) > 1 else ""
-        heading = escape(f"{section.title}\n{section.scale}\n{judge}{which}")
+        which = f"\n{section.prompts}" if len(alike) > 1 else ""
+        heading = escape(f"{section.title}\n{section.scale}\n{judge}\n{section.rubric}{which}")
         table.add_column(heading, justify="right", overflow="fold")
     if lengths is not None:
         table.add_column("length", justify="right")
         table.add_column("slope", justify="right")
+    table.add_column("$", justify="right")
     writers = dict.fromkeys((row["model"], row["overrides"]) for section in sections for row in section.rows)
     for model, overrides in writers:
         several = sum(name == model for name, _ in writers) > 1
@@ -51,63 +54,102 @@ def overview_table(sections: Sequence[Section]) -> Table:
             same = [rows for s, rows in zip(sections, found, strict=True) if s.benchmark == lengths.benchmark and rows]
             cells.append("\n".join(_number(row["ratio"], 2) for row in same[0]) if same else "–")
             cells.append("\n".join(_number(row["slope"]) for row in found[sections.index(lengths)]) or "–")
+        cells.append(_cost([row for rows in found for row in rows]))
         table.add_row(escape(model + (f"\n  {overrides or 'usual settings'}" if several else "")), *cells)
     return table
 
 
+def sorted_sections(sections: Sequence[Section], by: str) -> list[Section]:
+    """The sections, that of the benchmark `by` first, so that its order is the overview's too."""
+    return sorted(sections, key=lambda section: section.benchmark != by) if by in BENCHMARKS else list(sections)
+
+
 def summary_table(section: Section) -> Table:
-    """The models of a section, one row each; with published rows, those under a line and the columns they fill."""
-    table = Table(title=escape(_title(section)), title_justify="left", title_style="bold")
-    columns = dict(section.side)
-    if section.published:
-        metric = section.published_metric
-        heading = {"overall_released": "rel."}.get(metric, section.side.get(metric, metric))
-        splits = {f"{metric}_{split}": f"{heading} {split}" for split in SPLIT_ORDER}
-        columns |= {name: text for name, text in splits.items() if any(name in row for row in section.published)}
-    if section.by_length:
-        columns |= {"slope": "slope", "ratio": "length"}
-    table.add_column("model", overflow="fold")
-    for name in ["score", "95 %", *columns.values(), "repet.", "cut", "coverage", "stories"]:
-        table.add_column(name, justify="right", no_wrap=True)
-    several = len({row["settings"] for row in section.rows}) > 1
+    """The models of a section, one row each."""
+    table = Table(title=escape(section.heading), title_justify="left", title_style="bold")
+    lengths = {"slope": "slope", "ratio": "length", "area": "area"} if section.by_length else {}
+    table.add_column("rank")
+    _add_model_column(table, [row["model"] for row in section.rows])
+    for name in ["score", *section.side.values(), *lengths.values(), "repet.", "cut", "cover.", "$", "stories"]:
+        table.add_column(name, justify="right")
     for row in section.rows:
-        without = f"\n{_number(row['score_without_empty'])}" if row["empty"] else ""
-        why = f"\nwithout {row['empty']} empty" if row["empty"] else ""
+        without = f"\n{_number(row['score_without_empty'])} without {row['empty']} empty" if row["empty"] else ""
+        settings = f"\n  {row['settings']}" if row["label"] != row["model"] else ""
         table.add_row(
-            escape(row["model"] + (f"\n  {row['settings']}" if several else "")),
-            _number(row["score"]) + without,
-            _bounds(row["score_low"], row["score_high"]) + why,
-            *(_number(row[name], 2 if name == "ratio" else 1) for name in columns),
+            row["rank"],
+            escape(row["model"] + settings),
+            _cell(row, "score") + without,
+            *(_number(row[name]) for name in section.side),
+            *(_cell(row, name, 2 if name == "ratio" else 1, _flag(row, name)) for name in lengths),
             _number(row["repetition"], 2),
             _share(row["truncated"]),
             _share(row["coverage"]),
+            _cost([row]),
             str(row["stories"]),
         )
-    if section.published:
-        table.add_section()
+    return table
+
+
+def published_table(section: Section) -> Table | None:
+    """The score that was published, for the models here and, under a line, as published; None where nothing was."""
+    if not section.published:
+        return None
+    metric = section.published_metric
+    heading = {"overall_released": "released"}.get(metric, section.side.get(metric, metric))
+    table = Table(title=f"Beside the published numbers ({heading})", title_justify="left")
+    columns = [metric, *(f"published {split}" for split in SPLIT_ORDER), "slope", "ratio"]
+    columns = [name for name in columns if any(name in row for row in section.published)]
+    names = {metric: heading, "ratio": "length"}
+    _add_model_column(table, [row["model"] for row in section.rows])
+    for name in columns:
+        table.add_column(names.get(name, name.removeprefix("published ")), justify="right")
+    for row in section.rows:
+        splits = {f"published {name}": cell["published"] for name, cell in row["splits"].items()}
+        table.add_row(escape(row["label"]), *_digits(columns, {**row, **splits}))
+    table.add_section()
     for row in section.published:
-        values = [_number(row.get(name), 2 if name == "ratio" else 1) for name in columns]
-        score = _number(row["score"]) if "score" in row else ""
-        table.add_row(escape(f"{row['model']} (published)"), score, "", *values, "", "", "", "", style="dim")
+        table.add_row(escape(f"{row['model']} (published)"), *_digits(columns, row), style="dim")
     return table
 
 
 def bucket_table(section: Section) -> Table | None:
-    """Score and length ratio by length bucket, or None where no story was asked for a length."""
+    """Score and length ratio by length bucket and split, or None where no story was asked for a length."""
     names = [name for name in BUCKET_ORDER if any(name in row["buckets"] for row in section.rows)]
+    splits = [name for name in SPLIT_ORDER if any(name in row["splits"] for row in section.rows)]
     if not names:
         return None
     table = Table(title="By requested length (words)", title_justify="left")
     table.add_column("model", overflow="fold")
     table.add_column("", no_wrap=True)
-    for name in names:
+    for name in (*names, *splits):
         table.add_column(name, justify="right", no_wrap=True)
     for row in section.rows:
-        cells = [row["buckets"].get(name) for name in names]
-        table.add_row(escape(row["model"]), "score", *(_number(cell["score"]) if cell else "" for cell in cells))
-        table.add_row("", "95 %", *(_bounds(cell["low"], cell["high"], 0) if cell else "" for cell in cells))
-        table.add_row("", "length", *(_number(cell["ratio"], 2) if cell else "" for cell in cells))
-        table.add_row("", "stories (cut)", *map(_count, cells), end_section=True)
+        cells = [*(row["buckets"].get(name) for name in names), *(row["splits"].get(name) for name in splits)]
+        lines = {
+            "score": [_number(cell["score"].value) if cell else "" for cell in cells],
+            "95 %": [_bounds(cell["score"], 0) if cell else "" for cell in cells],
+            "length": [_number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells],
+            "stories (cut)": [_count(cell) if cell else "" for cell in cells],
+        }
+        for number, (name, line) in enumerate(lines.items(), 1):
+            label = "" if number > 1 else escape(row["label"])
+            table.add_row(label, name, *line, end_section=number == len(lines))
+    return table
+
+
+def pairs_table(section: Section) -> Table | None:
+    """Every two models compared on the prompts that both have, or None for a single model."""
+    if section.pairs.empty:
+        return None
+    table = Table(title="Paired differences by prompt", title_justify="left")
+    for name in ("model", "minus"):
+        table.add_column(name, overflow="fold")
+    for name in ("difference", "95 %", "p", "p (Holm)", "prompts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for pair in section.pairs.to_dict("records"):
+        interval = Interval(pair["difference"], pair["low"], pair["high"])
+        numbers = [f"{pair['difference']:+.1f}", _bounds(interval), _p(pair["p"]), _p(pair["p_holm"])]
+        table.add_row(escape(str(pair["a"])), escape(str(pair["b"])), *numbers, str(pair["prompts"]))
     return table
 
 
@@ -121,107 +163,87 @@ def detail_tables(section: Section) -> list[Table]:
         table = Table(title=title, title_justify="left")
         table.add_column("", overflow="fold")
         for row in section.rows:
-            table.add_column(escape(row["model"]), justify="right", overflow="fold")
+            table.add_column(escape(row["label"]), justify="right", overflow="fold")
         for name in names:
             table.add_row(escape(name), *(_detail(row[key].get(name)) for row in section.rows))
         tables.append(table)
     return tables
 
 
+def section_tables(section: Section, details: bool = True) -> list[Table]:
+    """The tables of a section that have something to show; `details` adds pairs, criteria and categories."""
+    more = (pairs_table(section), *detail_tables(section)) if details else ()
+    tables = (summary_table(section), bucket_table(section), published_table(section), *more)
+    return [table for table in tables if table is not None]
+
+
 def show(sections: Sequence[Section], console: Console, details: bool = False) -> None:
-    """Print the overview, then every section with its notes; `details` adds criteria and categories."""
+    """Print the overview, then every section with its notes; `details` adds pairs, criteria and categories."""
     if len(sections) > 1:
         console.print(overview_table(sections))
     for section in sections:
         console.print()
-        for table in _tables(section, details):
+        for table in section_tables(section, details):
             console.print(table)
         for note in section.notes:
             console.print(f"  {note}", markup=False, highlight=False)
-    console.print(_LEGEND, highlight=False)
+    console.print(f"  {LEGEND}", highlight=False)
 
 
-def write_files(sections: Sequence[Section], frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write leaderboard.md, leaderboard.csv (a row a model and benchmark), leaderboard.json and stories.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in ("leaderboard.md", "leaderboard.csv", "leaderboard.json", "stories.csv")]
-    paths[0].write_text(_markdown(sections), encoding="utf-8")
-    nested = ("buckets", "categories", "criteria")
-    flat = [
-        {key: getattr(s, key) for key in ("benchmark", "title", "rubric", "judge", "proxy", "prompts")}
-        | {key: value for key, value in row.items() if key not in nested}
-        for s in sections
-        for row in s.rows
-    ]
-    pd.DataFrame(flat).to_csv(paths[1], index=False)
-    content = json.loads(json.dumps([vars(section) for section in sections]), parse_constant=lambda _: None)
-    paths[2].write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    frame.to_csv(paths[3], index=False)
-    return paths
+def _overview_cell(row: Mapping[str, Any]) -> str:
+    interval = Interval(row["score"], row["score_low"], row["score_high"])
+    return f"{_number(row['score'])} ({_share(row['coverage'])})\n{_bounds(interval)}\n{row['rank']}"
 
 
-def _tables(section: Section, details: bool) -> list[Table]:
-    tables = [summary_table(section), bucket_table(section), *(detail_tables(section) if details else ())]
-    return [table for table in tables if table is not None]
+def _cell(row: Mapping[str, Any], name: str, digits: int = 1, mark: str = "") -> str:
+    interval = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return f"{_number(row[name], digits)}{mark}\n{_bounds(interval, digits)}"
 
 
-def _markdown(sections: Sequence[Section]) -> str:
-    parts = ["# Leaderboard"]
-    if len(sections) > 1:
-        overview = overview_table(sections)
-        parts += [f"## {_plain(overview.title)}", _markdown_table(overview)]
-    for section in sections:
-        parts.append(f"## {_plain(_title(section))}")
-        parts += [_markdown_table(table) for table in _tables(section, details=True)]
-        parts += [f"* {_plain(note)}" for note in section.notes]
-    return "\n\n".join(parts) + "\n"
+def _flag(row: Mapping[str, Any], name: str) -> str:
+    raised = [mark for flag, mark in _FLAGS.items() if name == "ratio" and "all" in row["flags"].get(flag, ())]
+    return "".join(raised)
 
 
-def _markdown_table(table: Table) -> str:
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(c.replace("|", "\\|").replace("\n", "<br>") for c in cells) + " |"
-
-    columns = [list(column.cells) for column in table.columns]
-    heads = [_plain(column.header) for column in table.columns]
-    rule = ["---:" if column.justify == "right" else "---" for column in table.columns]
-    body = [line([_plain(cell) for cell in cells]) for cells in zip(*columns, strict=True)]
-    return "\n".join([line(heads), line(rule), *body])
+def _add_model_column(table: Table, models: Sequence[str]) -> None:
+    table.add_column("model", overflow="fold", min_width=min(max(map(len, models)), _MODEL_WIDTH))
 
 
-def _plain(cell: object) -> str:
-    """A cell's text without rich's escapes, and inert in Markdown: model names are other people's text."""
-    return html.escape(str(cell).replace("\\[", "["), quote=False)
+def _digits(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
+    return [_number(row.get(name), 2 if name == "ratio" else 1) for name in columns]
 
 
-def _title(section: Section) -> str:
-    proxy = "PROXY judge " if section.proxy else "judge "
-    return f"{section.title} · {proxy}{section.judge} · rubric {section.rubric} · prompts {section.prompts}"
+def _cost(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Dollars a story, over all stories of the rows."""
+    for name, mark in (("cost", ""), ("cost_judging", " j")):
+        known = [(row[name], row["stories"]) for row in rows]
+        if known and not any(math.isnan(cost) for cost, _ in known):
+            return f"{sum(cost * n for cost, n in known) / sum(n for _, n in known):.3g}{mark}"
+    return "–"
 
 
-def _overview_cell(row: dict[str, Any]) -> str:
-    return f"{_number(row['score'])} ({_share(row['coverage'])})\n{_bounds(row['score_low'], row['score_high'])}"
-
-
-def _detail(value: float | dict[str, Any] | None) -> str:
-    if isinstance(value, dict):
-        return f"{_number(value['score'])} ({value['stories']})"
+def _detail(value: float | Mapping[str, Any] | None) -> str:
+    if isinstance(value, Mapping):
+        return f"{_number(value['score'].value)} ({value['stories']})"
     return _number(value)
 
 
-def _count(cell: dict[str, Any] | None) -> str:
-    if not cell:
-        return ""
+def _count(cell: Mapping[str, Any]) -> str:
     cut = 0 if math.isnan(cell["truncated"]) else round(cell["truncated"] * cell["stories"])
     return f"{cell['stories']} ({cut})"
 
 
-def _bounds(low: float, high: float, digits: int = 1) -> str:
-    return "–" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+def _bounds(interval: Interval, digits: int = 1) -> str:
+    return "–" if math.isnan(interval.low) else f"{_number(interval.low, digits)} to {_number(interval.high, digits)}"
 
 
 def _number(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return "–" if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.0%}"
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"

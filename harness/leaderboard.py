@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,27 @@ from typing import Any
 import pandas as pd
 
 from ..rubrics import Rubric, load_rubric
+from .errors import UserError
 from .judges import BENCHMARKS
-from .length import ABOVE, BELOW, BUCKETS, length_slope
-from .stats import Interval, mean_interval
-from .table import KEYS, differences
+from .lens import length_lens
+from .stats import (
+    NOTHING,
+    Interval,
+    compare_pairs,
+    mean_interval,
+    minimum_detectable_difference,
+    rank_groups,
+    spearman_interval,
+)
+from .table import KEYS, SCORED, differences
 
-BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
+# what tables can be sorted by besides a benchmark's name, and whether the largest comes first
+SORTS = {"score": True, "length": True, "slope": True, "area": True, "coverage": True, "repetition": False,
+         "cost": False, "model": False}  # fmt: skip
 _PUBLISHED = ["Published rows are the authors' own (other prompts and judge runs); never averaged in."]
-SPLIT_ORDER = ("ID", "near OOD", "far OOD")
+_MEANS = ("length_score", "repetition", "truncated", "quotes_found", "quotes_missing", "misadded", "rated",
+          "cost", "cost_writing", "cost_judging")  # fmt: skip
+_SPLITS = {"ID (1-4k)": "ID", "near OOD (4-8k)": "near OOD", "far OOD (8-12k)": "far OOD"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,9 @@ class Section:
     """Models whose numbers compare: one benchmark, rubric digest, judge and prompt set.
 
     `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
+    `rows` has an entry a model (and generation settings); `pairs` compares every two of them (see `compare_pairs`);
+    `detectable` is the smallest difference that this many prompts can show; `length_bias` is the correlation of score
+    with words among the stories of one prompt.
     """
 
     benchmark: str
@@ -39,6 +56,10 @@ class Section:
     side: dict[str, str]
     published_metric: str
     rows: list[dict[str, Any]]
+    pairs: pd.DataFrame
+    detectable: float
+    length_bias: Interval
+    stories: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
 
@@ -47,18 +68,54 @@ class Section:
         """Whether stories were asked for a length."""
         return any(row["buckets"] for row in self.rows)
 
+    @property
+    def heading(self) -> str:
+        """Benchmark, judge, rubric and prompts in one line; a proxy is named as such."""
+        proxy = "PROXY judge " if self.proxy else "judge "
+        return f"{self.title} · {proxy}{self.judge} · rubric {self.rubric} · prompts {self.prompts}"
 
-def build(frame: pd.DataFrame, with_published: bool = False) -> list[Section]:
-    """Sections of a leaderboard from one row a story, in the order of the benchmarks, best model first in each."""
+
+def select(
+    frame: pd.DataFrame, models: Sequence[str] = (), benchmarks: Sequence[str] = (), judges: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The stories of the models, benchmarks and judges that match one of the patterns given for each (`*`, `?`).
+
+    Raises:
+        UserError: a pattern that matches nothing, with the names that there are.
+    """
+    for column, patterns in (("model", models), ("benchmark", benchmarks), ("judge", judges)):
+        names = sorted(frame[column].unique())
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise UserError(f"--{column} {pattern}: no such {column} in these logs; there are {', '.join(names)}")
+        kept = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+        frame = frame[frame[column].isin(kept)]
+    if frame.empty:
+        raise UserError("no story is left: no model chosen was judged on a benchmark and by a judge chosen")
+    return frame
+
+
+def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score") -> list[Section]:
+    """Sections of a leaderboard from one row a story, in the order of the benchmarks, each sorted by `sort`."""
     keys = [*KEYS, "gate"]
     apart = {benchmark: differences(group, keys) for benchmark, group in frame.groupby("benchmark")}
     sections = []
     for _, group in frame.groupby(keys, sort=True):
         first = group.iloc[0]
         rubric = load_rubric(first["benchmark"])
-        parts = group.groupby(["model", "settings", "overrides"])
-        rows = [_row(rubric, key, part) for key, part in parts]
+        several = group.groupby("model")[["settings", "overrides"]].nunique().max(axis=1) > 1
+        labels = group["model"].where(~group["model"].map(several), group["model"] + " · " + group["settings"])
+        group = group.assign(label_=labels)
+        rows = [_row(rubric, key, part) for key, part in group.groupby(["label_", "model", "settings", "overrides"])]
         rows.sort(key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"], reverse=True)
+        scored = group[group["status"].isin(SCORED)]
+        table = scored.pivot_table(index="prompt_id", columns="label_", values="score", aggfunc="mean")
+        pairs = compare_pairs(table.reindex(columns=[row["label"] for row in rows if row["label"] in table]))
+        for row, rank in zip(rows, _ranks(rows, pairs), strict=True):
+            row["rank"] = rank
+        bias = _spearman(scored, within=True)
+        detectable = minimum_detectable_difference(pairs)
+        notes = _notes(rubric, group, apart[first["benchmark"]])
         sections.append(
             Section(
                 benchmark=first["benchmark"],
@@ -70,8 +127,12 @@ def build(frame: pd.DataFrame, with_published: bool = False) -> list[Section]:
                 rubric=f"{first['benchmark']} {first['rubric_digest'][:8]}" + (" gated" if first["gate"] else ""),
                 side=dict(rubric.side),
                 published_metric=rubric.published,
-                rows=rows,
-                notes=_notes(rubric, group, apart[first["benchmark"]]) + (_PUBLISHED if with_published else []),
+                rows=_sorted(rows, sort),
+                pairs=pairs,
+                detectable=detectable,
+                length_bias=bias,
+                stories=group.drop(columns="label_").assign(label=labels),
+                notes=[*notes, *_checks(rows, table, detectable, bias), *(_PUBLISHED if with_published else [])],
                 published=_published(rubric) if with_published else [],
             )
         )
@@ -79,25 +140,21 @@ def build(frame: pd.DataFrame, with_published: bool = False) -> list[Section]:
 
 
 def _row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> dict[str, Any]:
-    scored = group[group["status"].isin(["scored", "empty"])]
+    scored = group[group["status"].isin(SCORED)]
     written = scored[scored["status"] == "scored"]
-    row: dict[str, Any] = dict(zip(("model", "settings", "overrides"), map(str, key), strict=True))  # type: ignore[call-overload]
+    names = ("label", "model", "settings", "overrides")
+    row: dict[str, Any] = dict(zip(names, map(str, key), strict=True))  # type: ignore[call-overload]
     row |= {"stories": len(group), "coverage": len(scored) / len(group)}
     row |= {status: int((group["status"] == status).sum()) for status in ("empty", "unscored", "error", "missing")}
-    row |= dict(zip(("score", "score_low", "score_high"), _interval(scored, "score"), strict=True))
-    row["score_without_empty"] = _mean(written, "score")
-    for name in (*rubric.side, "ratio", "length_score", "repetition", "truncated", "quotes_found", "misadded", "rated"):
-        row[name] = _mean(scored, name)
-    for split in SPLIT_ORDER:
-        row[f"{rubric.published}_{split}"] = _mean(_where(scored, "split", split), rubric.published)
-    row["buckets"] = {
-        name: {**_cell(part), "ratio": _mean(part, "ratio"), "truncated": _mean(part, "truncated")}
-        for name in BUCKET_ORDER
-        if len(part := _where(scored, "bucket", name))
-    }
-    row["slope"] = length_slope({name: value["score"] for name, value in row["buckets"].items()})
+    row |= _flat("score", _interval(scored, "score")) | {"score_without_empty": _mean(written, "score")}
+    row |= {name: _mean(scored, name) for name in (*rubric.side, *_MEANS)}
+    lens = length_lens(scored, rubric.published)
+    row |= _flat("ratio", _interval(scored, "ratio")) | _flat("slope", lens["slope"]) | _flat("area", lens["area"])
+    row |= _flat("length_correlation", _spearman(scored, within=False))
+    row |= {name: lens[name] for name in ("buckets", "splits", "flags")}
     row["categories"] = {
-        str(name): {**_cell(part), **{side: _mean(part, side) for side in rubric.side}}
+        str(name): {"stories": len(part), "score": _interval(part, "score")}
+        | {side: _mean(part, side) for side in rubric.side}
         for name, part in (scored.groupby("category") if "category" in scored else ())
     }
     row["criteria"] = {
@@ -106,12 +163,8 @@ def _row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> dict[str, Any]:
     return row
 
 
-def _cell(part: pd.DataFrame) -> dict[str, Any]:
-    return {"stories": len(part), **dict(zip(("score", "low", "high"), _interval(part, "score"), strict=True))}
-
-
-def _where(group: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    return group.loc[group[column] == value] if column in group else group.iloc[:0]
+def _flat(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _mean(group: pd.DataFrame, column: str) -> float:
@@ -120,8 +173,46 @@ def _mean(group: pd.DataFrame, column: str) -> float:
 
 def _interval(group: pd.DataFrame, column: str) -> Interval:
     if column not in group or group.empty:
-        return Interval(math.nan, math.nan, math.nan)
-    return mean_interval(group[column].astype(float).tolist(), group["prompt_id"].tolist())
+        return NOTHING
+    return mean_interval(group[column].astype(float), group["prompt_id"].tolist())
+
+
+def _spearman(scored: pd.DataFrame, within: bool) -> Interval:
+    if "words" not in scored or scored.empty:
+        return NOTHING
+    prompts = scored["prompt_id"].tolist()
+    return spearman_interval(scored["score"].astype(float), scored["words"].astype(float), prompts, within)
+
+
+def _ranks(best_first: Sequence[dict[str, Any]], pairs: pd.DataFrame) -> list[str]:
+    ranks = rank_groups([row["label"] for row in best_first if not math.isnan(row["score"])], pairs)
+    return [ranks.get(row["label"], "–") for row in best_first]
+
+
+def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    if by == "model":
+        return sorted(rows, key=lambda row: row["label"].lower())
+    name = {"length": "ratio"}.get(by, by if by in SORTS else "score")
+    sign = -1 if SORTS.get(by, True) else 1
+    return sorted(rows, key=lambda row: math.inf if math.isnan(row[name]) else sign * row[name])
+
+
+def _checks(rows: list[dict[str, Any]], table: pd.DataFrame, detectable: float, bias: Interval) -> list[str]:
+    """Notes on how far the numbers carry."""
+    notes = []
+    for flag in ("length-runaway", "under-generation"):
+        found = [f"{row['label']} ({', '.join(row['flags'][flag])})" for row in rows if flag in row["flags"]]
+        if found:
+            notes.append(f"{flag.capitalize()} (▲ above 1.25, ▼ below 0.75, with the whole interval): {', '.join(found)}.")
+    if not math.isnan(detectable):
+        notes.append(
+            f"With {len(table)} prompts, two models must differ by about {detectable:.1f} points to be told apart "
+            "(80 % power at 5 %); models that share a rank are not."
+        )
+    if not math.isnan(bias.value):
+        shown = "" if math.isnan(bias.low) else f" [{bias.low:.2f}, {bias.high:.2f}]"
+        notes.append(f"Score and length: Spearman {bias.value:.2f}{shown} with words among the stories of one prompt.")
+    return notes
 
 
 def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
@@ -143,7 +234,7 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
         notes.append("Rows differ in generation settings: compare with care.")
     if group.groupby(["model", "settings"])["id"].nunique().nunique() > 1:
         notes.append("Rows cover different numbers of prompts: compare with care.")
-    failed = group[group["status"].isin(["unscored", "error", "missing"])]
+    failed = group[~group["status"].isin(SCORED)]
     if len(failed):
         notes.append(f"{len(failed)} stories have no score and take no part in any mean (see coverage).")
     if group.get("truncated", pd.Series(dtype=float)).sum() > 0:
@@ -154,15 +245,14 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
 def _published(rubric: Rubric) -> list[dict[str, Any]]:
     """Published rows of a benchmark: the published metric by split, and with Story Quality length ratio and slope."""
     table = pd.read_csv(Path(str(files("polaris_eval.results") / "published.csv")))
-    names = {"ID (1-4k)": "ID", "near OOD (4-8k)": "near OOD", "far OOD (8-12k)": "far OOD"}
     rows: dict[str, dict[str, Any]] = {}
     for record in table[table["benchmark"] == rubric.name].to_dict("records"):
         row = rows.setdefault(record["model"], {"model": record["model"]})
         name = "slope" if record["metric"] == "slope" else rubric.published
-        split = names.get(record["slice"])
-        row[f"{name}_{split}" if split else name] = record["value"]
+        split = _SPLITS.get(record["slice"])
+        row[f"published {split}" if split else name] = record["value"]
     lengths = table[(table["benchmark"] == "length") & (table["slice"] == "all")]
     for record in lengths.to_dict("records") if rubric.name == BENCHMARKS[0] else ():
         rows.setdefault(record["model"], {"model": record["model"]})["ratio"] = record["value"]
-    best = (rubric.published, f"{rubric.published}_ID")
+    best = (rubric.published, "published ID")
     return sorted(rows.values(), key=lambda row: -next((row[name] for name in best if name in row), -math.inf))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+import math
+from collections.abc import Iterable, Mapping
 
 from .words import count_words
 
@@ -78,11 +77,17 @@ def length_score_longbench(requested: int, written: int) -> float:
     return 100 * max(0.0, 1 - (requested / written - 1) / 2)
 
 
+def slope_weights(names: Iterable[str]) -> dict[str, float]:
+    """What each bucket's mean weighs in the least-squares slope through them; empty with fewer than two buckets."""
+    steps = {name: step for step, name in enumerate(BUCKETS) if name in names}
+    if len(steps) < 2:
+        return {}
+    centre = sum(steps.values()) / len(steps)
+    squares = sum((step - centre) ** 2 for step in steps.values())
+    return {name: (step - centre) / squares for name, step in steps.items()}
+
+
 def length_slope(by_bucket: Mapping[str, float]) -> float:
     """Least-squares slope through bucket means, in points per bucket step; NaN with fewer than two buckets."""
-    known = [(i, by_bucket[name]) for i, name in enumerate(BUCKETS) if name in by_bucket]
-    if len(known) < 2:
-        return float("nan")
-    steps, means = np.array(known, dtype=float).T
-    centred = steps - steps.mean()
-    return float(centred @ means / (centred @ centred))
+    weights = slope_weights(by_bucket)
+    return sum(weight * by_bucket[name] for name, weight in weights.items()) if weights else math.nan

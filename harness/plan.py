@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from inspect_ai._eval.registry import task_create
 from inspect_ai.dataset import Sample
-from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ..rubrics import Rubric, load_rubric
-from .errors import UserError
 from .judges import PACKAGE, judge_of, parse_judges
+from .prices import Prices, load_prices
 from .runs import plan_runs
 from .words import count_words, target_words
 
@@ -34,39 +31,6 @@ ASSUMPTIONS = (
     f"judge's replies of {TOKENS_PER_QUOTED_MARK} tokens a mark where quotes are asked for, else of "
     f"{TOKENS_PER_ANALYSIS} and {TOKENS_PER_MARK} a mark; no reasoning tokens, no malformed replies, no prompt caching"
 )
-
-
-class Price(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    input: float
-    output: float
-    cached_input: float | None = None
-    batch: float | None = None
-
-
-class Prices(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    date: str
-    source: str
-    models: dict[str, Price]
-
-    def find(self, model: str) -> Price | None:
-        """The price of a model, by its full name or without its provider."""
-        return self.models.get(model) or self.models.get(model.rpartition("/")[2])
-
-
-def load_prices(path: Path | None) -> Prices:
-    """The price file that ships here, or a user's own. Raises UserError naming the file and the key."""
-    text = path.read_text(encoding="utf-8") if path else (files(__package__) / "prices.yaml").read_text("utf-8")
-    try:
-        return Prices.model_validate(yaml.safe_load(text))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path or 'prices.yaml'}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def estimate(

@@ -23,7 +23,7 @@ from .errors import UserError
 from .judges import BENCHMARKS, PACKAGE, make_model, resolve_judges
 from .scorers import KEPT, judged
 from .stories import fingerprint, read_stories, stories_of
-from .table import judge_label, judge_name, log_files, read_header, settings_text
+from .logs import judge_label, judge_name, log_files, read_header, settings_text
 
 
 @dataclass(frozen=True)

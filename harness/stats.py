@@ -183,14 +183,15 @@ def rank_groups(best_first: Sequence[str], pairs: pd.DataFrame) -> dict[str, str
     From the best model down, a group holds the models that follow until one differs significantly (`p_holm` of
     `compare_pairs` under 0.05) from the group's best; that one starts the next group.
     """
-    p = {frozenset((row.a, row.b)): row.p_holm for row in pairs.itertuples()}
+    p = {frozenset(names): value for *names, value in pairs[["a", "b", "p_holm"]].itertuples(index=False, name=None)}
     groups: list[list[str]] = []
     for name in best_first:
         if groups and not p.get(frozenset((groups[-1][0], name)), math.nan) < ALPHA:
             groups[-1].append(name)
         else:
             groups.append([name])
-    ranks, first = {}, 1
+    ranks: dict[str, str] = {}
+    first = 1
     for group in groups:
         last = first + len(group) - 1
         ranks |= dict.fromkeys(group, str(first) if first == last else f"{first}–{last}")

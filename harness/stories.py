@@ -145,11 +145,11 @@ def _record(where: str, line: str) -> Story:
 def _from_logs(path: Path) -> Iterator[Story]:
     from inspect_ai.log import read_eval_log_samples
 
-    from .table import latest_logs, log_files, writing_settings
+    from .logs import latest_logs, log_files, writer_name, writing_settings
 
     seen: dict[tuple[str, str, str], str] = {}
     for header in latest_logs(log_files([path])):
-        writer = (header.eval.metadata or {}).get("writer") or header.eval.model
+        writer = writer_name(header)
         samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
         for sample in samples:
             if sample.error or not sample.output.choices:

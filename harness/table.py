@@ -1,172 +1,191 @@
-"""One row a story, from any Inspect logs of ours. Every table is made from this frame and nothing else."""
+"""One tidy table from any Inspect logs of ours. Every number shown anywhere is computed from it."""
 
 from __future__ import annotations
 
+import gc
+import hashlib
+import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log, read_eval_log_samples
-from inspect_ai.model import GenerateConfig, ModelUsage
+import pyarrow as pa
+from inspect_ai._util.file import filesystem
+from inspect_ai.log import EvalLog, EvalSample, read_eval_log
+from inspect_ai.model import ModelUsage
 
 from .errors import UserError
 from .length import SPLITS, bucket
+from .logs import is_ours, judge_name, overrides, read_header, task_key, writer_name, writing_settings
 from .models.lexical import is_proxy
+from .models.weights import cache_dir
+from .prices import Price, Prices, load_prices
 
 KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
-# these take further sampling settings in the request's body; hosted models refuse unknown fields
-OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
-_SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
-_HEAVY = {"messages", "events", "store", "attachments", "output"}
+SCORED = ("scored", "empty")
+_LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric_digest", "judge", "proxy", "prompts",
+        "prompts_digest", "gate", "settings", "overrides")  # fmt: skip
+_STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score", "status",
+          "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started", "completed")  # fmt: skip
+_USAGE = ("input", "cached", "output")
+_CODE = Path(__file__).read_bytes()  # cached tables of other code than this are made anew
 
 
-def log_files(places: Iterable[Path | str]) -> list[str]:
-    """Every log among files and folders (folders are searched through).
+def stories_frame(
+    paths: Iterable[str], limit: int | None = None, epochs: int | None = None, prices: Prices | None = None
+) -> pd.DataFrame:
+    """One row a story asked for, also where none was written or judged; one column a metric.
+
+    Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
+    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket,
+    split, `status` (scored, empty, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list
+    prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no part.
+
+    Reading is cached in the user's cache, by each log's path, size and time of change.
+
+    Args:
+        paths: logs, as `logs.log_files` finds them.
+        limit, epochs: keep the first so many prompts and repetitions of each log.
+        prices: by default those that ship here.
 
     Raises:
-        UserError: a place that does not exist, or no log at all.
+        UserError: a log that cannot be read.
     """
-    found: list[str] = []
-    for place in places:
-        path = Path(str(place).removeprefix("file://"))
-        if path.is_dir():
-            found += [info.name for info in list_eval_logs(str(path), descending=False)]
-        elif path.is_file():
-            found.append(str(path))
-        else:
-            raise UserError(f"{place}: no such log file or folder")
-    if not found:
-        raise UserError(f"{', '.join(map(str, places))}: no Inspect logs (*.eval, *.json) here")
-    return list(dict.fromkeys(found))
+    tables = [table for table in map(_cached, paths) if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=[*_LOG, *_STORY])
+    latest = {table["task"].iloc[0]: table for table in sorted(tables, key=lambda table: table["created"].iloc[0])}
+    frame = pd.concat(latest.values(), ignore_index=True)
+    wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
+    frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
+    return frame.drop(columns=["task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE)])
 
 
-def read_header(path: str) -> EvalLog:
-    """Header of one log. Raises UserError where the file is no readable log."""
+def tidy(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table in long form: one row a judged story and metric, in columns `metric` and `value`.
+
+    `score`, `words` and `ratio` stand in every row of their story too.
+    """
+    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*frame, *_STORY])))
+    metrics = [*(name for name in stories if name not in (*_LOG, *_STORY)), "score", "words", "ratio"]
+    values = stories[metrics].astype(float).melt(ignore_index=False, var_name="metric").dropna(subset="value")
+    return stories[[*_LOG, *_STORY]].join(values, how="inner").reset_index(drop=True)
+
+
+def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write stories.csv (a row a story), and scores.parquet and scores.csv.gz (a row a story and metric)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in ("stories.csv", "scores.parquet", "scores.csv.gz")]
+    frame.to_csv(paths[0], index=False)
+    long = tidy(frame)
+    long.to_parquet(paths[1], index=False)
+    long.to_csv(paths[2], index=False)
+    return paths
+
+
+def differences(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[str]]:
+    """Those of `columns` that hold more than one value, and their values."""
+    values = {column: sorted(map(str, frame[column].unique())) for column in columns}
+    return {column: found for column, found in values.items() if len(found) > 1}
+
+
+def _cached(path: str) -> pd.DataFrame:
+    """The table of one log, read from the log only where it has changed; empty where the log is not ours."""
     try:
-        return read_eval_log(path, header_only=True)
-    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
-        raise UserError(f"{path}: not a readable Inspect log: {type(error).__name__}: {error}") from None
+        info = filesystem(path).info(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    state = hashlib.sha256(f"{path}|{info.size}|{info.mtime}|".encode() + _CODE).hexdigest()
+    kept = cache_dir() / "tables" / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.parquet"
+    try:
+        table = pd.read_parquet(kept)
+        if table.attrs.get("state") == state:
+            return table
+    except (OSError, pa.ArrowException):
+        pass  # nothing kept, or nothing that can be read: the log itself is there
+    table = pd.DataFrame(_rows(path))
+    table.attrs["state"] = state
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        whole = io.BytesIO()
+        table.to_parquet(whole)
+        partial = kept.with_suffix(f".{hashlib.sha256(state.encode()).hexdigest()[:8]}")
+        partial.write_bytes(whole.getvalue())
+        partial.replace(kept)
+    except (OSError, pa.ArrowException, UnicodeError):
+        pass  # a cache that cannot be written costs time only
+    return table
 
 
-def stories_frame(paths: Iterable[str], limit: int | None = None, epochs: int | None = None) -> pd.DataFrame:
-    """One row a story asked for, also where none was written or judged.
-
-    Columns: model, the keys that must agree before numbers are compared (`KEYS`), settings, prompt and
-    length columns, `status` (scored, empty, unscored, error, missing), `reason`, and one column a metric.
-    `limit` and `epochs` keep the first so many prompts and repetitions of each log.
-    """
-    return pd.DataFrame([row for header in latest_logs(paths) for row in _rows(header, limit, epochs)])
-
-
-def latest_logs(paths: Iterable[str]) -> list[EvalLog]:
-    """Headers of our logs, without those that a later one continued.
-
-    A run that was killed leaves its log beside the one that continued it, under the same task id.
-    """
-    ours = [header for header in map(read_header, paths) if "benchmark" in (header.eval.metadata or {})]
-    latest = {
-        (header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]): header
-        for header in sorted(ours, key=lambda header: header.eval.created)
-    }
-    return list(latest.values())
-
-
-def _rows(header: EvalLog, limit: int | None, epochs: int | None) -> Iterator[dict[str, Any]]:
-    ids = list(header.eval.dataset.sample_ids or [])[:limit]
-    repetitions = min(header.eval.config.epochs or 1, epochs or math.inf)
-    wanted = {(str(i), e) for i in ids for e in range(1, int(repetitions) + 1)}
+def _rows(path: str) -> Iterator[dict[str, Any]]:
+    header = read_header(path)
+    if not is_ours(header):
+        return
+    ids = [str(i) for i in header.eval.dataset.sample_ids or []]
+    wanted = {(i, epoch) for i in ids for epoch in range(1, (header.eval.config.epochs or 1) + 1)}
+    places = {name: number for number, name in enumerate(ids)}
     common = _common(header)
-    for sample in read_eval_log_samples(header.location, all_samples_required=False, exclude_fields=_HEAVY):
-        if (str(sample.id), sample.epoch) in wanted:
-            wanted.remove((str(sample.id), sample.epoch))
-            yield {**common, **_row(sample)}
+    for sample in _samples(header):
+        key = (str(sample.id), sample.epoch)
+        if key in wanted:
+            wanted.remove(key)
+            yield {**common, "position": places[key[0]], **_row(sample)}
     why = _last_line(header.error.message) if header.error else f"the log's status is {header.status}"
-    for sample_id, epoch in sorted(wanted):
-        yield {
-            **common,
-            "id": sample_id,
-            "epoch": epoch,
-            "prompt_id": sample_id,
-            "status": "missing",
-            "reason": f"not run; {why}",
-        }
+    for name, epoch in sorted(wanted):
+        missing = {"id": name, "epoch": epoch, "prompt_id": name, "status": "missing", "reason": f"not run; {why}"}
+        yield {**common, "position": places[name], **missing}
+
+
+def _samples(header: EvalLog) -> list[EvalSample]:
+    collecting = gc.isenabled()
+    gc.disable()  # a third of the time of reading large logs goes to collections that find nothing
+    try:
+        return read_eval_log(header.location).samples or []
+    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+        raise UserError(f"{header.location}: its stories cannot be read: {type(error).__name__}: {error}") from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _last_line(message: str) -> str:
     return next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "no message")
 
 
-def judge_name(header: EvalLog) -> str:
-    """The judge of a log with the settings that override the rubric's own."""
-    named = header.eval.task_args.get("judge")
-    role = (header.eval.model_roles or {}).get("grader")
-    if named or role is None:
-        return str(named or "none")
-    config = role[0] if isinstance(role, list) else role
-    return judge_label(config.model, config.config)
-
-
-def judge_label(name: str, config: GenerateConfig) -> str:
-    """A judge's name with the settings that override the rubric's own, if any."""
-    changed = settings_text(config)
-    return f"{name} ({changed})" if changed else name
-
-
-def settings_text(config: GenerateConfig) -> str:
-    """The sampling settings that change what a model writes, as `name=value` text."""
-    given = {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
-    return " ".join(f"{name}={value}" for name, value in given.items())
-
-
-def writing_settings(header: EvalLog) -> str:
-    """How the stories of a log were written; "as recorded" for stories that came from a file of a user's."""
-    stamped = (header.eval.metadata or {}).get("settings")
-    if stamped:
-        return str(stamped)
-    usual = (header.eval.metadata or {}).get("usual", {}) if _provider(header) in OPEN_PROVIDERS else {}
-    return _settings(header, header.plan.config.merge(header.eval.model_generate_config), usual)
-
-
-def _overrides(header: EvalLog) -> str:
-    """What the user set in place of the benchmark's own settings."""
-    return _settings(header, header.eval.model_generate_config, {})
-
-
-def _settings(header: EvalLog, config: GenerateConfig, body: Mapping[str, float]) -> str:
-    asked = header.eval.task_args.get("repetition_penalty")
-    body = {**body, **({"repetition_penalty": asked} if asked else {})}
-    named = " ".join(f"{name}={value}" for name, value in body.items() if name != "top_k")
-    return " ".join(filter(None, (settings_text(config), named)))
-
-
-def _provider(header: EvalLog) -> str:
-    return str(header.eval.model).partition("/")[0]
-
-
 def _common(header: EvalLog) -> dict[str, Any]:
     stamped = header.eval.metadata or {}
     judge = judge_name(header)
     return {
+        "task": "|".join(task_key(header)),
         "log": header.location,
+        "task_id": header.eval.task_id,
         "created": header.eval.created,
-        "model": stamped.get("writer") or header.eval.model,
+        "model": writer_name(header),
         "benchmark": stamped["benchmark"],
         "title": stamped["title"],
         "rubric_digest": stamped["rubric_digest"],
         "judge": judge,
-        "proxy": is_proxy(judge.split(" (")[0]),
+        "proxy": is_proxy(_bare(judge)),
         "prompts": stamped["prompts"],
         "prompts_digest": stamped["prompts_digest"],
         "gate": bool(header.eval.task_args.get("disqualify")),
         "settings": writing_settings(header),
-        "overrides": "" if stamped.get("settings") else _overrides(header),
+        "overrides": overrides(header),
     }
+
+
+def _bare(judge: str) -> str:
+    """A judge's name without its settings."""
+    return judge.split(" (")[0]
 
 
 def _row(sample: EvalSample) -> dict[str, Any]:
     metadata, scores = sample.metadata or {}, sample.scores or {}
+    judged = scores.get("judged")
+    details = (judged.metadata if judged else None) or {}
     row: dict[str, Any] = {
         "id": str(sample.id),
         "epoch": sample.epoch,
@@ -174,13 +193,12 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "category": metadata.get("category"),
         "status": "error",
         "reason": _last_line(sample.error.message) if sample.error else None,
+        "started": sample.started_at,
+        "completed": sample.completed_at,
+        **_usage(sample, details),
     }
-    usage = sum((sample.model_usage or {}).values(), ModelUsage())
-    row["tokens"] = usage.total_tokens
-    if "judged" not in scores or sample.error:
+    if judged is None or sample.error:
         return row
-    judged = scores["judged"]
-    details = judged.metadata or {}
     row |= {"status": details.get("status", "unscored"), "label": details.get("label")}
     if row["status"] != "scored":
         row["reason"] = judged.explanation
@@ -198,7 +216,35 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     return row
 
 
-def differences(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[str]]:
-    """Those of `columns` that hold more than one value, and their values."""
-    values = {column: sorted(map(str, frame[column].unique())) for column in columns}
-    return {column: found for column, found in values.items() if len(found) > 1}
+def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
+    """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
+    everything = sum((sample.model_usage or {}).values(), ModelUsage())
+    judging = sum((sample.role_usage or {}).values(), ModelUsage())
+    judge = ModelUsage.model_validate(details["usage"]) if "usage" in details else judging
+    used = {
+        "judge_input": judge.input_tokens + (judge.input_tokens_cache_write or 0),
+        "judge_cached": judge.input_tokens_cache_read or 0,
+        "judge_output": judge.output_tokens,
+    }
+    for what, field in zip(_USAGE, ("input_tokens", "input_tokens_cache_read", "output_tokens"), strict=True):
+        used[f"writer_{what}"] = (getattr(everything, field) or 0) - (getattr(judging, field) or 0)
+    return {**used, "tokens": sum(used.values())}
+
+
+def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
+    for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(_bare))):
+        tokens = frame[[f"{who}_{what}" for what in _USAGE]].to_numpy(dtype=float)
+        found = {name: _per_token(prices.find(name)) for name in names.unique()}
+        spent = pd.Series((np.array([found[name] for name in names]).reshape(-1, 3) * tokens).sum(axis=1))
+        none = math.nan if who == "writer" else 0.0
+        frame["cost_writing" if who == "writer" else "cost_judging"] = spent.where(tokens.sum(axis=1) > 0, none)
+    return frame.assign(cost=frame["cost_writing"] + frame["cost_judging"])
+
+
+def _per_token(price: Price | None) -> tuple[float, float, float]:
+    """Dollars for a token of input, of cached input and of output."""
+    if price is None:
+        return math.nan, math.nan, math.nan
+    cached = price.input if price.cached_input is None else price.cached_input
+    return price.input / 1e6, cached / 1e6, price.output / 1e6

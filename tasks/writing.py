@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect_ai.model import ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from ..harness.table import OPEN_PROVIDERS
+from ..harness.logs import OPEN_PROVIDERS
 
 
 @solver

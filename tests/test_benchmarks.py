@@ -19,7 +19,7 @@ from loopback import serve, well_behaved
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.judge import judge
 from polaris_eval.harness.judges import BENCHMARKS
-from polaris_eval.harness.table import writing_settings
+from polaris_eval.harness.logs import writing_settings
 from polaris_eval.rubrics import fenced, load_rubric
 from polaris_eval.tasks import eqbench_creative, longbench_write, writingbench
 from polaris_eval.tasks.sources import load

@@ -24,7 +24,8 @@ from polaris_eval.harness.judges import BENCHMARKS
 READ = """
 import resource, sys, time
 started = time.perf_counter()
-from polaris_eval.harness.table import log_files, stories_frame
+from polaris_eval.harness.logs import log_files
+from polaris_eval.harness.table import stories_frame
 imported = time.perf_counter()
 frame = stories_frame(log_files([sys.argv[1]]))
 spent = time.perf_counter() - imported

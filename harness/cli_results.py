@@ -1,0 +1,111 @@
+"""The commands over logs that exist: leaderboard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import FILE, PATH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .leaderboard import Section
+
+SORTING = ("score", "length", "slope", "area", "coverage", "repetition", "cost", "model",
+           "story_quality", "eqbench_longform", "eqbench_creative", "writingbench", "longbench_write")  # fmt: skip
+
+
+def _choosing(command: Any) -> Any:
+    """Options that say which stories of the logs take part."""
+    for option in (
+        click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here."),
+        click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each log only."),
+        click.option("--judge", "judges", multiple=True, help="Only this judge; * and ? stand for any (repeatable)."),
+        click.option("--benchmark", "benchmarks", multiple=True, help="Only this benchmark (repeatable)."),
+        click.option("--model", "models", multiple=True, help="Only this model; * and ? stand for any (repeatable)."),
+        click.option("--with-published", is_flag=True, help="Show the published rows too, apart from the others."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  polaris-eval leaderboard logs
+  polaris-eval leaderboard logs 'other/*.eval' s3://bucket/logs --with-published --out results
+  polaris-eval leaderboard logs --benchmark story_quality --model 'openai/*' --sort slope --plots
+LOGS are folders, files or patterns, here or wherever Inspect can read (s3://, gs://, …)."""
+)
+@click.argument("logs", nargs=-1, required=True)
+@_choosing
+@click.option("--sort", type=click.Choice(SORTING), default="score", show_default=True,
+              help="Order of the rows; a benchmark's name orders the overview by its score.")  # fmt: skip
+@click.option("--details", is_flag=True, help="Show pairs, criteria and categories too (the files always hold them).")
+@click.option("--plots", is_flag=True, help="Draw the plots too, as PNG and PDF, into the subfolder plots.")
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder for leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv, scores.csv.gz and .parquet.")  # fmt: skip
+def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
+    """Tables from logs: on screen, and as Markdown, LaTeX, CSV, JSON and Parquet."""
+    from . import export
+
+    frame, sections = _sections(logs, sort, **chosen)
+    console = _print_tables(sections, details)
+    written = export.write_files(sections, frame, out)
+    if plots:
+        from .plots import write_plots
+
+        written += write_plots(sections, out / "plots")
+    for path in written:
+        console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
+    """Print the tables of logs; returns the stories."""
+    from . import leaderboard, table
+
+    frame = _stories(table.stories_frame(logs, limit, epochs))
+    _print_tables(leaderboard.build(frame, published), details=False)
+    return frame
+
+
+def _sections(
+    places: Sequence[str],
+    sort: str,
+    models: Sequence[str],
+    benchmarks: Sequence[str],
+    judges: Sequence[str],
+    limit: int | None,
+    prices: Path | None,
+    with_published: bool,
+) -> tuple[pd.DataFrame, list[Section]]:
+    from . import display, leaderboard, table
+    from .logs import log_files
+    from .prices import load_prices
+
+    frame = _stories(table.stories_frame(log_files(places), limit, prices=load_prices(prices)))
+    frame = leaderboard.select(frame, models, benchmarks, judges)
+    return frame, display.sorted_sections(leaderboard.build(frame, with_published, sort), sort)
+
+
+def _stories(frame: pd.DataFrame) -> pd.DataFrame:
+    from .errors import UserError
+
+    if frame.empty:
+        raise UserError("no stories in these logs: none of them is of a benchmark of ours, or none got that far")
+    return frame
+
+
+def _print_tables(sections: Sequence[Section], details: bool) -> Any:
+    from rich.console import Console
+
+    from . import display
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    display.show(sections, console, details)
+    return console

@@ -1,0 +1,44 @@
+"""List prices of models: one dated file that ships here, or a user's own."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import UserError
+
+
+class Price(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    batch: float | None = None
+
+
+class Prices(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    date: str
+    source: str
+    models: dict[str, Price]
+
+    def find(self, model: str) -> Price | None:
+        """The price of a model, by its full name or without its provider."""
+        return self.models.get(model) or self.models.get(model.rpartition("/")[2])
+
+
+def load_prices(path: Path | None) -> Prices:
+    """The price file that ships here, or a user's own. Raises UserError naming the file and the key."""
+    text = path.read_text(encoding="utf-8") if path else (files(__package__) / "prices.yaml").read_text("utf-8")
+    try:
+        return Prices.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path or 'prices.yaml'}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
