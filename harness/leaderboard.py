@@ -200,10 +200,11 @@ def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 def _checks(rows: list[dict[str, Any]], table: pd.DataFrame, detectable: float, bias: Interval) -> list[str]:
     """Notes on how far the numbers carry."""
     notes = []
-    for flag in ("length-runaway", "under-generation"):
+    limits = {"length-runaway": "▲ above 1.25", "under-generation": "▼ below 0.75"}
+    for flag, limit in limits.items():
         found = [f"{row['label']} ({', '.join(row['flags'][flag])})" for row in rows if flag in row["flags"]]
         if found:
-            notes.append(f"{flag.capitalize()} (▲ above 1.25, ▼ below 0.75, with the whole interval): {', '.join(found)}.")
+            notes.append(f"{flag.capitalize()} ({limit} with the whole interval): {', '.join(found)}.")
     if not math.isnan(detectable):
         notes.append(
             f"With {len(table)} prompts, two models must differ by about {detectable:.1f} points to be told apart "
