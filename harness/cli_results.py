@@ -1,4 +1,4 @@
-"""The commands over logs that exist: leaderboard."""
+"""The commands over logs that exist: leaderboard and report."""
 
 from __future__ import annotations
 
@@ -63,6 +63,32 @@ def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, so
         written += write_plots(sections, out / "plots")
     for path in written:
         console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  polaris-eval report logs
+  polaris-eval report logs other-logs --with-published --out report-june
+  polaris-eval report logs --transcripts
+The pages open from disk, need no network, and can be put on any web server."""
+)
+@click.argument("logs", nargs=-1, required=True)
+@_choosing
+@click.option("--transcripts", is_flag=True,
+              help="Copy the logs of one folder in too, with Inspect's viewer, and link stories to them (that part "
+              "needs a web server: python -m http.server).")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("report"), show_default=True, help="Folder of the pages.")
+def report(logs: tuple[str, ...], transcripts: bool, out: Path, **chosen: Any) -> None:
+    """Pages to read: tables, plots, and every story beside the others of its prompt, with marks and quotes."""
+    folder = Path(logs[0]) if len(logs) == 1 else None
+    if transcripts and (folder is None or not folder.is_dir()):
+        raise click.UsageError("--transcripts copies the logs of one folder; name one, and nothing else")
+    from .report import write_report
+
+    _, sections = _sections(logs, "score", **chosen)
+    index = write_report(sections, out, folder if transcripts else None)
+    click.echo(f"wrote {index} ({len(list((out / 'prompts').iterdir()))} prompts)")
 
 
 def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:

@@ -128,7 +128,9 @@ def bucket_table(section: Section) -> Table | None:
         lines = {
             "score": [_number(cell["score"].value) if cell else "" for cell in cells],
             "95 %": [_bounds(cell["score"], 0) if cell else "" for cell in cells],
-            "length": [_number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells],
+            "length": [
+                _number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells
+            ],
             "stories (cut)": [_count(cell) if cell else "" for cell in cells],
         }
         for number, (name, line) in enumerate(lines.items(), 1):

@@ -10,14 +10,9 @@ from ..rubrics import Marks, Rubric
 from .words import count_words
 
 MAX_QUOTE_WORDS = 12
-_SAME = str.maketrans(
-    {
-        **dict.fromkeys("‘’‚‛′`´", "'"),
-        **dict.fromkeys("“”„‟″«»", '"'),
-        **dict.fromkeys("‐‑‒–—―−", "-"),
-        "…": "...",
-    }
-)
+_ALIKE = ("'‘’‚‛′`´", '"“”„‟″«»')
+_DASHES = "-‐‑‒–—―−"
+_UNIT = re.compile(rf"(?P<dash>\s*[{_DASHES}]+\s*)|(?P<space>\s+)|(?P<dots>…|\.\.\.)|(?P<letter>.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,26 +35,40 @@ class EvidenceReport:
 
 
 def check_evidence(rubric: Rubric, marks: Marks, story: str) -> EvidenceReport:
-    """Look every quote of the judge up in the story, after normalising quotes, dashes and white space."""
-    text = _normalised(story)
+    """Look every quote of the judge up in the story (see `locate`)."""
     quotes = [quote for given in marks.evidence.values() for quote in given.quotes]
     compulsory = rubric.compulsory_quotes(marks)
     return EvidenceReport(
         quotes=len(quotes),
-        not_found=tuple(q for q in quotes if not _occurs(q, text)),
+        not_found=tuple(q for q in quotes if locate(q, story) is None),
         too_long=tuple(q for q in quotes if count_words(q) > MAX_QUOTE_WORDS),
         compulsory=len(compulsory),
         missing=tuple(name for name in compulsory if not marks.evidence[name].quotes),
     )
 
 
-def _occurs(quote: str, text: str) -> bool:
-    normal = _normalised(quote)
-    return bool(normal) and (normal in text or ((bare := normal.strip("\"' .")) != "" and bare in text))
+def locate(quote: str, story: str) -> tuple[int, int] | None:
+    """Where a quote stands in the story, as start and end, or None.
+
+    Kinds of quotation marks and dashes, the space around dashes, white space, and quotation marks and full stops
+    around the quote do not matter.
+    """
+    for text in dict.fromkeys((quote.strip(), quote.strip("\"'“”‘’… ."))):
+        found = re.search("".join(map(_pattern, _UNIT.finditer(text))), story) if text else None
+        if found:
+            return found.span()
+    return None
 
 
-def _normalised(text: str) -> str:
-    return re.sub(r" ?-+ ?", "-", " ".join(text.translate(_SAME).split()))
+def _pattern(unit: re.Match[str]) -> str:
+    if unit["dash"]:
+        return rf"\s*[{_DASHES}]+\s*"
+    if unit["space"]:
+        return r"\s+"
+    if unit["dots"]:
+        return r"(?:…|\.\.\.)"
+    alike = next((f"[{group}]" for group in _ALIKE if unit["letter"] in group), None)
+    return alike or re.escape(unit["letter"])
 
 
 def _share(part: int, whole: int) -> float:

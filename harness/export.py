@@ -32,7 +32,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 def slug(name: str) -> str:
     """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that lost something."""
     kept = _UNSAFE.sub("-", name).strip(".-")[:60]
-    if kept == name:
+    if kept and kept == name:
         return kept
     return f"{kept}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}".lstrip("-")
 

@@ -131,7 +131,7 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
                 pairs=pairs,
                 detectable=detectable,
                 length_bias=bias,
-                stories=group.drop(columns="label_").assign(label=labels),
+                stories=group.rename(columns={"label": "score_label", "label_": "label"}),
                 notes=[*notes, *_checks(rows, table, detectable, bias), *(_PUBLISHED if with_published else [])],
                 published=_published(rubric) if with_published else [],
             )

@@ -70,7 +70,10 @@ def flag_of(ratio: Interval) -> str | None:
 def _contrast(asked: pd.DataFrame, values: pd.Series, weights: dict[str, float]) -> Interval:
     inside = asked["bucket"].isin(list(weights))
     return contrast_interval(
-        values[inside].astype(float), asked.loc[inside, "prompt_id"].tolist(), asked.loc[inside, "bucket"].tolist(), weights
+        values[inside].astype(float),
+        asked.loc[inside, "prompt_id"].tolist(),
+        asked.loc[inside, "bucket"].tolist(),
+        weights,
     )
 
 

@@ -29,7 +29,9 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
         try:
             found += _logs_at(place)
         except (OSError, ValueError, ImportError) as error:  # of file systems far away
-            raise UserError(f"{place}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from None
+            raise UserError(
+                f"{place}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
+            ) from None
     if not found:
         raise UserError(f"{', '.join(places)}: no Inspect logs (*.eval, *.json) here")
     return list(dict.fromkeys(found))

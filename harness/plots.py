@@ -87,7 +87,9 @@ def _figure(section: Section, title: str, width: float, height: float, columns: 
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(1, columns, squeeze=False)[0].tolist()
     judge = f"PROXY judge {section.judge}" if section.proxy else f"judge {section.judge}"
-    figure.suptitle(f"{section.title}: {title}\n{judge} · {section.rubric} · {section.prompts}", fontsize=9, x=0.01, ha="left")
+    figure.suptitle(
+        f"{section.title}: {title}\n{judge} · {section.rubric} · {section.prompts}", fontsize=9, x=0.01, ha="left"
+    )
     return figure, axes
 
 
@@ -114,7 +116,7 @@ def _short(name: str) -> str:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper")
+    figure.legend(handles, labels, loc="outside right center")
 
 
 def _quality_by_length(section: Section) -> Figure | None:
@@ -167,14 +169,20 @@ def _words(section: Section) -> Figure | None:
 def _profile(section: Section) -> Figure | None:
     dimensions = {d.id: d for d in load_rubric(section.benchmark).dimensions}
     panels = {
-        title: [name for name, d in dimensions.items() if d.sign == sign and any(name in r["criteria"] for r in section.rows)]
+        title: [
+            name
+            for name, d in dimensions.items()
+            if d.sign == sign and any(name in r["criteria"] for r in section.rows)
+        ]
         for sign, title in (("positive", "strengths (higher is better)"), ("negative", "faults (higher is worse)"))
     }
     panels = {title: names for title, names in panels.items() if names}
     if not panels:
         return None
     height = 1.5 + _ROW * max(map(len, panels.values()))
-    figure, drawn = _figure(section, "mean mark by dimension, as a share of its range", 5.5 * len(panels) + 1.5, height, len(panels))
+    figure, drawn = _figure(
+        section, "mean mark by dimension, as a share of its range", 5.5 * len(panels) + 1.5, height, len(panels)
+    )
     looks = _looks(section)
     for axes, (title, names) in zip(drawn, panels.items(), strict=True):
         for row in section.rows:
@@ -195,14 +203,22 @@ def _distribution(section: Section) -> Figure | None:
     parts = {
         row["label"]: values
         for row in section.rows
-        if len(values := section.stories.loc[section.stories["label"] == row["label"], "score"].dropna().to_numpy(dtype=float))
+        if len(
+            values := section.stories.loc[section.stories["label"] == row["label"], "score"]
+            .dropna()
+            .to_numpy(dtype=float)
+        )
     }
     if not parts:
         return None
-    figure, (axes,) = _figure(section, "distribution of scores (box: quartiles; bar: mean)", 7.5, 1.4 + 1.3 * _ROW * len(parts))
+    figure, (axes,) = _figure(
+        section, "distribution of scores (box: quartiles; bar: mean)", 7.5, 1.4 + 1.3 * _ROW * len(parts)
+    )
     rng = np.random.default_rng(0)
     for place, values in enumerate(parts.values()):
-        axes.scatter(values, place + rng.uniform(-0.28, 0.28, len(values)), s=6, color="#999999", alpha=0.6, linewidths=0)
+        axes.scatter(
+            values, place + rng.uniform(-0.28, 0.28, len(values)), s=6, color="#999999", alpha=0.6, linewidths=0
+        )
     boxes = {"boxprops": {"linewidth": 1.1}, "medianprops": {"color": "none"}, "whiskerprops": {"linewidth": 0.8}}
     axes.boxplot(list(parts.values()), positions=range(len(parts)), orientation="horizontal", widths=0.5, showfliers=False,
                  showmeans=True, meanline=True, meanprops={"color": "#D55E00", "linewidth": 2, "linestyle": "-"}, **boxes)  # fmt: skip

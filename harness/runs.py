@@ -21,9 +21,9 @@ from inspect_ai.model._model import init_model_roles
 from ..rubrics import load_rubric
 from .errors import UserError
 from .judges import BENCHMARKS, PACKAGE, make_model, resolve_judges
+from .logs import judge_label, judge_name, log_files, read_header, settings_text
 from .scorers import KEPT, judged
 from .stories import fingerprint, read_stories, stories_of
-from .logs import judge_label, judge_name, log_files, read_header, settings_text
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import io
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from inspect_ai._util.file import filesystem
+from inspect_ai._util.file import absolute_file_path, filesystem
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log
 from inspect_ai.model import ModelUsage
 
@@ -42,7 +44,8 @@ def stories_frame(
     Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
     (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket,
     split, `status` (scored, empty, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list
-    prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no part.
+    prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued by a later
+    one takes no part.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 
@@ -61,7 +64,9 @@ def stories_frame(
     frame = pd.concat(latest.values(), ignore_index=True)
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
-    return frame.drop(columns=["task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE)])
+    return frame.drop(
+        columns=["task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE)]
+    )
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
@@ -98,8 +103,9 @@ def _cached(path: str) -> pd.DataFrame:
         info = filesystem(path).info(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    state = hashlib.sha256(f"{path}|{info.size}|{info.mtime}|".encode() + _CODE).hexdigest()
-    kept = cache_dir() / "tables" / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.parquet"
+    place = absolute_file_path(path.removeprefix("file://"))
+    state = hashlib.sha256(f"{place}|{info.size}|{info.mtime}|".encode() + _CODE).hexdigest()
+    kept = cache_dir() / "tables" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.parquet"
     try:
         table = pd.read_parquet(kept)
         if table.attrs.get("state") == state:
@@ -108,16 +114,14 @@ def _cached(path: str) -> pd.DataFrame:
         pass  # nothing kept, or nothing that can be read: the log itself is there
     table = pd.DataFrame(_rows(path))
     table.attrs["state"] = state
-    try:
+    whole = io.BytesIO()
+    table.to_parquet(whole)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
         kept.parent.mkdir(parents=True, exist_ok=True)
-        whole = io.BytesIO()
-        table.to_parquet(whole)
-        partial = kept.with_suffix(f".{hashlib.sha256(state.encode()).hexdigest()[:8]}")
+        partial = kept.with_suffix(f".{os.getpid()}")
         partial.write_bytes(whole.getvalue())
         partial.replace(kept)
-    except (OSError, pa.ArrowException, UnicodeError):
-        pass  # a cache that cannot be written costs time only
-    return table
+    return pd.read_parquet(whole)  # the same column types as from the cache
 
 
 def _rows(path: str) -> Iterator[dict[str, Any]]:

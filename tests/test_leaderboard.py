@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from polaris_eval.harness.display import show, write_files
-from polaris_eval.harness.leaderboard import build
-from polaris_eval.harness.length import SPLITS
+from polaris_eval.harness.display import show
+from polaris_eval.harness.errors import UserError
+from polaris_eval.harness.export import slug, write_files
+from polaris_eval.harness.leaderboard import build, select
+from polaris_eval.harness.length import BUCKETS, SPLITS
 
 
 def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:
@@ -37,6 +39,11 @@ def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dic
         "truncated": 0.0,
         "ratio": 0.9,
         "repetition": 0.1,
+        "length_score": 0.9,
+        "words": 900.0,
+        "cost": math.nan,
+        "cost_writing": math.nan,
+        "cost_judging": 0.01,
     }
     return [
         {
@@ -68,11 +75,11 @@ def test_means_splits_slope_and_order() -> None:
     best, worst = section.rows
     assert best["slope"] == pytest.approx(-2)
     assert worst["score"] == 10
-    assert best["overall_released_ID"] == pytest.approx((60 + 60 + 58 + 56) / 4)
-    assert best["overall_released_near OOD"] == 53
-    assert best["overall_released_far OOD"] == 50
-    assert math.isnan(worst["overall_released_near OOD"])
-    assert worst["buckets"]["1-2k"]["score"] == 15
+    assert best["splits"]["ID"]["published"] == pytest.approx((60 + 60 + 58 + 56) / 4)
+    assert best["splits"]["near OOD"]["score"].value == 53
+    assert best["splits"]["far OOD"]["published"] == 50
+    assert "near OOD" not in worst["splits"]
+    assert worst["buckets"]["1-2k"]["score"].value == 15
 
 
 def test_what_has_no_score_is_counted_and_left_out() -> None:
@@ -121,11 +128,57 @@ def test_published_rows_are_shown_beside_and_never_mixed_in() -> None:
 def test_files_hold_the_same_numbers(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows("a|b [red]x[/red]", {"1-2k": [1, 2]}) + rows("c", {"2-3k": [math.nan]}, status="error"))
     paths = write_files(build(frame), frame, tmp_path / "out")
-    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "leaderboard.json", "stories.csv"]
-    assert "a\\|b [red]x[/red]" in paths[0].read_text()
+    markdown, latex, flat, nested = paths[:4]
+    names = ["leaderboard.md", "leaderboard.tex", "leaderboard.csv", "leaderboard.json", "pairs.csv"]
+    assert [path.name for path in paths] == [*names, "stories.csv", "scores.parquet", "scores.csv.gz"]
+    assert "a\\|b [red]x[/red]" in markdown.read_text()
+    assert "a|b [red]x[/red] & 1.5" in latex.read_text()
     assert "[red]" in printed(frame)
-    assert pd.read_csv(paths[1]).set_index("model")["score"].to_dict() == {
+    assert pd.read_csv(flat).set_index("model")["score"].to_dict() == {
         "a|b [red]x[/red]": 1.5,
         "c": pytest.approx(np.nan, nan_ok=True),
     }
-    assert "NaN" not in paths[2].read_text()
+    assert "NaN" not in nested.read_text()
+
+
+def test_ranks_come_from_paired_tests_and_say_who_is_told_apart() -> None:
+    rng = np.random.default_rng(1)
+    prompts = rng.normal(50, 15, size=(6, 5))
+    scores = {
+        "best": prompts + 6 + rng.normal(size=(6, 5)),
+        "close": prompts + 5.9 + rng.normal(size=(6, 5)),
+        "last": prompts + rng.normal(size=(6, 5)),
+    }
+    found = [row for m, s in scores.items() for row in rows(m, dict(zip(BUCKETS, s.tolist(), strict=True)))]
+    (section,) = build(pd.DataFrame(found))
+    assert {row["label"]: row["rank"] for row in section.rows} == {"best": "1–2", "close": "1–2", "last": "3"}
+    assert len(section.pairs) == 3
+    assert section.detectable < 2  # pairing takes out the spread of the prompts, which is 15 points
+    assert "told apart" in printed(pd.DataFrame(found))
+    (upside_down,) = build(pd.DataFrame(found), sort="model")
+    assert [row["label"] for row in upside_down.rows] == ["best", "close", "last"]
+
+
+def test_what_is_shown_can_be_chosen() -> None:
+    frame = pd.DataFrame(rows("lab/a", {"1-2k": [1]}) + rows("lab/b", {"1-2k": [2]}) + rows("c", {"1-2k": [3]}))
+    assert sorted(select(frame, models=["lab/*"])["model"]) == ["lab/a", "lab/b"]
+    with pytest.raises(UserError, match="--model x: no such model in these logs; there are c, lab/a, lab/b"):
+        select(frame, models=["x"])
+
+
+def test_a_written_storys_cost_is_known_or_said_to_be_the_judges_alone() -> None:
+    frame = pd.DataFrame(rows("a", {"1-2k": [1, 2]}, cost=0.03) + rows("b", {"1-2k": [1, 2]}))
+    (section,) = build(frame)
+    assert section.rows[0]["cost"] == pytest.approx(0.03)
+    text = printed(frame)
+    assert "0.03 " in text
+    assert "0.01 j" in text
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "<script>", "", "..", "x" * 300, "\u202egnp", "con|:*?"])
+def test_any_name_becomes_a_safe_file_name(name: str) -> None:
+    found = slug(name)
+    assert 0 < len(found) <= 80
+    assert not set(found) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+    assert found.strip(".") == found
+    assert slug("a b") != slug("a-b")

@@ -1,0 +1,23 @@
+"use strict";
+// Sorts a table by the column whose heading is pressed: by the number a cell begins with, else as text; unknown goes last.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    const down = head.getAttribute("aria-sort") !== "descending";
+    heads.forEach(other => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const key = row => {
+      const text = row.cells[column].innerText.trim();
+      const number = parseFloat(text.replace(/^[^\d-]+(?=\d)/, "").replace(/,/g, ""));
+      return { text, number };
+    };
+    const rows = [...table.tBodies[0].rows].map(row => ({ row, ...key(row) }));
+    const numeric = head.classList.contains("right");
+    rows.sort((a, b) => {
+      if (!numeric) return (down ? -1 : 1) * a.text.localeCompare(b.text);
+      if (isNaN(a.number) || isNaN(b.number)) return isNaN(a.number) - isNaN(b.number);
+      return (down ? -1 : 1) * (a.number - b.number);
+    });
+    table.tBodies[0].append(...rows.map(entry => entry.row));
+  }));
+}
