@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .cli_results import leaderboard, report, show_tables
+from .cli_results import judge_check, leaderboard, report, show_tables
 from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, pairs, prompting
 from .options import request as as_request
 
@@ -149,6 +149,7 @@ def score(source: Path, **options: Any) -> None:
 
 main.add_command(leaderboard)
 main.add_command(report)
+main.add_command(judge_check)
 
 
 @main.command(

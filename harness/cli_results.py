@@ -1,4 +1,4 @@
-"""The commands over logs that exist: leaderboard and report."""
+"""The commands over logs that exist: leaderboard, report and judge-check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, PATH
+from .options import FILE, PATH, data_dir, pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ LOGS are folders, files or patterns, here or wherever Inspect can read (s3://, g
 @click.option("--details", is_flag=True, help="Show pairs, criteria and categories too (the files always hold them).")
 @click.option("--plots", is_flag=True, help="Draw the plots too, as PNG and PDF, into the subfolder plots.")
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
-              help="Folder for leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv, scores.csv.gz and .parquet.")  # fmt: skip
+              help="Folder of leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv and scores.*")  # fmt: skip
 def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
     """Tables from logs: on screen, and as Markdown, LaTeX, CSV, JSON and Parquet."""
     from . import export
@@ -89,6 +89,38 @@ def report(logs: tuple[str, ...], transcripts: bool, out: Path, **chosen: Any) -
     _, sections = _sections(logs, "score", **chosen)
     index = write_report(sections, out, folder if transcripts else None)
     click.echo(f"wrote {index} ({len(list((out / 'prompts').iterdir()))} prompts)")
+
+
+@click.command(
+    "judge-check",
+    epilog="""\b
+Examples:
+  polaris-eval judge-check logs --judge openai/gpt-5.4-mini --plan
+  polaris-eval judge-check stories.jsonl --judge openai/gpt-5.4-mini --judge anthropic/claude-sonnet-4-6
+  polaris-eval judge-check stories.jsonl --judge polaris_eval/lexical --limit 12
+Every story is judged --repeats times as it is, and once for each of 5 damages, 3 harmless passages and 10 injections.
+The same command again continues a broken check.""",
+)
+@click.argument("source", type=FILE)
+@click.option("--judge", "judges", multiple=True, required=True, help="Judge to be tested (repeatable).")
+@click.option("--benchmark", help="Benchmark whose rubric is used. [default: that of the stories]")
+@click.option("--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Stories.")
+@click.option("--repeats", type=click.IntRange(min=2), default=3, show_default=True, help="Judgments of each story.")
+@click.option("--judge-option", "judge_options", multiple=True, callback=pairs, metavar="NAME=VALUE",
+              help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
+@click.option("--judge-base-url", help="Address of the judge's server.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider.")
+@data_dir
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls; call nothing.")
+@click.option("--log-dir", type=PATH, default=Path("judge-check"), show_default=True,
+              help="Folder of the variants and logs.")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder of judge-check.md and judge-check.json.")  # fmt: skip
+def judge_check(source: Path, judges: tuple[str, ...], only_plan: bool, out: Path, **options: Any) -> None:
+    """How far a judge can be trusted: retests, agreement, evidence, damaged stories, length bias, injections."""
+    from . import check_report
+
+    sys.exit(check_report.run_check(source, judges, only_plan, out, **options))
 
 
 def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:

@@ -18,12 +18,12 @@ from .stats import Interval
 _MODEL_WIDTH = 26
 _FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
 LEGEND = (
-    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: models that share one are not told apart "
-    "by a paired test; released, uniform: the variants that were published; S_L: length score, combined: score times "
-    "S_L / 100; slope: points of score per length bucket; length: words written per word asked; area: quality times "
-    "length adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share cut off by the "
-    "writer's token limit; coverage: share of stories that have a score; $: US dollars a story at list prices, writing "
-    "and judging (j: judging alone)."
+    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: models that share one are not told "
+    "apart by a paired test; released, uniform: the variants that were published; S_L: length score, combined: score "
+    "times S_L / 100; slope: points of score per length bucket; length: words written per word asked; area: quality "
+    "times length adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share cut off "
+    "by the writer's token limit; cover.: share of stories that have a score; $: US dollars a story at list prices, "
+    "writing and judging (j: judging alone)."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from inspect_ai.log import EvalSample
@@ -82,7 +83,7 @@ def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[dict[str, Any]], lis
             "names": " ".join(dict.fromkeys(name for (a, b), name in found if a <= start and end <= b)),
             "place": place,
         }
-        for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False), 1)
+        for place, (start, end) in enumerate(pairwise(edges), 1)
     ]
     places = {edge: place for place, edge in enumerate(edges, 1)}
     shown = [

@@ -23,9 +23,9 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
     Raises:
         UserError: a place that does not exist or cannot be reached, or no log at all.
     """
-    places = [str(place) for place in places]
+    named = [str(place) for place in places]
     found: list[str] = []
-    for place in places:
+    for place in named:
         try:
             found += _logs_at(place)
         except (OSError, ValueError, ImportError) as error:  # of file systems far away
@@ -33,7 +33,7 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
                 f"{place}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
             ) from None
     if not found:
-        raise UserError(f"{', '.join(places)}: no Inspect logs (*.eval, *.json) here")
+        raise UserError(f"{', '.join(named)}: no Inspect logs (*.eval, *.json) here")
     return list(dict.fromkeys(found))
 
 

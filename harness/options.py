@@ -90,25 +90,15 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
     if stories is not None and (writing or options.get("model_args")):
         name = next(iter(writing), "model_arg").replace("_", "-")
         raise click.UsageError(f"--{name} is about writing; leave it out where stories exist already")
-    from inspect_ai.model import GenerateConfig
-    from pydantic import ValidationError
-
-    from .errors import UserError
     from .judges import parse_judges
     from .runs import Request
 
-    try:
-        judge_config = GenerateConfig.model_validate(options["judge_options"], extra="forbid")
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = " ".join(["--judge-option", *map(str, first["loc"])])
-        raise UserError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
     return Request(
         models=models,
         log_dir=options["log_dir"],
         benchmarks=tuple(options["benchmarks"]),
         judges=parse_judges(options["judges"]),
-        judge_config=judge_config,
+        judge_config=as_judge_config(options["judge_options"]),
         judge_base_url=options["judge_base_url"],
         allow_self_judging=options["allow_self_judging"],
         task_args=given({name: options.get(name) for name in TASK_OPTIONS}),
@@ -125,3 +115,18 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None and value is not False}
+
+
+def as_judge_config(options: dict[str, Any]) -> Any:
+    """The `GenerateConfig` of a judge's settings. Raises UserError naming an unknown setting or a wrong value."""
+    from inspect_ai.model import GenerateConfig
+    from pydantic import ValidationError
+
+    from .errors import UserError
+
+    try:
+        return GenerateConfig.model_validate(options, extra="forbid")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " ".join(["--judge-option", *map(str, first["loc"])])
+        raise UserError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -219,9 +219,17 @@ def _distribution(section: Section) -> Figure | None:
         axes.scatter(
             values, place + rng.uniform(-0.28, 0.28, len(values)), s=6, color="#999999", alpha=0.6, linewidths=0
         )
-    boxes = {"boxprops": {"linewidth": 1.1}, "medianprops": {"color": "none"}, "whiskerprops": {"linewidth": 0.8}}
-    axes.boxplot(list(parts.values()), positions=range(len(parts)), orientation="horizontal", widths=0.5, showfliers=False,
-                 showmeans=True, meanline=True, meanprops={"color": "#D55E00", "linewidth": 2, "linestyle": "-"}, **boxes)  # fmt: skip
+    axes.boxplot(
+        list(parts.values()),
+        positions=range(len(parts)),
+        orientation="horizontal",
+        widths=0.5,
+        showfliers=False,
+        showmeans=True,
+        meanline=True,
+        meanprops={"color": "#D55E00", "linewidth": 2, "linestyle": "-"},
+        medianprops={"color": "none"},
+    )
     axes.set_yticks(range(len(parts)), [_short(label) for label in parts])
     axes.invert_yaxis()
     axes.set_xlabel(f"score ({section.scale})")
@@ -236,9 +244,10 @@ def _cost(section: Section) -> Figure | None:
     looks = _looks(section)
     for row in known:
         look = looks[row["label"]]
-        reach = [[row["score"] - row["score_low"]], [row["score_high"] - row["score"]]]
-        axes.errorbar(row["cost"], row["score"], yerr=None if np.isnan(reach).any() else reach, label=_short(row["label"]),
-                      color=look["color"], marker=look["marker"], linestyle="none", capsize=3)  # fmt: skip
+        reach = np.array([[row["score"] - row["score_low"]], [row["score_high"] - row["score"]]])
+        bars: dict[str, Any] = {"yerr": None if np.isnan(reach).any() else reach, "capsize": 3, "linestyle": "none"}
+        bars |= {"color": look["color"], "marker": look["marker"], "label": _short(row["label"])}
+        axes.errorbar(row["cost"], row["score"], **bars)
     axes.set_xscale("symlog", linthresh=min(row["cost"] for row in known if row["cost"] > 0))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("US dollars a story, writing and judging, at list prices")

@@ -220,7 +220,7 @@ def _stories_grid(name: str, stories: pd.DataFrame) -> dict[str, Any]:
     table.add_column("status")
     links = {}
     digits = {"score": 1, "words": 0, "target": 0, "ratio": 2, "repetition": 2}
-    for row in stories.to_dict("records"):
+    for row in _records(stories):
         shown = [_digits(row.get(column), places) for column, places in digits.items()]
         label = str(row["id"]) if row["epoch"] == 1 else f"{row['id']} ({row['epoch']})"
         table.add_row(_escaped(label), *shown, str(row["status"]))
@@ -232,6 +232,10 @@ def _digits(value: Any, places: int) -> str:
     return "–" if value is None or pd.isna(value) else f"{float(value):.{places}f}"
 
 
+def _records(stories: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in stories.to_dict("records")]
+
+
 def _anchor(row: Mapping[str, Any]) -> str:
     key = f"{row['log']}|{row['id']}|{row['epoch']}"
     return f"s{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:10]}"
@@ -241,7 +245,7 @@ def _write_prompts(site: _Site, name: str, section: Section, transcripts: Path |
     order = {row["label"]: place for place, row in enumerate(section.rows)}
     texts = dict(_texts(section))
     for prompt, group in section.stories.groupby("prompt_id", sort=False):
-        rows = sorted(group.to_dict("records"), key=lambda row: (order[row["label"]], row["id"], row["epoch"]))
+        rows = sorted(_records(group), key=lambda row: (order[row["label"]], row["id"], row["epoch"]))
         asked = next((texts[key][0] for row in rows if (key := _anchor(row)) in texts), "")
         site.write(
             "prompt.html", _prompt_page(name, str(prompt)), title=f"{section.title}: {prompt}", section=name,

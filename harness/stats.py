@@ -59,7 +59,9 @@ def contrast_interval(
     """
     frame = pd.DataFrame({"value": np.asarray(values, dtype=float), "cluster": clusters, "stratum": strata})
     grouped = frame.dropna(subset="value").groupby(["stratum", "cluster"], sort=False)["value"].agg(["sum", "count"])
-    found = {name: part.to_numpy(dtype=float) for name, part in grouped.groupby(level="stratum")}
+    found: dict[Hashable, Floats] = {
+        part.index[0][0]: part.to_numpy(dtype=float) for _, part in grouped.groupby(level="stratum")
+    }
     if not weights or any(name not in found for name in weights):
         return NOTHING
     parts = [(weight, found[name]) for name, weight in weights.items()]
@@ -118,6 +120,36 @@ def _correlation(moments: Floats) -> Floats:
     n, a, b, aa, bb, ab = moments.T
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = (n * ab - a * b) / np.sqrt((n * aa - a * a) * (n * bb - b * b))
+    return found
+
+
+def icc_interval(table: ArrayLike) -> Interval:
+    """Test-retest reliability ICC(1) of a table with a row a story and a column a judgment, with its interval.
+
+    One-way analysis of variance (Shrout and Fleiss 1979): (MSB - MSW) / (MSB + (k - 1) MSW); rows with a NaN take no
+    part, and stories are resampled. 1 where repeats never differ; NaN where stories do not differ either.
+    """
+    values = np.asarray(table, dtype=float)
+    values = values[~np.isnan(values).any(axis=1)]
+    n, k = values.shape
+    if n < 2 or k < 2:
+        return NOTHING
+    means = values.mean(axis=1)
+    moments = np.column_stack([means, means**2, ((values - means[:, None]) ** 2).sum(axis=1)])
+    value = float(_icc(moments.sum(axis=0)[None, :], n, k)[0])
+    if n < MIN_CLUSTERS or math.isnan(value):
+        return Interval(value, math.nan, math.nan)
+    found = np.concatenate([_icc(block @ moments, n, k) for block in _resamples(n)])
+    low, high = np.nanquantile(found, [ALPHA / 2, 1 - ALPHA / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _icc(moments: Floats, n: int, k: int) -> Floats:
+    mean, square, within = moments.T
+    between = k * np.maximum(0, square - mean**2 / n) / (n - 1)
+    within = within / (n * (k - 1))
+    with np.errstate(invalid="ignore"):
+        found: Floats = (between - within) / (between + (k - 1) * within)
     return found
 
 

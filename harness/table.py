@@ -112,7 +112,7 @@ def _cached(path: str) -> pd.DataFrame:
             return table
     except (OSError, pa.ArrowException):
         pass  # nothing kept, or nothing that can be read: the log itself is there
-    table = pd.DataFrame(_rows(path))
+    table = pd.DataFrame(_rows(place))
     table.attrs["state"] = state
     whole = io.BytesIO()
     table.to_parquet(whole)
@@ -164,7 +164,7 @@ def _common(header: EvalLog) -> dict[str, Any]:
     judge = judge_name(header)
     return {
         "task": "|".join(task_key(header)),
-        "log": header.location,
+        "log": header.location.removeprefix("file://"),
         "task_id": header.eval.task_id,
         "created": header.eval.created,
         "model": writer_name(header),
