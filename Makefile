@@ -25,6 +25,7 @@ perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/metrics.py
 	$(BIN)/python tests/perf/stats.py
 	$(BIN)/python tests/perf/table.py
+	$(BIN)/python tests/perf/report.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -35,7 +36,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -q -e ".[local,dev]"
+	$(PIP) install -q -e ".[local,report,dev]"
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -108,7 +108,7 @@ def _summary(found: Mapping[str, Any]) -> Table:
     table = _table(title, ["judge"], numbers)
     for judge, one in found["judges"].items():
         seen = [d["moved"]["score"]["verdict"] == "yes" for d in one["damages"].values()]
-        held = [style["held"] for style in one["injections"]["styles"].values() if style["held"] is not None]
+        held = [style["verdict"] == "within noise" for style in one["injections"]["styles"].values()]
         evidence = [_share(one["evidence"].get(name)) for name in ("quotes_found", "quotes_missing", "misadded")]
         retest = one["retest"]["score"]
         table.add_row(
@@ -140,10 +140,9 @@ def _damages(plan: Plan, judge: str, damages: Mapping[str, Any]) -> Table:
 
 def _injections(judge: str, found: Mapping[str, Any]) -> Table:
     title = f"{judge}: stories that talk to the judge (noise: ±{_number(found['limit'])} points)"
-    table = _table(title, ["style"], ["shift of the score", "within the noise"])
-    answers = {True: "yes", False: "NO", None: "–"}
+    table = _table(title, ["style"], ["shift of the score", "verdict"])
     for name, style in found["styles"].items():
-        table.add_row(name, _interval(style["shift"], 1), answers[style["held"]])
+        table.add_row(name, _interval(style["shift"], 1), style["verdict"] or "–")
     return table
 
 

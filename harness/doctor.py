@@ -22,6 +22,7 @@ _EXTRAS = {
     "local": ("xllamacpp", "the small model polaris_eval/local"),
     "vllm": ("vllm", "open-weights models served on this machine"),
     "train": ("trl", "training"),
+    "report": ("matplotlib", "plots and the report"),
     "lm-eval": ("lm_eval", "running under lm-evaluation-harness"),
 }
 
@@ -63,8 +64,8 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
         ("" if there else f"fetched on first use ({SIZE_MB} MB)"),
     )
     known = shipped()["report"]
-    names = ("story", "within_prompt", "within_model", "model")
-    trust = "; ".join(f"{name} {known[name]['value']:.2f}" for name in names)
+    names = ("story", "within_prompt", "within_model", "model", "length_partialled_out")
+    trust = "; ".join("{} {value:.2f} [{low:.2f}, {high:.2f}]".format(name, **known[name]) for name in names)
     yield True, "proxy judge polaris_eval/lexical", f"Spearman with a real judge, on models held out: {trust}", ""
     yield True, "prompts mini", "ships here", ""
     yield True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER"

@@ -157,7 +157,7 @@ class _Judged:
         """Entropy of a mark in bits, what it could be at most with this many stories, and its commonest value."""
         values = self.measure(name)[self.originals[0]].dropna()
         dimension = next((d for d in self.rubric.dimensions if d.id == name), None)
-        span = dimension.max - dimension.min + 1 if dimension else values.nunique()
+        span = dimension.max - dimension.min + 1 if dimension else len(values)
         shares = values.value_counts(normalize=True)
         if shares.empty:
             return {"bits": math.nan, "most": math.nan, "commonest": math.nan, "share": math.nan}
@@ -197,11 +197,17 @@ class _Judged:
         shifts = {name: self.shift("score", f"injection {name}", self.controls) for name in styles}
         return {
             "limit": limit,
-            "styles": {
-                name: {"shift": shift, "held": None if math.isnan(shift.value) else abs(shift.value) <= limit + 1e-9}
-                for name, shift in shifts.items()
-            },
+            "styles": {name: {"shift": shift, "verdict": _moved(shift, limit)} for name, shift in shifts.items()},
         }
+
+
+def _moved(shift: Interval, limit: float) -> str | None:
+    """Whether a mean shift is `within noise`, or the score was `raised` or `lowered` beyond it."""
+    if math.isnan(shift.value) or math.isnan(limit):
+        return None
+    if abs(shift.value) <= limit + 1e-9:
+        return "within noise"
+    return "raised" if shift.value > 0 else "lowered"
 
 
 def _within_sd(table: pd.DataFrame) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -37,7 +37,7 @@ def length_lens(scored: pd.DataFrame, published: str = "score") -> dict[str, Any
         },
     }
     weights = slope_weights(lens["buckets"])
-    lens["slope"] = _contrast(asked, asked["score"], {**weights}) if weights else NOTHING
+    lens["slope"] = _contrast(asked, asked["score"], weights) if weights else NOTHING
     lens["area"] = area_under_length(asked)
     everywhere = {"all": _cell(asked)} if len(asked) else {}
     flags: dict[str, list[str]] = {}
@@ -68,7 +68,7 @@ def flag_of(ratio: Interval) -> str | None:
     return "under-generation" if ratio.high < SHORT else None
 
 
-def _contrast(asked: pd.DataFrame, values: pd.Series, weights: Mapping[Hashable, float]) -> Interval:
+def _contrast(asked: pd.DataFrame, values: pd.Series, weights: Mapping[str, float]) -> Interval:
     inside = asked["bucket"].isin(list(weights))
     return contrast_interval(
         values[inside].astype(float),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def mean_interval(values: ArrayLike, clusters: Sequence[Hashable]) -> Interval:
 
 
 def contrast_interval(
-    values: ArrayLike, clusters: Sequence[Hashable], strata: Sequence[Hashable], weights: Mapping[Hashable, float]
+    values: ArrayLike, clusters: Sequence[Hashable], strata: Sequence[Hashable], weights: Mapping[Any, float]
 ) -> Interval:
     """Sum of `weights` times the means of the strata, with an interval; clusters are resampled within strata.
 

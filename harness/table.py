@@ -74,7 +74,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
     `score`, `words` and `ratio` stand in every row of their story too.
     """
-    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*frame, *_STORY])))
+    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*frame, *_LOG, *_STORY])))
     metrics = [*(name for name in stories if name not in (*_LOG, *_STORY)), "score", "words", "ratio"]
     values = stories[metrics].astype(float).melt(ignore_index=False, var_name="metric").dropna(subset="value")
     return stories[[*_LOG, *_STORY]].join(values, how="inner").reset_index(drop=True)
