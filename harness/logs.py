@@ -28,10 +28,11 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
     for place in named:
         try:
             found += _logs_at(place)
-        except (OSError, ValueError, ImportError) as error:  # of file systems far away
-            raise UserError(
-                f"{place}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
-            ) from None
+        except UserError:
+            raise
+        except Exception as error:  # file systems far away have errors of their own
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{place}: cannot be read: {why}") from None
     if not found:
         raise UserError(f"{', '.join(named)}: no Inspect logs (*.eval, *.json) here")
     return list(dict.fromkeys(found))

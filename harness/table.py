@@ -64,9 +64,8 @@ def stories_frame(
     frame = pd.concat(latest.values(), ignore_index=True)
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
-    return frame.drop(
-        columns=["task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE)]
-    )
+    inner = ("task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE))
+    return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +73,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
     `score`, `words` and `ratio` stand in every row of their story too.
     """
-    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*frame, *_LOG, *_STORY])))
+    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*_LOG, *_STORY, *frame])))
     metrics = [*(name for name in stories if name not in (*_LOG, *_STORY)), "score", "words", "ratio"]
     values = stories[metrics].astype(float).melt(ignore_index=False, var_name="metric").dropna(subset="value")
     return stories[[*_LOG, *_STORY]].join(values, how="inner").reset_index(drop=True)
@@ -137,7 +136,7 @@ def _rows(path: str) -> Iterator[dict[str, Any]]:
         if key in wanted:
             wanted.remove(key)
             yield {**common, "position": places[key[0]], **_row(sample)}
-    why = _last_line(header.error.message) if header.error else f"the log's status is {header.status}"
+    why = _why(header.error.message) if header.error else f"the log's status is {header.status}"
     for name, epoch in sorted(wanted):
         missing = {"id": name, "epoch": epoch, "prompt_id": name, "status": "missing", "reason": f"not run; {why}"}
         yield {**common, "position": places[name], **missing}
@@ -155,8 +154,11 @@ def _samples(header: EvalLog) -> list[EvalSample]:
             gc.enable()
 
 
-def _last_line(message: str) -> str:
-    return next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "no message")
+def _why(message: str) -> str:
+    """The line of an error's message that says what happened; providers may add their whole request behind it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["no message"]
+    named = (line for line in lines if "Error" in line and not line.startswith(("File ", "Traceback")))
+    return next(named, lines[-1])[:300]
 
 
 def _common(header: EvalLog) -> dict[str, Any]:
@@ -196,7 +198,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "prompt_id": metadata.get("prompt_id", str(sample.id)),
         "category": metadata.get("category"),
         "status": "error",
-        "reason": _last_line(sample.error.message) if sample.error else None,
+        "reason": _why(sample.error.message) if sample.error else None,
         "started": sample.started_at,
         "completed": sample.completed_at,
         **_usage(sample, details),

@@ -67,7 +67,8 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
         assert all(row["coverage"] == 1 for row in section["rows"])
     first = {name: by_name[name]["rows"][0] for name in BENCHMARKS}
     assert set(first["longbench_write"]) >= {"score", "s_l", "combined", "ratio", "categories", "criteria", "buckets"}
-    assert set(first["eqbench_longform"]) >= {"uniform", "uniform_ID", "slope"}
+    assert set(first["eqbench_longform"]) >= {"uniform", "splits", "slope"}
+    assert first["eqbench_longform"]["splits"]["ID"]["published"] == first["eqbench_longform"]["uniform"]
     assert first["eqbench_creative"]["criteria"].keys() >= {"Coherent", "Purple Prose"}
     assert first["writingbench"]["categories"]
     published = {row["model"]: row for row in by_name["eqbench_longform"]["published"]}

@@ -36,13 +36,15 @@ def frame(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "results" / "stories.csv").sort_values(["model", "id"], ignore_index=True)
 
 
-@pytest.mark.parametrize("command", ["", "run", "score", "leaderboard", "plan", "doctor", "view"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "score", "leaderboard", "report", "judge-check", "plan", "doctor", "view"]
+)
 def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
     started = time.monotonic()
     done = cli(*command.split(), "--help")
     assert done.returncode == 0
     assert time.monotonic() - started < 3  # a bound for a loaded machine; tests/perf measures it
-    if command in ("", "run", "score", "leaderboard", "plan"):
+    if command in ("", "run", "score", "leaderboard", "report", "judge-check", "plan"):
         assert "polaris-eval" in done.stdout.replace("Usage: ", "", 1)
 
 
@@ -63,6 +65,9 @@ def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
         (["score", ".", "--judge", PROXY, "--log-dir", "x"], "no Inspect logs"),
         (["leaderboard", "none"], "none"),
         (["leaderboard", "."], "no Inspect logs"),
+        (["leaderboard", "s3://nowhere/logs"], "s3://nowhere/logs"),
+        (["report", "none"], "none"),
+        (["judge-check", ".", "--judge", PROXY], "no Inspect logs"),
         (["plan", "--stories", "none.jsonl"], "none.jsonl"),
         (["run", "--model", PROXY, "--judge", PROXY, "--judge-option", "heat=1", "--allow-self-judging"], "heat"),
         (
@@ -215,6 +220,20 @@ def test_a_writer_that_fails_leaves_a_row_without_a_score(cli: Cli) -> None:
         again = cli(*args, **env)
         assert again.returncode == 0, again.stdout + again.stderr
         assert len(server.requests) == asked + 2
+
+
+def test_a_writer_that_always_fails_leaves_tables_without_scores(cli: Cli) -> None:
+    with serve(lambda n, system, user: 400) as server:
+        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
+        args = ["run", "--model", "openai-api/loop/writer", "--judge", "openai-api/loop/judge", *SQ, "--limit", 2]
+        done = cli(*args, **env)
+        assert done.returncode == 1, done.stderr
+        assert "2 of 2 stories have no score" in done.stdout
+        assert "failing with 400 as told" in done.stdout
+    for command in (["leaderboard", "logs", "--plots", "--details"], ["report", "logs"]):
+        done = cli(*command)
+        assert done.returncode == 0, done.stderr
+    assert "holds no stories" in one_line(cli("judge-check", "logs", "--judge", PROXY))
 
 
 def test_the_viewer_serves_the_logs(cli: Cli, tmp_path: Path) -> None:
