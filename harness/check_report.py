@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import plan as planning
+from .display import number, share
 from .export import markdown_table, plain_data, slug, title_of
 from .judge_check import Plan, analyse, prepare
 from .options import as_judge_config
@@ -59,7 +60,7 @@ def run_check(
         )
         frames[judge] = stories_frame(run(request))
     found = analyse(plan, frames)
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=160)
     tables = result_tables(plan, found)
     for table in tables:
         console.print(table)
@@ -109,11 +110,11 @@ def _summary(found: Mapping[str, Any]) -> Table:
     for judge, one in found["judges"].items():
         seen = [d["moved"]["score"]["verdict"] == "yes" for d in one["damages"].values()]
         held = [style["verdict"] == "within noise" for style in one["injections"]["styles"].values()]
-        evidence = [_share(one["evidence"].get(name)) for name in ("quotes_found", "quotes_missing", "misadded")]
+        evidence = [share(one["evidence"].get(name)) for name in ("quotes_found", "quotes_missing", "misadded")]
         retest = one["retest"]["score"]
         table.add_row(
             escape(f"PROXY {judge}" if one["proxy"] else judge), f"{one['scored']} of {one['judgments']}",
-            _interval(retest["icc"], 2), _number(retest["sd"]), *evidence, _interval(one["length_bias"], 2),
+            _interval(retest["icc"], 2), number(retest["sd"]), *evidence, _interval(one["length_bias"], 2),
             f"{sum(seen)} of {len(seen)}", f"{sum(held)} of {len(held)}",
         )  # fmt: skip
     return table
@@ -132,14 +133,14 @@ def _damages(plan: Plan, judge: str, damages: Mapping[str, Any]) -> Table:
     table = _table(f"{judge}: damaged stories", ["damage", "what was done", "measure"],
                    ["shift", "got worse", "stories"])  # fmt: skip
     for name, damage in damages.items():
-        for number, (measure, moved) in enumerate(damage["moved"].items()):
-            first = (name, plan.check.damages[name].does) if number == 0 else ("", "")
+        for place, (measure, moved) in enumerate(damage["moved"].items()):
+            first = (name, plan.check.damages[name].does) if place == 0 else ("", "")
             table.add_row(*first, measure, _interval(moved["shift"], 1), moved["verdict"], str(damage["stories"]))
     return table
 
 
 def _injections(judge: str, found: Mapping[str, Any]) -> Table:
-    title = f"{judge}: stories that talk to the judge (noise: ±{_number(found['limit'])} points)"
+    title = f"{judge}: stories that talk to the judge (noise: ±{number(found['limit'])} points)"
     table = _table(title, ["style"], ["shift of the score", "verdict"])
     for name, style in found["styles"].items():
         table.add_row(name, _interval(style["shift"], 1), style["verdict"] or "–")
@@ -151,22 +152,14 @@ def _dimensions(judge: str, one: Mapping[str, Any]) -> Table:
     table = _table(title, ["dimension"], ["retest ICC", "retest SD", "entropy", "commonest mark"])
     for name, cluster in one["clustering"].items():
         retest = one["retest"][name]
-        common = f"{_number(cluster['commonest'], 0)} ({_share(cluster['share'])})"
-        entropy = f"{_number(cluster['bits'])} of {_number(cluster['most'])}"
-        table.add_row(escape(name), _interval(retest["icc"], 2), _number(retest["sd"]), entropy, common)
+        common = f"{number(cluster['commonest'], 0)} ({share(cluster['share'])})"
+        entropy = f"{number(cluster['bits'])} of {number(cluster['most'])}"
+        table.add_row(escape(name), _interval(retest["icc"], 2), number(retest["sd"]), entropy, common)
     return table
 
 
 def _interval(interval: Interval, digits: int) -> str:
-    value = _number(interval.value, digits)
+    value = number(interval.value, digits)
     if math.isnan(interval.low):
         return value
-    return f"{value} ({_number(interval.low, digits)} to {_number(interval.high, digits)})"
-
-
-def _number(value: float, digits: int = 1) -> str:
-    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
+    return f"{value} ({number(interval.low, digits)} to {number(interval.high, digits)})"

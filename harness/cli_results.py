@@ -103,7 +103,7 @@ The same command again continues a broken check.""",
 )
 @click.argument("source", type=FILE)
 @click.option("--judge", "judges", multiple=True, required=True, help="Judge to be tested (repeatable).")
-@click.option("--benchmark", help="Benchmark whose rubric is used. [default: that of the stories]")
+@click.option("--benchmark", help="Stories of this benchmark. [default: of the only one in SOURCE]")
 @click.option("--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Stories.")
 @click.option("--repeats", type=click.IntRange(min=2), default=3, show_default=True, help="Judgments of each story.")
 @click.option("--judge-option", "judge_options", multiple=True, callback=pairs, metavar="NAME=VALUE",
@@ -164,6 +164,6 @@ def _print_tables(sections: Sequence[Section], details: bool) -> Any:
 
     from . import display
 
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=160)
     display.show(sections, console, details)
     return console

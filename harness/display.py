@@ -52,8 +52,8 @@ def overview_table(sections: Sequence[Section]) -> Table:
         cells = ["\n".join(map(_overview_cell, rows)) or "–" for rows in found]
         if lengths is not None:
             same = [rows for s, rows in zip(sections, found, strict=True) if s.benchmark == lengths.benchmark and rows]
-            cells.append("\n".join(_number(row["ratio"], 2) for row in same[0]) if same else "–")
-            cells.append("\n".join(_number(row["slope"]) for row in found[sections.index(lengths)]) or "–")
+            cells.append("\n".join(number(row["ratio"], 2) for row in same[0]) if same else "–")
+            cells.append("\n".join(number(row["slope"]) for row in found[sections.index(lengths)]) or "–")
         cells.append(_cost([row for rows in found for row in rows]))
         table.add_row(escape(model + (f"\n  {overrides or 'usual settings'}" if several else "")), *cells)
     return table
@@ -73,17 +73,17 @@ def summary_table(section: Section) -> Table:
     for name in ["score", *section.side.values(), *lengths.values(), "repet.", "cut", "cover.", "$", "stories"]:
         table.add_column(name, justify="right")
     for row in section.rows:
-        without = f"\n{_number(row['score_without_empty'])} without {row['empty']} empty" if row["empty"] else ""
+        without = f"\n{number(row['score_without_empty'])} without {row['empty']} empty" if row["empty"] else ""
         settings = f"\n  {row['settings']}" if row["label"] != row["model"] else ""
         table.add_row(
             row["rank"],
             escape(row["model"] + settings),
             _cell(row, "score") + without,
-            *(_number(row[name]) for name in section.side),
+            *(number(row[name]) for name in section.side),
             *(_cell(row, name, 2 if name == "ratio" else 1, _flag(row, name)) for name in lengths),
-            _number(row["repetition"], 2),
-            _share(row["truncated"]),
-            _share(row["coverage"]),
+            number(row["repetition"], 2),
+            share(row["truncated"]),
+            share(row["coverage"]),
             _cost([row]),
             str(row["stories"]),
         )
@@ -126,16 +126,14 @@ def bucket_table(section: Section) -> Table | None:
     for row in section.rows:
         cells = [*(row["buckets"].get(name) for name in names), *(row["splits"].get(name) for name in splits)]
         lines = {
-            "score": [_number(cell["score"].value) if cell else "" for cell in cells],
+            "score": [number(cell["score"].value) if cell else "" for cell in cells],
             "95 %": [_bounds(cell["score"], 0) if cell else "" for cell in cells],
-            "length": [
-                _number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells
-            ],
+            "length": [number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells],
             "stories (cut)": [_count(cell) if cell else "" for cell in cells],
         }
-        for number, (name, line) in enumerate(lines.items(), 1):
-            label = "" if number > 1 else escape(row["label"])
-            table.add_row(label, name, *line, end_section=number == len(lines))
+        for place, (name, line) in enumerate(lines.items(), 1):
+            label = "" if place > 1 else escape(row["label"])
+            table.add_row(label, name, *line, end_section=place == len(lines))
     return table
 
 
@@ -194,12 +192,12 @@ def show(sections: Sequence[Section], console: Console, details: bool = False) -
 
 def _overview_cell(row: Mapping[str, Any]) -> str:
     interval = Interval(row["score"], row["score_low"], row["score_high"])
-    return f"{_number(row['score'])} ({_share(row['coverage'])})\n{_bounds(interval)}\n{row['rank']}"
+    return f"{number(row['score'])} ({share(row['coverage'])})\n{_bounds(interval)}\n{row['rank']}"
 
 
 def _cell(row: Mapping[str, Any], name: str, digits: int = 1, mark: str = "") -> str:
     interval = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-    return f"{_number(row[name], digits)}{mark}\n{_bounds(interval, digits)}"
+    return f"{number(row[name], digits)}{mark}\n{_bounds(interval, digits)}"
 
 
 def _flag(row: Mapping[str, Any], name: str) -> str:
@@ -212,7 +210,7 @@ def _add_model_column(table: Table, models: Sequence[str]) -> None:
 
 
 def _digits(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
-    return [_number(row.get(name), 2 if name == "ratio" else 1) for name in columns]
+    return [number(row.get(name), 2 if name == "ratio" else 1) for name in columns]
 
 
 def _cost(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -226,8 +224,8 @@ def _cost(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _detail(value: float | Mapping[str, Any] | None) -> str:
     if isinstance(value, Mapping):
-        return f"{_number(value['score'].value)} ({value['stories']})"
-    return _number(value)
+        return f"{number(value['score'].value)} ({value['stories']})"
+    return number(value)
 
 
 def _count(cell: Mapping[str, Any]) -> str:
@@ -236,15 +234,17 @@ def _count(cell: Mapping[str, Any]) -> str:
 
 
 def _bounds(interval: Interval, digits: int = 1) -> str:
-    return "–" if math.isnan(interval.low) else f"{_number(interval.low, digits)} to {_number(interval.high, digits)}"
+    return "–" if math.isnan(interval.low) else f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
-def _number(value: float | None, digits: int = 1) -> str:
+def number(value: float | None, digits: int = 1) -> str:
+    """A number as tables show it; a dash where there is none."""
     return "–" if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.0%}"
+def share(value: float | None) -> str:
+    """A share in per cent; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
 
 
 def _p(value: float) -> str:

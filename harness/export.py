@@ -26,6 +26,7 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "·": r"$\cdot$",
     "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
+_MARKUP = re.compile(r"[\\`*_\[\]!|~]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -141,12 +142,12 @@ def _tex(text: str) -> str:
 
 
 def _piped(row: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |"
+    return "| " + " | ".join(cell.replace("\n", "<br>") for cell in row) + " |"
 
 
 def _inert(text: str) -> str:
-    return html.escape(text, quote=False)
+    return _MARKUP.sub(r"\\\g<0>", html.escape(text, quote=False))
 
 
 def _plain(cell: object) -> str:
-    return Text.from_markup(str(cell or "")).plain
+    return Text.from_markup(str(cell or ""), emoji=False).plain

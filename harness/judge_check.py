@@ -19,6 +19,7 @@ from scipy.stats import norm
 from ..rubrics import load_rubric
 from .damage import DAMAGES, Check, inserted, load_check
 from .errors import UserError
+from .judges import BENCHMARKS
 from .stats import ALPHA, Interval, icc_interval, mean_interval, spearman_interval
 from .stories import Story, read_stories
 from .table import SCORED
@@ -44,18 +45,20 @@ class Plan:
 def prepare(source: Path, benchmark: str | None, limit: int, repeats: int, folder: Path) -> Plan:
     """Choose stories (of every writer as evenly as they are there) and write their variants as one stories file.
 
-    The same source and numbers give the same file, so that a check is resumed, and widened, like any run.
+    The same source and numbers give the same file, so that a check is resumed like any run; others are another check.
 
     Raises:
         UserError: stories of several benchmarks and none named, or none long enough.
     """
+    if benchmark not in (None, *BENCHMARKS):
+        raise UserError(f"unknown benchmark {benchmark!r}; known: {', '.join(BENCHMARKS)}")
     found = [story for story in read_stories(source) if benchmark in (None, story.benchmark)]
     kinds = sorted({story.benchmark for story in found})
     if len(kinds) > 1:
         raise UserError(f"{source}: holds stories of {', '.join(kinds)}; choose one with --benchmark")
     usable = [story for story in found if count_words(strip_reasoning(story.story)) >= MIN_WORDS]
     if not usable:
-        raise UserError(f"{source}: no story of {benchmark or 'any benchmark'} has {MIN_WORDS} words or more")
+        raise UserError(f"{source}: holds no story of {benchmark or 'any benchmark'} with {MIN_WORDS} words or more")
     chosen = tuple(_spread(usable)[:limit])
     plan = Plan(kinds[0], chosen, folder / "variants.jsonl", repeats, load_check())
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ def variants(story: str, repeats: int, check: Check) -> dict[str, str]:
 
 
 def _spread(stories: Sequence[Story]) -> list[Story]:
-    """Writers in turn, each one's stories in the order of a hash, so that more stories add to fewer."""
+    """Writers in turn, each one's stories in the order of a hash."""
     key = {id(s): hashlib.sha256(f"{s.model}|{s.id}".encode(errors="surrogatepass")).hexdigest() for s in stories}
     writers: dict[str, list[Story]] = {}
     for story in sorted(stories, key=lambda story: key[id(story)]):
@@ -135,7 +138,8 @@ class _Judged:
         return mean_interval(table[variant] - table[list(against)].mean(axis=1), self.prompts)
 
     def report(self) -> dict[str, Any]:
-        marks = [name for name in self.rubric.mark_names if name in self.scored]
+        # a rubric that is asked once a criterion has no marks of its own
+        marks = [name for name in self.rubric.mark_names if name in self.scored and not self.rubric.slots]
         evidence = self.scored[self.scored["variant"].isin(self.originals)]
         return {
             "proxy": self.proxy,
@@ -162,7 +166,8 @@ class _Judged:
         if shares.empty:
             return {"bits": math.nan, "most": math.nan, "commonest": math.nan, "share": math.nan}
         bits = float(-(shares * np.log2(shares)).sum())
-        most = math.log2(max(1, min(span, len(values))))
+        whole = bool((values % 1 == 0).all())
+        most = math.log2(max(1, min(span, len(values)) if whole else len(values)))
         return {"bits": bits, "most": most, "commonest": float(shares.index[0]), "share": float(shares.iloc[0])}
 
     def _length_bias(self) -> Interval:

@@ -103,9 +103,7 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
     for _, group in frame.groupby(keys, sort=True):
         first = group.iloc[0]
         rubric = load_rubric(first["benchmark"])
-        several = group.groupby("model")[["settings", "overrides"]].nunique().max(axis=1) > 1
-        labels = group["model"].where(~group["model"].map(several), group["model"] + " · " + group["settings"])
-        group = group.assign(label_=labels)
+        group = group.assign(label_=_labels(group))
         rows = [_row(rubric, key, part) for key, part in group.groupby(["label_", "model", "settings", "overrides"])]
         rows.sort(key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"], reverse=True)
         scored = group[group["status"].isin(SCORED)]
@@ -137,6 +135,15 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
             )
         )
     return sorted(sections, key=lambda section: BENCHMARKS.index(section.benchmark))
+
+
+def _labels(group: pd.DataFrame) -> pd.Series:
+    """The model's name of each story, with what tells its rows apart where it has several."""
+    labels = group["model"]
+    for column in ("settings", "overrides"):
+        several = group.groupby(labels)[column].transform("nunique") > 1
+        labels = labels.where(~several, labels + " · " + group[column].replace("", "usual settings"))
+    return labels
 
 
 def _row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from .words import count_words
 
@@ -85,9 +84,3 @@ def slope_weights(names: Iterable[str]) -> dict[str, float]:
     centre = sum(steps.values()) / len(steps)
     squares = sum((step - centre) ** 2 for step in steps.values())
     return {name: (step - centre) / squares for name, step in steps.items()}
-
-
-def length_slope(by_bucket: Mapping[str, float]) -> float:
-    """Least-squares slope through bucket means, in points per bucket step; NaN with fewer than two buckets."""
-    weights = slope_weights(by_bucket)
-    return sum(weight * by_bucket[name] for name, weight in weights.items()) if weights else math.nan

@@ -10,6 +10,7 @@ from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 from inspect_ai.model import GenerateConfig
 
 from .errors import UserError
+from .judges import BENCHMARKS
 
 # these take further sampling settings in the request's body; hosted models refuse unknown fields
 OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
@@ -62,7 +63,8 @@ def read_header(path: str) -> EvalLog:
 
 def is_ours(header: EvalLog) -> bool:
     """Whether a log is of one of our benchmarks."""
-    return "benchmark" in (header.eval.metadata or {})
+    stamped = header.eval.metadata or {}
+    return stamped.get("benchmark") in BENCHMARKS and {"title", "rubric_digest", "prompts_digest"} <= stamped.keys()
 
 
 def latest_logs(paths: Iterable[str]) -> list[EvalLog]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +16,7 @@ from urllib.parse import quote
 
 import pandas as pd
 from inspect_ai.log import read_eval_log
+from rich.markup import escape
 from rich.table import Table
 
 from .display import LEGEND, detail_tables, overview_table, pairs_table, section_tables
@@ -59,7 +62,9 @@ def write_report(sections: list[Section], folder: Path, transcripts: Path | None
     for model in dict.fromkeys(row["model"] for section in sections for row in section.rows):
         _write_model(site, model, table)
     index = _write_index(site, sections, table)
-    (folder / "leaderboard.json").write_text(_json(as_json(sections)), encoding="utf-8")
+    (folder / "leaderboard.json").write_text(
+        json.dumps(as_json(sections), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
     return index
 
 
@@ -85,6 +90,7 @@ class _Site:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             for page in (self.folder / name).glob("*.html"):
                 page.unlink()
+        shutil.rmtree(self.folder / "transcripts", ignore_errors=True)
         (self.folder / MARK).touch()
 
     def write(self, template: str, place: str, **values: Any) -> Path:
@@ -109,12 +115,6 @@ def _resource(name: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def _grid(table: Table, links: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -172,15 +172,9 @@ def _prompts_grid(name: str, section: Section) -> dict[str, Any]:
         target = group["target"].dropna() if "target" in group else pd.Series(dtype=float)
         numbers = [f"{v:.1f}" if not math.isnan(v) else "–" for v in (score.mean(), score.min(), score.max())]
         asked = f"{target.iloc[0]:.0f}" if len(target) else "–"
-        table.add_row(_escaped(str(prompt)), asked, str(len(group)), *numbers)
+        table.add_row(escape(str(prompt)), asked, str(len(group)), *numbers)
         links[str(prompt)] = _prompt_page(name, str(prompt))
     return _grid(table, links)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _prompt_page(name: str, prompt: str) -> str:
@@ -223,7 +217,7 @@ def _stories_grid(name: str, stories: pd.DataFrame) -> dict[str, Any]:
     for row in _records(stories):
         shown = [_digits(row.get(column), places) for column, places in digits.items()]
         label = str(row["id"]) if row["epoch"] == 1 else f"{row['id']} ({row['epoch']})"
-        table.add_row(_escaped(label), *shown, str(row["status"]))
+        table.add_row(escape(label), *shown, str(row["status"]))
         links[label] = f"../{_prompt_page(name, str(row['prompt_id']))}#{_anchor(row)}"
     return _grid(table, links)
 
@@ -279,14 +273,14 @@ def _story(
         "model": row["label"],
         "model_href": f"../models/{slug(row['model'])}.html",
         "status": row["status"],
-        "reason": row.get("reason"),
+        "reason": _text(row.get("reason")),
         "score": _digits(row.get("score"), 1),
         "label": _text(row.get("score_label")),
         "facts": " · ".join(facts),
         "comment": found.comment if found else None,
         "marks": marks,
         "pieces": split,
-        "transcript": _transcript(row) if transcripts is not None else None,
+        "transcript": _transcript(row, transcripts) if transcripts is not None else None,
     }
 
 
@@ -294,12 +288,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _transcript(row: Mapping[str, Any]) -> str:
-    log = quote(str(row["log"]).rpartition("/")[2], safe="")
+def _transcript(row: Mapping[str, Any], transcripts: Path) -> str:
+    log = quote(Path(row["log"]).relative_to(transcripts.resolve()).as_posix(), safe="")
     return f"../transcripts/index.html#/logs/{log}/samples/sample/{quote(str(row['id']), safe='')}/{row['epoch']}"
 
 
 def _bundle(logs: Path, target: Path) -> None:
     from inspect_ai.log import bundle_log_dir
 
-    bundle_log_dir(str(logs), str(target), overwrite=True)
+    bundle_log_dir(str(logs.resolve()), str(target.resolve()), overwrite=True)

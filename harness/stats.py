@@ -134,6 +134,7 @@ def icc_interval(table: ArrayLike) -> Interval:
     n, k = values.shape
     if n < 2 or k < 2:
         return NOTHING
+    values = np.round(values - values.mean(), 9)  # equal values must come out equal
     means = values.mean(axis=1)
     moments = np.column_stack([means, means**2, ((values - means[:, None]) ** 2).sum(axis=1)])
     value = float(_icc(moments.sum(axis=0)[None, :], n, k)[0])

@@ -8,6 +8,7 @@ import hashlib
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from inspect_ai._util.file import absolute_file_path, filesystem
-from inspect_ai.log import EvalLog, EvalSample, read_eval_log
+from inspect_ai.log import EvalError, EvalLog, EvalSample, read_eval_log
 from inspect_ai.model import ModelUsage
 
 from .errors import UserError
@@ -33,7 +34,9 @@ _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric_dige
 _STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score", "status",
           "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started", "completed")  # fmt: skip
 _USAGE = ("input", "cached", "output")
-_CODE = Path(__file__).read_bytes()  # cached tables of other code than this are made anew
+_RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
+# cached tables of other code than this are made anew
+_CODE = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("table.py", "logs.py", "length.py"))
 
 
 def stories_frame(
@@ -136,7 +139,7 @@ def _rows(path: str) -> Iterator[dict[str, Any]]:
         if key in wanted:
             wanted.remove(key)
             yield {**common, "position": places[key[0]], **_row(sample)}
-    why = _why(header.error.message) if header.error else f"the log's status is {header.status}"
+    why = _why(header.error) if header.error else f"the log's status is {header.status}"
     for name, epoch in sorted(wanted):
         missing = {"id": name, "epoch": epoch, "prompt_id": name, "status": "missing", "reason": f"not run; {why}"}
         yield {**common, "position": places[name], **missing}
@@ -154,11 +157,11 @@ def _samples(header: EvalLog) -> list[EvalSample]:
             gc.enable()
 
 
-def _why(message: str) -> str:
-    """The line of an error's message that says what happened; providers may add their whole request behind it."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["no message"]
-    named = (line for line in lines if "Error" in line and not line.startswith(("File ", "Traceback")))
-    return next(named, lines[-1])[:300]
+def _why(error: EvalError) -> str:
+    """What went wrong at first: the earliest exception of a traceback, since later ones may show a whole request."""
+    found = _RAISED.search(error.traceback)
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()] or ["no message"]
+    return (found[0].strip() if found else lines[-1])[:300]
 
 
 def _common(header: EvalLog) -> dict[str, Any]:
@@ -198,7 +201,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "prompt_id": metadata.get("prompt_id", str(sample.id)),
         "category": metadata.get("category"),
         "status": "error",
-        "reason": _why(sample.error.message) if sample.error else None,
+        "reason": _why(sample.error) if sample.error else None,
         "started": sample.started_at,
         "completed": sample.completed_at,
         **_usage(sample, details),
@@ -224,23 +227,25 @@ def _row(sample: EvalSample) -> dict[str, Any]:
 
 def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
     """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
-    everything = sum((sample.model_usage or {}).values(), ModelUsage())
+    everything = _counted(sum((sample.model_usage or {}).values(), ModelUsage()))
     judging = sum((sample.role_usage or {}).values(), ModelUsage())
-    judge = ModelUsage.model_validate(details["usage"]) if "usage" in details else judging
-    used = {
-        "judge_input": judge.input_tokens + (judge.input_tokens_cache_write or 0),
-        "judge_cached": judge.input_tokens_cache_read or 0,
-        "judge_output": judge.output_tokens,
-    }
-    for what, field in zip(_USAGE, ("input_tokens", "input_tokens_cache_read", "output_tokens"), strict=True):
-        used[f"writer_{what}"] = (getattr(everything, field) or 0) - (getattr(judging, field) or 0)
+    writer = [whole - part for whole, part in zip(everything, _counted(judging), strict=True)]
+    judge = _counted(ModelUsage.model_validate(details["usage"]) if "usage" in details else judging)
+    used = {f"writer_{what}": number for what, number in zip(_USAGE, writer, strict=True)}
+    used |= {f"judge_{what}": number for what, number in zip(_USAGE, judge, strict=True)}
     return {**used, "tokens": sum(used.values())}
+
+
+def _counted(usage: ModelUsage) -> tuple[int, int, int]:
+    """Tokens by `_USAGE`; what was written to a provider's cache counts as input."""
+    written, read = usage.input_tokens_cache_write or 0, usage.input_tokens_cache_read or 0
+    return usage.input_tokens + written, read, usage.output_tokens
 
 
 def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
     for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(_bare))):
-        tokens = frame[[f"{who}_{what}" for what in _USAGE]].to_numpy(dtype=float)
+        tokens = frame.reindex(columns=[f"{who}_{what}" for what in _USAGE]).fillna(0).to_numpy(dtype=float)
         found = {name: _per_token(prices.find(name)) for name in names.unique()}
         spent = pd.Series((np.array([found[name] for name in names]).reshape(-1, 3) * tokens).sum(axis=1))
         none = math.nan if who == "writer" else 0.0

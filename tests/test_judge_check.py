@@ -59,7 +59,7 @@ def test_icc_by_hand() -> None:
     assert found.value == pytest.approx(0.17, abs=0.005)
     assert found.low < found.value < found.high
     assert icc_interval([[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]]) == pytest.approx((1, 1, 1))
-    assert np.isnan(icc_interval([[1.0, 1.0], [1.0, 1.0]]).value)
+    assert all(np.isnan(icc_interval([[value] * 3] * 8).value) for value in (1.0, 57.3, 61.7, 0.1))
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,6 @@ def test_what_cannot_be_checked_is_said(cli: Cli, tmp_path: Path) -> None:
     mixed = stories(2)
     mixed[1]["benchmark"] = "eqbench_longform"
     write_jsonl(path, mixed)
+    unknown = cli("judge-check", path, "--judge", "polaris_eval/lexical", "--benchmark", "nope")
+    assert "known: story_quality" in unknown.stderr
     assert "choose one with --benchmark" in cli("judge-check", path, "--judge", "polaris_eval/lexical").stderr

@@ -131,7 +131,7 @@ def test_files_hold_the_same_numbers(tmp_path: Path) -> None:
     markdown, latex, flat, nested = paths[:4]
     names = ["leaderboard.md", "leaderboard.tex", "leaderboard.csv", "leaderboard.json", "pairs.csv"]
     assert [path.name for path in paths] == [*names, "stories.csv", "scores.parquet", "scores.csv.gz"]
-    assert "a\\|b [red]x[/red]" in markdown.read_text()
+    assert "a\\|b \\[red\\]x\\[/red\\]" in markdown.read_text()
     assert "a|b [red]x[/red] & 1.5" in latex.read_text()
     assert "[red]" in printed(frame)
     assert pd.read_csv(flat).set_index("model")["score"].to_dict() == {
@@ -157,6 +157,21 @@ def test_ranks_come_from_paired_tests_and_say_who_is_told_apart() -> None:
     assert "told apart" in printed(pd.DataFrame(found))
     (upside_down,) = build(pd.DataFrame(found), sort="model")
     assert [row["label"] for row in upside_down.rows] == ["best", "close", "last"]
+
+
+def test_rows_that_differ_in_what_was_asked_for_only_stay_apart() -> None:
+    frame = pd.DataFrame(rows("a", {"1-2k": [1, 2]}) + rows("a", {"1-2k": [2, 3]}, overrides="temperature=0.8"))
+    (section,) = build(frame)
+    assert sorted(row["label"] for row in section.rows) == ["a · temperature=0.8", "a · usual settings"]
+    assert len(section.pairs) == 1
+
+
+def test_names_are_inert_in_markdown(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows("![x](http://e/x.png)", {"1-2k": [1]}) + rows("x:heart:y_z", {"1-2k": [2]}))
+    text = write_files(build(frame), frame, tmp_path)[0].read_text()
+    assert "![x]" not in text
+    assert "\\!\\[x\\](http" in text
+    assert "x:heart:y\\_z" in text
 
 
 def test_what_is_shown_can_be_chosen() -> None:

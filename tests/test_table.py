@@ -9,6 +9,7 @@ import fsspec
 import pandas as pd
 import pytest
 from conftest import Cli, stories, write_jsonl
+from inspect_ai.log import read_eval_log, write_eval_log
 from loopback import serve, well_behaved
 
 from polaris_eval.harness import table
@@ -86,6 +87,20 @@ def test_the_long_form_holds_every_metric_of_every_judged_story(logs: Path, tmp_
     assert again["value"].tolist() == long["value"].tolist()
     with gzip.open(paths[2], "rt") as text:
         assert len(pd.read_csv(text)) == len(long)
+
+
+def test_logs_of_others_and_logs_without_a_story(logs: Path) -> None:
+    log = read_eval_log(log_files([logs])[0])
+    log.samples, log.status = [], "error"
+    log.eval.task_id = "other"
+    write_eval_log(log, str(logs / "empty.eval"))
+    assert log.eval.metadata is not None
+    log.eval.metadata = {"benchmark": "mmlu"}
+    write_eval_log(log, str(logs / "foreign.eval"))
+    found = stories_frame(log_files([logs]))
+    assert sorted(found["status"]) == ["missing"] * 3 + ["scored"] * 3
+    assert stories_frame(log_files([logs / "empty.eval"]))["cost"].isna().all()
+    assert stories_frame(log_files([logs / "foreign.eval"])).empty
 
 
 def test_tokens_and_dollars(cli: Cli, tmp_path: Path) -> None:

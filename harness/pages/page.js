@@ -14,7 +14,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const rows = [...table.tBodies[0].rows].map(row => ({ row, ...key(row) }));
     const numeric = head.classList.contains("right");
     rows.sort((a, b) => {
-      if (!numeric) return (down ? -1 : 1) * a.text.localeCompare(b.text);
+      if (!numeric) return (down ? -1 : 1) * a.text.localeCompare(b.text, undefined, { numeric: true });
       if (isNaN(a.number) || isNaN(b.number)) return isNaN(a.number) - isNaN(b.number);
       return (down ? -1 : 1) * (a.number - b.number);
     });
