@@ -345,7 +345,9 @@ def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubri
         env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
         args = ["run", "--stories", str(path), "--judge", "openai-api/loop/judge", "--max-connections", "2"]
         command = [sys.executable, "-m", "polaris_eval.harness.cli", *args]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        # a shell's background jobs, and what they start, ignore Ctrl-C
+        quiet["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **env}, **quiet)
         deadline = time.monotonic() + 60
         while len(server.requests) < 6 and time.monotonic() < deadline:

@@ -39,6 +39,12 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_tests(wheel: Path) -> None:
         "harness/models/lexical.yaml",
         "harness/models/calibration.yaml",
         "results/published.csv",
+        "harness/polaris.mplstyle",
+        "harness/judge_check.yaml",
+        *(
+            f"harness/pages/{name}"
+            for name in ("base.html", "index.html", "model.html", "prompt.html", "page.css", "page.js")
+        ),
         *(f"{part}/py.typed" for part in ("harness", "harness/models", "results", "rubrics", "tasks", "trainers")),
     ):
         assert f"polaris_eval/{needed}" in names
