@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -q -e ".[local]"
+	$(PIP) install -q -e ".[local,report]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python

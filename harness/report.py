@@ -57,11 +57,11 @@ def write_report(sections: list[Section], folder: Path, transcripts: Path | None
     if transcripts is not None:
         _bundle(transcripts, folder / "transcripts")
     table = list(named(sections))
+    index = _write_index(site, sections, table)
     for name, section in table:
         _write_prompts(site, name, section, transcripts)
     for model in dict.fromkeys(row["model"] for section in sections for row in section.rows):
         _write_model(site, model, table)
-    index = _write_index(site, sections, table)
     (folder / "leaderboard.json").write_text(
         json.dumps(as_json(sections), ensure_ascii=False, indent=1), encoding="utf-8"
     )
