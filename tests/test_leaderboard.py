@@ -17,6 +17,7 @@ from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.export import slug, write_files
 from polaris_eval.harness.leaderboard import build, select
 from polaris_eval.harness.length import BUCKETS, SPLITS
+from polaris_eval.harness.plots import figures
 
 
 def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:
@@ -197,3 +198,12 @@ def test_any_name_becomes_a_safe_file_name(name: str) -> None:
     assert not set(found) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
     assert found.strip(".") == found
     assert slug("a b") != slug("a-b")
+
+
+def test_cost_is_drawn_where_it_is_known() -> None:
+    free, dear = rows("free", {"1-2k": [1, 2]}, cost=0.0), rows("dear", {"1-2k": [3, 4]}, cost=0.4)
+    (section,) = build(pd.DataFrame(free + dear + rows("unknown", {"1-2k": [5, 6]})))
+    legend = figures(section)["cost"].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["dear", "free"]
+    (unpriced,) = build(pd.DataFrame(rows("unknown", {"1-2k": [5, 6]})))
+    assert "cost" not in figures(unpriced)
