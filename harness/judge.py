@@ -195,6 +195,30 @@ async def judge_criteria(
     return replace(whole, scores={name: fmean(part.scores[name] for part in parts) for name in parts[0].scores})
 
 
+async def compare(
+    rubric: Rubric,
+    prompt: str,
+    first: str,
+    second: str,
+    model: Model,
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+) -> Verdict:
+    """Compare two stories of one prompt on a pairwise rubric, in the order given, with one call of `judge`.
+
+    A story without words is not sent: it loses on everything, and two of them are equal.
+    """
+    texts = [strip_reasoning(text) for text in (first, second)]
+    empty = [count_words(text) == 0 for text in texts]
+    if any(empty):
+        lost = [d.min if empty[0] else d.max for d in rubric.dimensions]
+        marks = Marks({d.id: 0.0 if all(empty) else mark for d, mark in zip(rubric.dimensions, lost, strict=True)})
+        which = "neither story has" if all(empty) else f"the {'first' if empty[0] else 'second'} story has no"
+        return Verdict("empty", str(model), scores=rubric.score(marks), reason=f"{which} words")
+    return await judge(rubric, prompt, texts[0], model, sample_id=sample_id, epoch=epoch, other=texts[1])
+
+
 def _read(rubric: Rubric, output: ModelOutput) -> Marks:
     """The marks in a reply. A text reply that ran into the token limit is malformed: its last number may be cut."""
     if rubric.response_schema() is None and output.stop_reason in ("max_tokens", "model_length"):

@@ -21,11 +21,12 @@ from inspect_ai.scorer import stderr as plain_stderr
 from inspect_ai.solver import TaskState
 
 from ..rubrics import Rubric, load_rubric
-from .judge import Verdict, judge_criteria
+from .judge import Verdict, compare, judge_criteria
 from .judge import judge as judge_story
 from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score, length_score_longbench
 from .models.lexical import is_proxy
 from .repetition import repetition_penalty
+from .style import STYLE, style
 from .words import count_reasoning, count_words, count_words_longbench, strip_reasoning, target_words
 
 _RATES = ("quotes_found", "quotes_long", "quotes_missing")
@@ -87,6 +88,37 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
                 chosen, state.input_text, story, model, target=asked, disqualify=disqualify, **which
             )
         return _as_score(chosen, verdict, state, asked)
+
+    return score
+
+
+@scorer(metrics=_METRICS)
+def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
+    """Compare the two stories that are the sample's last messages, in their order, on a pairwise rubric.
+
+    Values: `score`, the first story's share of a win, `difference` and marks in pluses (negative where the second
+    story won), `length`, `dialogue` and `markdown`, how the first story's style differs from the second's (see
+    `style`), and from 0 to 1 `coverage` (judged, or a story without words) and `empty`. An unscored pair has NaN
+    everywhere but in style and flags.
+
+    Args:
+        rubric: name of the rubric.
+        judge: name of the judging model; by default the model role `grader`, which is then required.
+    """
+    chosen = load_rubric(rubric)
+
+    async def score(state: TaskState, target: Target) -> Score:
+        first, second = (message.text for message in state.messages[-2:])
+        verdict = await compare(
+            chosen, state.input_text, first, second, grader(judge), sample_id=state.sample_id, epoch=state.epoch
+        )
+        marks = verdict.marks.scores if verdict.marks else {}
+        dressed, other = style(strip_reasoning(first)), style(strip_reasoning(second))
+        value = {name: verdict.scores.get(name, math.nan) for name in chosen.score_names}
+        value |= {name: marks.get(name, math.nan) for name in chosen.mark_names}
+        value |= {name: dressed[name] - other[name] for name in STYLE}
+        value |= {"coverage": float(verdict.status != "unscored"), "empty": float(verdict.status == "empty")}
+        return _with_details(chosen, verdict, value, {})
 
     return score
 
@@ -163,15 +195,6 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         "truncated": float(_truncated(state)),
     }
     details: dict[str, Any] = {
-        "status": verdict.status,
-        "rubric": rubric.name,
-        "rubric_digest": rubric.digest,
-        "judge": verdict.judge,
-        "proxy": is_proxy(verdict.judge),
-        "attempts": verdict.attempts,
-        "complaints": list(verdict.complaints),
-        "replies": list(verdict.replies),
-        "usage": verdict.usage.model_dump(exclude_none=True),
         "target_words": asked,
         "bucket": bucket(asked) if asked else None,
         "disqualified": verdict.disqualified,
@@ -185,12 +208,28 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         details["quotes_not_found"] = list(verdict.evidence.not_found)
         details["quotes_too_long"] = list(verdict.evidence.too_long)
         details["quotes_left_out"] = list(verdict.evidence.missing)
+    return _with_details(rubric, verdict, value, details)
+
+
+def _with_details(rubric: Rubric, verdict: Verdict, value: dict[str, float], details: dict[str, Any]) -> Score:
+    """A verdict as Inspect's score: its numbers, and beside them how they came about."""
+    shared = {
+        "status": verdict.status,
+        "rubric": rubric.name,
+        "rubric_digest": rubric.digest,
+        "judge": verdict.judge,
+        "proxy": is_proxy(verdict.judge),
+        "attempts": verdict.attempts,
+        "complaints": list(verdict.complaints),
+        "replies": list(verdict.replies),
+        "usage": verdict.usage.model_dump(exclude_none=True),
+    }
     reasons = {"unscored": "grader_failed", "empty": "no_response"}
     return Score(
         value=value,
         reason=reasons.get(verdict.status),
         explanation=_explain(rubric, verdict),
-        metadata=details,
+        metadata=shared | details,
     )
 
 

@@ -16,15 +16,13 @@ import yaml
 from pydantic import Field, ValidationError
 
 from .base import Dimension, Frozen, Marks, RubricError
+from .pairwise import Pairwise
 from .story_quality import StoryQuality
 from .weighted_mean import WeightedMean
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-_FENCES = tuple(f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", "STORY") for end in ("", "END "))
 _FENCED = re.compile(
-    r"<<<PROMPT (?P<mark>[0-9a-f]{16})>>>\n(?P<prompt>.*)\n<<<END PROMPT (?P=mark)>>>"
-    r".*<<<STORY (?P=mark)>>>\n(?P<story>.*)\n<<<END STORY (?P=mark)>>>",
-    re.DOTALL,
+    r"<<<(?P<what>PROMPT|STORY(?: [AB])?) (?P<mark>[0-9a-f]{16})>>>\n(?P<text>.*?)\n<<<END (?P=what) (?P=mark)>>>", re.DOTALL
 )
 
 
@@ -50,8 +48,8 @@ class Rubric(Frozen):
     `judge` is the paper's judge and its sampling; `scale` says in words what the score is; `digest` is the
     sha256 of the file in hexadecimal: numbers compare only where it agrees. `side` names further scores
     that tables show, with their headings, and `published` the score that published numbers use. The prompt
-    is shown without its request for a length where `hides_length`. `slots` are the placeholders that each
-    of a sample's criteria fills: such a rubric is asked once a criterion. `length_score` names the length
+    is shown without its request for a length where `hides_length`. `slots` are the placeholders that a call fills
+    besides: with the texts of one of a sample's criteria, or with the other story of a pair. `length_score` names the length
     score that the benchmark combines with this one.
     """
 
@@ -66,7 +64,7 @@ class Rubric(Frozen):
     length_score: Literal["longbench"] | None = None
     slots: tuple[str, ...] = ()
     dimensions: tuple[Dimension, ...] = Field(min_length=1)
-    rule: StoryQuality | WeightedMean = Field(discriminator="name")
+    rule: StoryQuality | WeightedMean | Pairwise = Field(discriminator="name")
     prompt: Prompt
     digest: str
 
@@ -82,7 +80,7 @@ class Rubric(Frozen):
         """
         if set(slots) != set(self.slots):
             raise ValueError(f"{self.name} takes the slots {list(self.slots)}, got {sorted(slots)}")
-        values = {"prompt": prompt, "story": story, "fence": fence(prompt, story), **slots}
+        values = {"prompt": prompt, "story": story, "fence": fence(prompt, story, *slots.values()), **slots}
         return [
             {"role": "system", "content": self._system()},
             {"role": "user", "content": _fill(self.prompt.user, values)},
@@ -147,28 +145,28 @@ class Rubric(Frozen):
         return _fill(self.prompt.system, values)
 
 
-def fence(prompt: str, story: str) -> str:
-    """A 16-digit mark that occurs in neither text.
+def fence(prompt: str, *texts: str) -> str:
+    """A 16-digit mark that occurs in none of the texts.
 
-    It is drawn from a hash of both, so it is the same for the same pair (replies can be cached), while
+    It is drawn from a hash of all of them, so it is the same for the same texts (replies can be cached), while
     a writer would have to know the hash of a text that contains that very hash to forge it.
     """
-    seed = hashlib.sha256(f"{len(prompt)}:{prompt}{story}".encode(errors="surrogatepass"))
-    while (mark := seed.hexdigest()[:16]) in story or mark in prompt:
+    seed = hashlib.sha256(f"{len(prompt)}:{prompt}{''.join(texts)}".encode(errors="surrogatepass"))
+    while any((mark := seed.hexdigest()[:16]) in text for text in (prompt, *texts)):
         seed.update(b"+")
     return mark
 
 
-def fenced(content: str) -> tuple[str, str]:
-    """The prompt and the story inside a user message that `Rubric.messages` wrote.
+def fenced(content: str) -> tuple[str, ...]:
+    """The prompt and the story, or both stories, inside a user message that `Rubric.messages` wrote.
 
     Raises:
         ValueError: the message holds no fenced prompt and story.
     """
-    match = _FENCED.search(content)
-    if match is None:
+    found = list(_FENCED.finditer(content))
+    if len({match["mark"] for match in found}) != 1 or len(found) < 2:
         raise ValueError("no fenced prompt and story in the message")
-    return match["prompt"], match["story"]
+    return tuple(match["text"] for match in found)
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
@@ -257,7 +255,7 @@ def _check(rubric: Rubric) -> None:
         used = set(_PLACEHOLDER.findall(getattr(rubric.prompt, part)))
         if used != known:
             raise ValueError(f"prompt.{part}: placeholder {sorted(used ^ known)[0]!r} is unknown or unused")
-    for line in _FENCES:
+    for line in (f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", *rubric.rule.stories) for end in ("", "END ")):
         if line not in rubric.prompt.user.splitlines():
             raise ValueError(f"prompt.user: the line {line} is missing")
 

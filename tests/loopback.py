@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from polaris_eval.harness.models.lexical import answer
+from polaris_eval.harness.models.lexical import answer, answer_pair
 from polaris_eval.rubrics import Rubric, fenced, load_rubric, rubric_names
 
 STORY = "The clerk wrote the number down. “Nobody will ask,” she said, and the lamp hissed over the wet floor. " * 30
@@ -20,10 +20,11 @@ STORY = "The clerk wrote the number down. “Nobody will ask,” she said, and t
 def well_behaved(system: str, user: str) -> str:
     """A judge's reply where a judge is asked, else a story."""
     try:
-        prompt, story = fenced(user)
+        prompt, *texts = fenced(user)
     except ValueError:
         return STORY
-    return answer(rubric_of(system), prompt, story)
+    rubric = rubric_of(system)
+    return answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts)
 
 
 def rubric_of(system: str) -> Rubric:

@@ -77,6 +77,7 @@ def test_an_empty_story_gets_the_lowest_value() -> None:
     lowest = {name: load_rubric(name).lowest()["score"] for name in rubric_names()}
     assert lowest == {
         "story_quality": -159, "eqbench_creative": 0, "eqbench_longform": 0, "longbench_write": 0, "writingbench": 1,
+        "pairwise": 0,
     }  # fmt: skip
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import yaml
 
 from ..repetition import repetition_penalty
+from ..style import markdown_share, quoted_words
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
-_QUOTED = re.compile(r"[\"“][^\"“”\n]{1,600}[\"”]")
 _SLIPS = re.compile(r"\s[,.;!?]|[,;]{2}|(?<=[a-z])[.!?] +[a-z]|\b(\w+) \1\b|[a-z][A-Z]", re.ASCII)
 _WINDOW = 100
 
@@ -34,7 +34,6 @@ def features(prompt: str, story: str) -> dict[str, float]:
     words = _WORD.findall(low)
     count = max(1, len(words))
     lengths = np.array([n for s in _SENTENCE.findall(story) if (n := len(s.split()))] or [0])
-    lines = [line.strip() for line in story.splitlines() if line.strip()]
     asked = {w for w in _WORD.findall(prompt.lower()) if len(w) > 4}
     seen = set(words)
     per_thousand: Callable[[float], float] = lambda n: 1000 * n / count  # noqa: E731
@@ -43,7 +42,7 @@ def features(prompt: str, story: str) -> dict[str, float]:
         "development": float(len(words)),
         "variety": _variety(words),
         "rhythm": float(lengths.std() / lengths.mean()) if lengths.mean() else 0.0,
-        "dialogue": sum(len(q.split()) for q in _QUOTED.findall(story)) / count,
+        "dialogue": quoted_words(story) / count,
         "names": per_thousand(len(set(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", story)))),
         "sentence": float(lengths.mean()),
         "commas": per_thousand(story.count(",")),
@@ -52,7 +51,7 @@ def features(prompt: str, story: str) -> dict[str, float]:
         "pronouns": _share_opening_with(story, settings()["openers"]),
         "adverbs": per_thousand(sum(w.endswith("ly") and len(w) > 4 for w in words)),
         "errors": per_thousand(len(_SLIPS.findall(story))),
-        "markup": sum(line.startswith(("#", "-", "*")) or "**" in line for line in lines) / max(1, len(lines)),
+        "markup": markdown_share(story),
         "repetition": repetition_penalty(story),
         "unended": float(not story.rstrip().rstrip("\"'”’*_)").endswith((".", "!", "?", "…"))),
     }

@@ -25,6 +25,7 @@ NAME = "polaris_eval/lexical"
 CALIBRATION = Path(str(files(__package__) / "calibration.yaml"))
 CLIP = 3.0  # standard deviations beyond which a feature counts no more
 _OWN = 0.25  # share of a mark that the dimension's own features decide
+_PLUS = 0.05  # of a mark's range: a difference for which a pair gets one plus more
 _PARTS = 5  # criteria of a WritingBench story
 _QUOTE_WORDS = 8
 _COMMENT = "counted by the offline proxy"
@@ -43,8 +44,9 @@ class Lexical:
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         user, asked = judged_request(messages)
         rubric = load_rubric(asked["rubric"])
-        prompt, story = fenced(user.text)
-        output = ModelOutput.from_content(NAME, answer(rubric, prompt, story, asked.get("part")))
+        prompt, *texts = fenced(user.text)
+        reply = answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts, asked.get("part"))
+        output = ModelOutput.from_content(NAME, reply)
         output.usage = ModelUsage()
         return output
 
@@ -67,6 +69,22 @@ def answer(rubric: Rubric, prompt: str, story: str, part: int | None = None) -> 
     return json.dumps(_filled(schema, numbers, _quotes(story, list(given)), None, ""), ensure_ascii=False)
 
 
+def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
+    """The proxy's reply for two stories of one prompt: always well-formed, and the same whichever stands first.
+
+    A plus for every `_PLUS` of difference between what the two stories would be marked, as shares of a mark's range.
+    """
+    ones, others = features(prompt, first), features(prompt, second)
+    verdicts: dict[str, int] = {}
+    for number, dimension in enumerate(rubric.dimensions):
+        apart = _share(dimension, ones, shipped()) - _share(dimension, others, shipped())
+        winner = "A" if apart > 0 or (apart == 0 and number % 2) else "B"
+        verdicts[dimension.id] = winner + "+" * min(int(dimension.max), 1 + int(abs(apart) / _PLUS))
+    schema = rubric.response_schema()
+    assert schema is not None
+    return json.dumps({key: verdicts.get(key.replace("_", " "), _COMMENT) for key in schema["properties"]})
+
+
 def marks(
     rubric: Rubric,
     measured: Mapping[str, float],
@@ -78,11 +96,10 @@ def marks(
     Whole numbers are rounded at thresholds spread over the dimensions (over the criteria of a story, where the
     rubric is asked once a criterion), so that their mean is finer than one mark.
     """
-    good = quality(measured, calibration or shipped())
     given: dict[str, float] = dict.fromkeys(rubric.mark_names, 0.0)
     count = len(rubric.dimensions)
     for number, dimension in enumerate(rubric.dimensions):
-        share = (1 - _OWN) * (good if dimension.sign == "positive" else 1 - good) + _OWN * _own(dimension, measured)
+        share = _share(dimension, measured, calibration or shipped())
         threshold = (number + 0.5) / count if part is None else ((part - 1) % _PARTS + 0.5) / _PARTS
         span = dimension.max - dimension.min
         given[dimension.id] = float(dimension.min + min(span, math.floor(share * span + threshold)))
@@ -103,6 +120,12 @@ def shipped() -> dict[str, Any]:
     """The fitted numbers that ship, and under `report` how far they can be trusted."""
     loaded: dict[str, Any] = yaml.safe_load(CALIBRATION.read_text(encoding="utf-8"))
     return loaded
+
+
+def _share(dimension: Dimension, measured: Mapping[str, float], calibration: Mapping[str, Any]) -> float:
+    """A dimension's mark as a share of its range, before rounding."""
+    good = quality(measured, calibration)
+    return (1 - _OWN) * (good if dimension.sign == "positive" else 1 - good) + _OWN * _own(dimension, measured)
 
 
 def _own(dimension: Dimension, measured: Mapping[str, float]) -> float:
