@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import plan as planning
-from .display import number, share
+from .cells import number, share
 from .export import markdown_table, plain_data, slug, title_of
 from .judge_check import Plan, analyse, prepare
 from .options import as_judge_config

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .cli_arena import arena, study
 from .cli_results import judge_check, leaderboard, report, show_tables
 from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, pairs, prompting
 from .options import request as as_request
@@ -147,6 +148,8 @@ def score(source: Path, **options: Any) -> None:
     _finish(as_request(options, (), source), False)
 
 
+main.add_command(arena)
+main.add_command(study)
 main.add_command(leaderboard)
 main.add_command(report)
 main.add_command(judge_check)

@@ -14,10 +14,11 @@ from .options import FILE, PATH, data_dir, pairs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .leaderboard import Section
+    from .leaderboard import Comparison
 
 SORTING = ("score", "length", "slope", "area", "coverage", "repetition", "cost", "model",
-           "story_quality", "eqbench_longform", "eqbench_creative", "writingbench", "longbench_write")  # fmt: skip
+           "story_quality", "eqbench_longform", "eqbench_creative", "writingbench", "longbench_write",
+           "arena")  # fmt: skip
 
 
 def _choosing(command: Any) -> Any:
@@ -52,11 +53,12 @@ LOGS are folders, files or patterns, here or wherever Inspect can read (s3://, g
               help="Folder of leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv and scores.*")  # fmt: skip
 def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
     """Tables from logs: on screen, and as Markdown, LaTeX, CSV, JSON and Parquet."""
-    from . import export
+    from . import export, table
 
     frame, sections = _sections(logs, sort, **chosen)
-    console = _print_tables(sections, details)
-    written = export.write_files(sections, frame, out)
+    console = print_tables(sections, details)
+    written = export.write_files(sections, out, "leaderboard", "pairs.csv")
+    written += table.write_table(frame, out) if len(frame) else []
     if plots:
         from .plots import write_plots
 
@@ -128,7 +130,7 @@ def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, publ
     from . import leaderboard, table
 
     frame = _stories(table.stories_frame(logs, limit, epochs))
-    _print_tables(leaderboard.build(frame, published), details=False)
+    print_tables(leaderboard.build(frame, published), details=False)
     return frame
 
 
@@ -141,14 +143,50 @@ def _sections(
     limit: int | None,
     prices: Path | None,
     with_published: bool,
-) -> tuple[pd.DataFrame, list[Section]]:
-    from . import display, leaderboard, table
+) -> tuple[pd.DataFrame, list[Comparison]]:
+    """The stories of the logs, and the sections of a leaderboard: benchmarks, then arenas."""
+    from . import display, leaderboard, matches, table
+    from .errors import UserError
     from .logs import log_files
     from .prices import load_prices
 
-    frame = _stories(table.stories_frame(log_files(places), limit, prices=load_prices(prices)))
-    frame = leaderboard.select(frame, models, benchmarks, judges)
-    return frame, display.sorted_sections(leaderboard.build(frame, with_published, sort), sort)
+    logs = log_files(places)
+    listed = load_prices(prices)
+    frame = table.stories_frame(logs, limit, prices=listed)
+    pairs = matches.judgments_frame(logs, listed)
+    if pairs.empty:
+        frame = _stories(frame)
+    arena = {matches.BENCHMARK} if len(pairs) else set()
+    wanted = leaderboard.chosen("model", {*frame["model"], *pairs["first"], *pairs["second"]}, models)
+    named = leaderboard.chosen("benchmark", arena.union(frame["benchmark"]), benchmarks)
+    trusted = leaderboard.chosen("judge", {*frame["judge"], *pairs["judge"]}, judges)
+    frame = frame[frame["model"].isin(wanted) & frame["benchmark"].isin(named) & frame["judge"].isin(trusted)]
+    pairs = pairs[pairs["judge"].isin(trusted) & (matches.BENCHMARK in named)]
+    sections = [*leaderboard.build(frame, with_published, sort), *_arenas(pairs, wanted)]
+    if not sections:
+        raise UserError("nothing is left: no model chosen was judged on a benchmark and by a judge chosen")
+    return frame, display.sorted_sections(sections, sort)
+
+
+def _arenas(judgments: pd.DataFrame, models: set[str]) -> list[Comparison]:
+    """Standings of the arenas, rated with all their models and shown with those chosen."""
+    from dataclasses import replace
+
+    from .errors import UserError
+    from .standings import build_standings
+
+    found: list[Comparison] = []
+    for judge, group in judgments.groupby("judge", sort=True):
+        try:
+            standings = build_standings(group)
+        except UserError as error:
+            click.echo(f"polaris-eval: the arena of judge {judge} is left out: {error}", err=True)
+            continue
+        for one in standings:
+            rows = [row for row in one.rows if row["model"] in models]
+            pairs = one.pairs[one.pairs["a"].isin(models) & one.pairs["b"].isin(models)]
+            found += [replace(one, rows=rows, pairs=pairs)] if rows else []
+    return found
 
 
 def _stories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -159,7 +197,8 @@ def _stories(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _print_tables(sections: Sequence[Section], details: bool) -> Any:
+def print_tables(sections: Sequence[Comparison], details: bool) -> Any:
+    """Print tables; returns the console that they were printed on."""
     from rich.console import Console
 
     from . import display

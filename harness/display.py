@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .judges import BENCHMARKS
-from .leaderboard import Section
+from .cells import add_model_column, bounds, number, share
+from .leaderboard import Comparison, Section
 from .lens import BUCKET_ORDER, SPLIT_ORDER
+from .standings import Standings
+from .standings_tables import ARENA_LEGEND, matrix_table, standings_table
 from .stats import Interval
 
-_MODEL_WIDTH = 26
 _FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
 LEGEND = (
     "score: mean, with its 95 % interval below (bootstrap over prompts); rank: models that share one are not told "
@@ -27,14 +28,14 @@ LEGEND = (
 )
 
 
-def overview_table(sections: Sequence[Section]) -> Table:
+def overview_table(sections: Sequence[Comparison]) -> Table:
     """One row a model, one column a benchmark and judge; length and slope of the first that asks for lengths."""
     lengths = next((section for section in sections if section.by_length), None)
     title = "All benchmarks: score (coverage), 95 % interval, rank"
     if lengths is not None:
         title += f"; length and slope are those of {lengths.title}"
     table = Table(title=escape(title), title_justify="left", title_style="bold")
-    _add_model_column(table, [row["model"] for section in sections for row in section.rows])
+    add_model_column(table, [row["model"] for section in sections for row in section.rows])
     for section in sections:
         judge = f"{'PROXY ' if section.proxy else ''}{section.judge}"
         alike = [other for other in sections if (other.benchmark, other.judge) == (section.benchmark, section.judge)]
@@ -54,14 +55,14 @@ def overview_table(sections: Sequence[Section]) -> Table:
             same = [rows for s, rows in zip(sections, found, strict=True) if s.benchmark == lengths.benchmark and rows]
             cells.append("\n".join(number(row["ratio"], 2) for row in same[0]) if same else "–")
             cells.append("\n".join(number(row["slope"]) for row in found[sections.index(lengths)]) or "–")
-        cells.append(_cost([row for rows in found for row in rows]))
+        cells.append(_cost([row for rows in found for row in rows if "cost" in row]))
         table.add_row(escape(model + (f"\n  {overrides or 'usual settings'}" if several else "")), *cells)
     return table
 
 
-def sorted_sections(sections: Sequence[Section], by: str) -> list[Section]:
+def sorted_sections(sections: Sequence[Comparison], by: str) -> list[Comparison]:
     """The sections, that of the benchmark `by` first, so that its order is the overview's too."""
-    return sorted(sections, key=lambda section: section.benchmark != by) if by in BENCHMARKS else list(sections)
+    return sorted(sections, key=lambda section: section.benchmark != by)
 
 
 def summary_table(section: Section) -> Table:
@@ -69,7 +70,7 @@ def summary_table(section: Section) -> Table:
     table = Table(title=escape(section.heading), title_justify="left", title_style="bold")
     lengths = {"slope": "slope", "ratio": "length", "area": "area"} if section.by_length else {}
     table.add_column("rank")
-    _add_model_column(table, [row["model"] for row in section.rows])
+    add_model_column(table, [row["model"] for row in section.rows])
     for name in ["score", *section.side.values(), *lengths.values(), "repet.", "cut", "cover.", "$", "stories"]:
         table.add_column(name, justify="right")
     for row in section.rows:
@@ -100,7 +101,7 @@ def published_table(section: Section) -> Table | None:
     columns = [metric, *(f"published {split}" for split in SPLIT_ORDER), "slope", "ratio"]
     columns = [name for name in columns if any(name in row for row in section.published)]
     names = {metric: heading, "ratio": "length"}
-    _add_model_column(table, [row["model"] for row in section.rows])
+    add_model_column(table, [row["model"] for row in section.rows])
     for name in columns:
         table.add_column(names.get(name, name.removeprefix("published ")), justify="right")
     for row in section.rows:
@@ -127,7 +128,7 @@ def bucket_table(section: Section) -> Table | None:
         cells = [*(row["buckets"].get(name) for name in names), *(row["splits"].get(name) for name in splits)]
         lines = {
             "score": [number(cell["score"].value) if cell else "" for cell in cells],
-            "95 %": [_bounds(cell["score"], 0) if cell else "" for cell in cells],
+            "95 %": [bounds(cell["score"], 0) if cell else "" for cell in cells],
             "length": [number(cell["ratio"].value, 2) + _FLAGS.get(cell["flag"], "") if cell else "" for cell in cells],
             "stories (cut)": [_count(cell) if cell else "" for cell in cells],
         }
@@ -137,27 +138,31 @@ def bucket_table(section: Section) -> Table | None:
     return table
 
 
-def pairs_table(section: Section) -> Table | None:
+def pairs_table(section: Comparison) -> Table | None:
     """Every two models compared on the prompts that both have, or None for a single model."""
     if section.pairs.empty:
         return None
-    table = Table(title="Paired differences by prompt", title_justify="left")
+    table = Table(title="Differences of every two models", title_justify="left")
     for name in ("model", "minus"):
         table.add_column(name, overflow="fold")
-    for name in ("difference", "95 %", "p", "p (Holm)", "prompts"):
+    met = "prompts" if "prompts" in section.pairs else "matches"
+    for name in ("difference", "95 %", "p", "p (Holm)", met):
         table.add_column(name, justify="right", no_wrap=True)
     for pair in section.pairs.to_dict("records"):
         interval = Interval(pair["difference"], pair["low"], pair["high"])
-        numbers = [f"{pair['difference']:+.1f}", _bounds(interval), _p(pair["p"]), _p(pair["p_holm"])]
-        table.add_row(escape(str(pair["a"])), escape(str(pair["b"])), *numbers, str(pair["prompts"]))
+        numbers = [f"{pair['difference']:+.1f}", bounds(interval), _p(pair["p"]), _p(pair["p_holm"])]
+        table.add_row(escape(str(pair["a"])), escape(str(pair["b"])), *numbers, str(pair[met]))
     return table
 
 
-def detail_tables(section: Section) -> list[Table]:
-    """Mean mark by criterion, and score by category, one column a model; those that the benchmark has."""
+def detail_tables(section: Comparison) -> list[Table]:
+    """Marks (in an arena, wins in per cent) by criterion, and score by category, one column a model; where there are
+    any."""
     tables = []
-    for title, key in (("By criterion (mean mark)", "criteria"), ("By category (score, stories)", "categories")):
-        names = dict.fromkeys(name for row in section.rows for name in row[key])
+    arena = isinstance(section, Standings)
+    criteria = "By criterion (judgments won, %)" if arena else "By criterion (mean mark)"
+    for title, key in ((criteria, "criteria"), ("By category (score, stories)", "categories")):
+        names = dict.fromkeys(name for row in section.rows for name in row.get(key, ()))
         if not names:
             continue
         table = Table(title=title, title_justify="left")
@@ -165,19 +170,27 @@ def detail_tables(section: Section) -> list[Table]:
         for row in section.rows:
             table.add_column(escape(row["label"]), justify="right", overflow="fold")
         for name in names:
-            table.add_row(escape(name), *(_detail(row[key].get(name)) for row in section.rows))
+            values = [row[key].get(name) for row in section.rows]
+            if arena:
+                values = [None if value is None else 100 * value for value in values]
+            table.add_row(escape(name), *map(_detail, values))
         tables.append(table)
     return tables
 
 
-def section_tables(section: Section, details: bool = True) -> list[Table]:
+def section_tables(section: Comparison, details: bool = True) -> list[Table]:
     """The tables of a section that have something to show; `details` adds pairs, criteria and categories."""
+    if isinstance(section, Standings):
+        extra = [pairs_table(section)] if details else []
+        found = [standings_table(section), matrix_table(section), *detail_tables(section), *extra]
+        return [table for table in found if table is not None]
+    assert isinstance(section, Section)
     more = (pairs_table(section), *detail_tables(section)) if details else ()
     tables = (summary_table(section), bucket_table(section), published_table(section), *more)
     return [table for table in tables if table is not None]
 
 
-def show(sections: Sequence[Section], console: Console, details: bool = False) -> None:
+def show(sections: Sequence[Comparison], console: Console, details: bool = False) -> None:
     """Print the overview, then every section with its notes; `details` adds pairs, criteria and categories."""
     if len(sections) > 1:
         console.print(overview_table(sections))
@@ -187,26 +200,29 @@ def show(sections: Sequence[Section], console: Console, details: bool = False) -
             console.print(table)
         for note in section.notes:
             console.print(f"  {note}", markup=False, highlight=False)
-    console.print(f"  {LEGEND}", highlight=False)
+    for text in legends(sections):
+        console.print(f"  {text}", highlight=False)
+
+
+def legends(sections: Sequence[Comparison]) -> list[str]:
+    """What the columns of the tables mean."""
+    arenas = [isinstance(section, Standings) for section in sections]
+    return [LEGEND] * (not all(arenas)) + [ARENA_LEGEND] * any(arenas)
 
 
 def _overview_cell(row: Mapping[str, Any]) -> str:
     interval = Interval(row["score"], row["score_low"], row["score_high"])
-    return f"{number(row['score'])} ({share(row['coverage'])})\n{_bounds(interval)}\n{row['rank']}"
+    return f"{number(row['score'])} ({share(row['coverage'])})\n{bounds(interval)}\n{row['rank']}"
 
 
 def _cell(row: Mapping[str, Any], name: str, digits: int = 1, mark: str = "") -> str:
     interval = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-    return f"{number(row[name], digits)}{mark}\n{_bounds(interval, digits)}"
+    return f"{number(row[name], digits)}{mark}\n{bounds(interval, digits)}"
 
 
 def _flag(row: Mapping[str, Any], name: str) -> str:
     raised = [mark for flag, mark in _FLAGS.items() if name == "ratio" and "all" in row["flags"].get(flag, ())]
     return "".join(raised)
-
-
-def _add_model_column(table: Table, models: Sequence[str]) -> None:
-    table.add_column("model", overflow="fold", min_width=min(max(map(len, models)), _MODEL_WIDTH))
 
 
 def _digits(columns: Sequence[str], row: Mapping[str, Any]) -> list[str]:
@@ -231,20 +247,6 @@ def _detail(value: float | Mapping[str, Any] | None) -> str:
 def _count(cell: Mapping[str, Any]) -> str:
     cut = 0 if math.isnan(cell["truncated"]) else round(cell["truncated"] * cell["stories"])
     return f"{cell['stories']} ({cut})"
-
-
-def _bounds(interval: Interval, digits: int = 1) -> str:
-    return "–" if math.isnan(interval.low) else f"{number(interval.low, digits)} to {number(interval.high, digits)}"
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """A number as tables show it; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def share(value: float | None) -> str:
-    """A share in per cent; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
 
 
 def _p(value: float) -> str:

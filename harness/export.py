@@ -15,12 +15,11 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from .display import LEGEND, overview_table, section_tables
-from .leaderboard import Section
+from .display import legends, overview_table, section_tables
+from .leaderboard import Comparison
 from .stats import Interval
-from .table import write_table
 
-_NESTED = ("buckets", "splits", "flags", "categories", "criteria")
+_NESTED = ("buckets", "splits", "flags", "categories", "criteria", "against")
 _SHARED = ("benchmark", "title", "rubric", "judge", "proxy", "prompts")
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "·": r"$\cdot$",
@@ -38,12 +37,12 @@ def slug(name: str) -> str:
     return f"{kept}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
-def write_files(sections: Sequence[Section], frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write leaderboard.md, .tex, .csv (a row a model and benchmark) and .json, pairs.csv, and the table itself."""
+def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_name: str) -> list[Path]:
+    """Write NAME.md, .tex, .csv (a row a model and benchmark) and .json, and every two models compared."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("leaderboard.md", "leaderboard.tex", "leaderboard.csv", "leaderboard.json", "pairs.csv")
-    paths = [folder / name for name in names]
-    paths[0].write_text(_markdown(sections), encoding="utf-8")
+    paths = [folder / f"{name}.{form}" for form in ("md", "tex", "csv", "json")]
+    paths.append(folder / pairs_name)
+    paths[0].write_text(_markdown(sections, name.capitalize()), encoding="utf-8")
     paths[1].write_text(_latex(sections), encoding="utf-8")
     shared = [{key: getattr(section, key) for key in _SHARED} for section in sections]
     flat = [
@@ -55,10 +54,10 @@ def write_files(sections: Sequence[Section], frame: pd.DataFrame, folder: Path) 
     paths[3].write_text(json.dumps(as_json(sections), indent=2, ensure_ascii=False), encoding="utf-8")
     pairs = [section.pairs.assign(**head) for head, section in zip(shared, sections, strict=True)]
     pd.concat(pairs).to_csv(paths[4], index=False)
-    return [*paths, *write_table(frame, folder)]
+    return paths
 
 
-def as_json(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def as_json(sections: Sequence[Comparison]) -> list[dict[str, Any]]:
     """The sections as plain data: intervals are {value, low, high}, what is unknown is null."""
     left_out = {"stories"}
     return [{k: plain_data(v) for k, v in vars(section).items() if k not in left_out} for section in sections]
@@ -96,8 +95,8 @@ def title_of(table: Table) -> str:
     return _plain(table.title)
 
 
-def _markdown(sections: Sequence[Section]) -> str:
-    parts = ["# Leaderboard"]
+def _markdown(sections: Sequence[Comparison], title: str) -> str:
+    parts = [f"# {title}"]
     if len(sections) > 1:
         overview = overview_table(sections)
         parts += [f"## {_inert(title_of(overview))}", markdown_table(overview)]
@@ -108,10 +107,10 @@ def _markdown(sections: Sequence[Section]) -> str:
             for number, table in enumerate(section_tables(section))
         ]
         parts += [f"* {_inert(note)}" for note in section.notes]
-    return "\n\n".join([*parts, _inert(LEGEND)]) + "\n"
+    return "\n\n".join([*parts, *map(_inert, legends(sections))]) + "\n"
 
 
-def _latex(sections: Sequence[Section]) -> str:
+def _latex(sections: Sequence[Comparison]) -> str:
     """The overview (of several benchmarks) and each section's first table, for booktabs."""
     found = [overview_table(sections)] if len(sections) > 1 else []
     found += [section_tables(section, details=False)[0] for section in sections]

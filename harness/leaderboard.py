@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -36,14 +36,12 @@ _MEANS = ("length_score", "repetition", "truncated", "quotes_found", "quotes_mis
 _SPLITS = {"ID (1-4k)": "ID", "near OOD (4-8k)": "near OOD", "far OOD (8-12k)": "far OOD"}
 
 
-@dataclass(frozen=True)
-class Section:
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
     """Models whose numbers compare: one benchmark, rubric digest, judge and prompt set.
 
-    `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
-    `rows` has an entry a model (and generation settings); `pairs` compares every two of them (see `compare_pairs`);
-    `detectable` is the smallest difference that this many prompts can show; `length_bias` is the correlation of score
-    with words among the stories of one prompt.
+    `rows` has an entry a model (and generation settings), with `score` and its interval; `pairs` compares every two of
+    them (see `stats.compare_pairs`).
     """
 
     benchmark: str
@@ -53,20 +51,14 @@ class Section:
     proxy: bool
     prompts: str
     rubric: str
-    side: dict[str, str]
-    published_metric: str
     rows: list[dict[str, Any]]
     pairs: pd.DataFrame
-    detectable: float
-    length_bias: Interval
-    stories: pd.DataFrame
     notes: list[str] = field(default_factory=list)
-    published: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def by_length(self) -> bool:
         """Whether stories were asked for a length."""
-        return any(row["buckets"] for row in self.rows)
+        return any(row.get("buckets") for row in self.rows)
 
     @property
     def heading(self) -> str:
@@ -75,24 +67,34 @@ class Section:
         return f"{self.title} · {proxy}{self.judge} · rubric {self.rubric} · prompts {self.prompts}"
 
 
-def select(
-    frame: pd.DataFrame, models: Sequence[str] = (), benchmarks: Sequence[str] = (), judges: Sequence[str] = ()
-) -> pd.DataFrame:
-    """The stories of the models, benchmarks and judges that match one of the patterns given for each (`*`, `?`).
+@dataclass(frozen=True, kw_only=True)
+class Section(Comparison):
+    """Models by the marks of their stories.
+
+    `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
+    `detectable` is the smallest difference that this many prompts can show; `length_bias` is the correlation of score
+    with words among the stories of one prompt.
+    """
+
+    side: dict[str, str]
+    published_metric: str
+    detectable: float
+    length_bias: Interval
+    stories: pd.DataFrame
+    published: list[dict[str, Any]] = field(default_factory=list)
+
+
+def chosen(column: str, names: Iterable[str], patterns: Sequence[str]) -> set[str]:
+    """Those of the names that match one of the patterns (`*`, `?`); all of them without any.
 
     Raises:
         UserError: a pattern that matches nothing, with the names that there are.
     """
-    for column, patterns in (("model", models), ("benchmark", benchmarks), ("judge", judges)):
-        names = sorted(frame[column].unique())
-        for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in names):
-                raise UserError(f"--{column} {pattern}: no such {column} in these logs; there are {', '.join(names)}")
-        kept = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
-        frame = frame[frame[column].isin(kept)]
-    if frame.empty:
-        raise UserError("no story is left: no model chosen was judged on a benchmark and by a judge chosen")
-    return frame
+    there = sorted({*names})
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in there):
+            raise UserError(f"--{column} {pattern}: no such {column} in these logs; there are {', '.join(there)}")
+    return {name for name in there if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score") -> list[Section]:

@@ -102,6 +102,11 @@ def judge_label(name: str, config: GenerateConfig) -> str:
     return f"{name} ({changed})" if changed else name
 
 
+def bare_name(judge: str) -> str:
+    """A judge's name without the settings that `judge_label` adds."""
+    return judge.split(" (")[0]
+
+
 def settings_text(config: GenerateConfig) -> str:
     """The sampling settings that change what a model writes, as `name=value` text."""
     given = {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}

@@ -15,7 +15,7 @@ FILE = click.Path(path_type=Path, exists=True)
 # options that become arguments of the tasks that take them
 TASK_OPTIONS = ("prompts", "split", "language", "iterations", "repetition_penalty", "disqualify")
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
-_OPERATION = ("max_connections", "max_retries", "timeout", "batch")
+OPERATION = ("max_connections", "max_retries", "timeout", "batch")
 
 
 def pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -51,6 +51,14 @@ data_dir = click.option(
     help="Folder with copies of the prompt files (subfolder POLARIS: the official dataset), in place of cache and "
     "network. [default: POLARIS_DATA, where set]",
 )  # fmt: skip
+operating = _options(
+    click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider."),
+    click.option("--max-retries", type=click.IntRange(min=0), help="Tries of a failing call again. [default: 6]"),
+    click.option("--timeout", type=click.IntRange(min=1), help="Seconds for one call with all its retries."),
+    click.option("--batch", is_flag=True, help="Use the provider's batch interface (half the price, slower)."),
+    click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
+                 help="How progress is shown. [default: rich, plain where the output is no terminal]"),
+)  # fmt: skip
 judging = _options(
     click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
                  help="Judging model of all benchmarks, or of one (repeatable); by default the paper's."),
@@ -61,12 +69,7 @@ judging = _options(
     click.option("--disqualify", is_flag=True, help="Apply Story Quality's optional disqualification gate."),
     click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs."),
     click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each benchmark only."),
-    click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider."),
-    click.option("--max-retries", type=click.IntRange(min=0), help="Tries of a failing call again. [default: 6]"),
-    click.option("--timeout", type=click.IntRange(min=1), help="Seconds for one call with all its retries."),
-    click.option("--batch", is_flag=True, help="Use the provider's batch interface (half the price, slower)."),
-    click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
-                 help="How progress is shown. [default: rich, plain where the output is no terminal]"),
+    operating,
 )  # fmt: skip
 prompting = _options(
     click.option("--benchmark", "benchmarks", multiple=True, metavar="NAME",
@@ -105,11 +108,21 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
         stories=stories,
         limit=options["limit"],
         epochs=options.get("epochs"),
-        generate=given({name: options.get(name) for name in (*_SAMPLING, *_OPERATION)}),
+        generate=given({name: options.get(name) for name in (*_SAMPLING, *OPERATION)}),
         model_args=options.get("model_args", {}),
         model_base_url=options.get("model_base_url"),
-        display=options["display"] or ("rich" if sys.stdout.isatty() else "plain"),
+        display=shown(options["display"]),
     )
+
+
+def shown(display: str | None) -> str:
+    """How progress is shown, where the user did not say."""
+    return display or ("rich" if sys.stdout.isatty() else "plain")
+
+
+def operation(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's options those that say how calls are made, where they were given."""
+    return given({name: options.get(name) for name in OPERATION})
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -67,14 +67,39 @@ def estimate(
         reply = TOKENS_PER_QUOTED_MARK * marks if rubric.rule.quotes else TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * marks
         rows.append(_row(plan.benchmark, judge, "judge", listed, calls * times, read * times,
                          calls * times * reply, plan.writer))  # fmt: skip
+    return _total(rows, listed)
+
+
+def _total(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
     return {
         "rows": rows,
         "dollars": round(sum(priced), 2),
         "without_price": sorted({row["model"] for row in rows if row["dollars"] is None}),
-        "prices": {"date": listed.date, "source": listed.source},
+        "prices": {"date": prices.date, "source": prices.source},
         "assumptions": ASSUMPTIONS,
     }
+
+
+def estimate_pairs(
+    name: str, judge: str, pairs: Sequence[tuple[str, str, str]], count: int, prices: Prices
+) -> dict[str, Any]:
+    """The estimate of `count` matches, judged twice each; as long on average as the given (prompt and two stories)."""
+    rubric = load_rubric(name)
+    fixed = sum(count_words(m["content"]) for m in rubric.messages("", "", **dict.fromkeys(rubric.slots, "")))
+    seen: dict[str, int] = {}  # a story stands in many pairs
+
+    def words(text: str) -> int:
+        if text not in seen:
+            seen[text] = count_words(text)
+        return seen[text]
+
+    read = sum(fixed + sum(map(words, texts)) for texts in pairs)
+    mean = read / len(pairs) if pairs else 0.0
+    reply = TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * len(rubric.mark_names)
+    return _total(
+        [_row("arena", judge, "judge", prices, 2 * count, round(2 * count * mean), 2 * count * reply)], prices
+    )
 
 
 def show(found: dict[str, Any], as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ import numpy as np
 from ..rubrics import load_rubric
 from .errors import need_extra
 from .export import slug
-from .leaderboard import Section
+from .leaderboard import Comparison, Section
 from .length import BUCKETS
+from .standings import Standings
 from .table import SCORED
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 _LINES = ("-", "--", "-.", ":")
 _MARKERS = "osD^vPX*<>"
-_ROW = 0.32  # inches of height for a model's line
+ROW = 0.32  # inches of height for a model's line
 _NAME = 34
 
 
-def figures(section: Section) -> dict[str, Figure]:
+def figures(section: Comparison) -> dict[str, Figure]:
     """The plots of a section by name; those for which the section has the numbers.
 
-    Names: `quality_by_length`, `words`, `profile`, `distribution`, `cost`.
+    Names: `quality_by_length`, `words`, `profile`, `distribution`, `cost`; of an arena `ratings`, `wins`.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -39,6 +40,13 @@ def figures(section: Section) -> dict[str, Figure]:
         import matplotlib as mpl
     except ImportError:
         raise need_extra("matplotlib", "report") from None
+    with as_file(files(__package__) / "polaris.mplstyle") as style, mpl.rc_context(fname=str(style)):
+        found = _arena(section) if isinstance(section, Standings) else _stories(section)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _stories(section: Comparison) -> dict[str, Figure | None]:
+    assert isinstance(section, Section)
     drawn: dict[str, Callable[[Section], Figure | None]] = {
         "quality_by_length": _quality_by_length,
         "words": _words,
@@ -46,9 +54,13 @@ def figures(section: Section) -> dict[str, Figure]:
         "distribution": _distribution,
         "cost": _cost,
     }
-    with as_file(files(__package__) / "polaris.mplstyle") as style, mpl.rc_context(fname=str(style)):
-        found = {name: draw(section) for name, draw in drawn.items()}
-    return {name: figure for name, figure in found.items() if figure is not None}
+    return {name: draw(section) for name, draw in drawn.items()}
+
+
+def _arena(section: Standings) -> dict[str, Figure | None]:
+    from .standings_plots import ratings, wins
+
+    return {"ratings": ratings(section), "wins": wins(section)}
 
 
 def save(figure: Figure, target: Any, form: str) -> None:
@@ -59,7 +71,7 @@ def save(figure: Figure, target: Any, form: str) -> None:
         figure.savefig(target, format=form, metadata={"CreationDate": None} if form == "pdf" else {"Software": None})
 
 
-def write_plots(sections: list[Section], folder: Path) -> list[Path]:
+def write_plots(sections: Sequence[Comparison], folder: Path) -> list[Path]:
     """Write every section's plots as PNG and PDF; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -71,7 +83,7 @@ def write_plots(sections: list[Section], folder: Path) -> list[Path]:
     return paths
 
 
-def named(sections: list[Section]) -> Iterator[tuple[str, Section]]:
+def named(sections: Sequence[Comparison]) -> Iterator[tuple[str, Comparison]]:
     """The sections with short names for files: the benchmark, and the judge where a benchmark has several."""
     seen: dict[str, int] = {}
     for section in sections:
@@ -81,7 +93,10 @@ def named(sections: list[Section]) -> Iterator[tuple[str, Section]]:
         yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), section
 
 
-def _figure(section: Section, title: str, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    section: Comparison, title: str, width: float, height: float, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """A figure (inches) with a row of axes, under the section's name."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
@@ -108,7 +123,7 @@ def _looks(section: Section) -> dict[str, dict[str, Any]]:
     }
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """A model's name on one line; control characters, which fonts lack, become spaces."""
     clean = "".join(c if c.isprintable() else " " for c in name)
     return clean if len(clean) <= _NAME else f"{clean[: _NAME - 12]}…{clean[-11:]}"
@@ -123,13 +138,13 @@ def _quality_by_length(section: Section) -> Figure | None:
     rows = [row for row in section.rows if any(name in BUCKETS for name in row["buckets"])]
     if not rows:
         return None
-    figure, (left, right) = _figure(section, "quality and length by requested length (bands: 95 %)", 11, 4, 2)
+    figure, (left, right) = new_figure(section, "quality and length by requested length (bands: 95 %)", 11, 4, 2)
     looks = _looks(section)
     for row in rows:
         places = [i for i, name in enumerate(BUCKETS) if name in row["buckets"]]
         for axes, measure in ((left, "score"), (right, "ratio")):
             values = np.array([row["buckets"][BUCKETS[i]][measure] for i in places], dtype=float)
-            axes.plot(places, values[:, 0], label=_short(row["label"]), **looks[row["label"]])
+            axes.plot(places, values[:, 0], label=short_name(row["label"]), **looks[row["label"]])
             axes.fill_between(places, values[:, 1], values[:, 2], color=looks[row["label"]]["color"], alpha=0.12, lw=0)
     right.axhline(1, color="#555555", linewidth=1)
     for axes, label in ((left, f"score ({section.scale})"), (right, "words written per word asked")):
@@ -147,12 +162,12 @@ def _words(section: Section) -> Figure | None:
     known = stories[stories["status"].isin(SCORED) & stories["target"].notna() & (stories["words"] > 0)]
     if known.empty:
         return None
-    figure, (axes,) = _figure(section, "words written against words asked for", 7, 4.6)
+    figure, (axes,) = new_figure(section, "words written against words asked for", 7, 4.6)
     looks = _looks(section)
     for label, look in looks.items():
         part = known[known["label"] == label]
         marks = {"color": look["color"], "marker": look["marker"], "alpha": 0.6, "s": 16, "linewidths": 0}
-        axes.scatter(part["target"], part["words"], label=_short(label), **marks)
+        axes.scatter(part["target"], part["words"], label=short_name(label), **marks)
     ends = [float(known["target"].min()) * 0.8, float(known["target"].max()) * 1.25]
     axes.plot(ends, ends, color="#555555", linewidth=1, label="as asked")
     axes.set_xscale("log")
@@ -179,8 +194,8 @@ def _profile(section: Section) -> Figure | None:
     panels = {title: names for title, names in panels.items() if names}
     if not panels:
         return None
-    height = 1.5 + _ROW * max(map(len, panels.values()))
-    figure, drawn = _figure(
+    height = 1.5 + ROW * max(map(len, panels.values()))
+    figure, drawn = new_figure(
         section, "mean mark by dimension, as a share of its range", 5.5 * len(panels) + 1.5, height, len(panels)
     )
     looks = _looks(section)
@@ -189,7 +204,7 @@ def _profile(section: Section) -> Figure | None:
             spans = [dimensions[name].max - dimensions[name].min for name in names]
             marks = [row["criteria"].get(name, math.nan) - dimensions[name].min for name in names]
             shares = [mark / span for mark, span in zip(marks, spans, strict=True)]
-            axes.plot(shares, range(len(names)), label=_short(row["label"]), alpha=0.85, **looks[row["label"]])
+            axes.plot(shares, range(len(names)), label=short_name(row["label"]), alpha=0.85, **looks[row["label"]])
         shown = [f"{name} {d.name}" if (d := dimensions[name]).id != d.name else name for name in names]
         axes.set_yticks(range(len(names)), [name if len(name) <= 30 else f"{name[:29]}…" for name in shown])
         axes.set_xlim(-0.02, 1.02)
@@ -211,8 +226,8 @@ def _distribution(section: Section) -> Figure | None:
     }
     if not parts:
         return None
-    figure, (axes,) = _figure(
-        section, "distribution of scores (box: quartiles; bar: mean)", 7.5, 1.4 + 1.3 * _ROW * len(parts)
+    figure, (axes,) = new_figure(
+        section, "distribution of scores (box: quartiles; bar: mean)", 7.5, 1.4 + 1.3 * ROW * len(parts)
     )
     rng = np.random.default_rng(0)
     for place, values in enumerate(parts.values()):
@@ -230,7 +245,7 @@ def _distribution(section: Section) -> Figure | None:
         meanprops={"color": "#D55E00", "linewidth": 2, "linestyle": "-"},
         medianprops={"color": "none"},
     )
-    axes.set_yticks(range(len(parts)), [_short(label) for label in parts])
+    axes.set_yticks(range(len(parts)), [short_name(label) for label in parts])
     axes.invert_yaxis()
     axes.set_xlabel(f"score ({section.scale})")
     return figure
@@ -240,13 +255,13 @@ def _cost(section: Section) -> Figure | None:
     known = [row for row in section.rows if not math.isnan(row["cost"]) and not math.isnan(row["score"])]
     if not any(row["cost"] > 0 for row in known):
         return None
-    figure, (axes,) = _figure(section, "cost and quality (bars: 95 %)", 7, 4.2)
+    figure, (axes,) = new_figure(section, "cost and quality (bars: 95 %)", 7, 4.2)
     looks = _looks(section)
     for row in known:
         look = looks[row["label"]]
         reach = np.array([[row["score"] - row["score_low"]], [row["score_high"] - row["score"]]])
         bars: dict[str, Any] = {"yerr": None if np.isnan(reach).any() else reach, "capsize": 3, "linestyle": "none"}
-        bars |= {"color": look["color"], "marker": look["marker"], "label": _short(row["label"])}
+        bars |= {"color": look["color"], "marker": look["marker"], "label": short_name(row["label"])}
         axes.errorbar(row["cost"], row["score"], **bars)
     axes.set_xscale("symlog", linthresh=min(row["cost"] for row in known if row["cost"] > 0))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

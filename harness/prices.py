@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 from pathlib import Path
 
 import yaml
+from inspect_ai.model import ModelUsage
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import UserError
+
+TOKENS = ("input", "cached", "output")
 
 
 class Price(BaseModel):
@@ -30,6 +34,20 @@ class Prices(BaseModel):
     def find(self, model: str) -> Price | None:
         """The price of a model, by its full name or without its provider."""
         return self.models.get(model) or self.models.get(model.rpartition("/")[2])
+
+    def per_token(self, model: str) -> tuple[float, float, float]:
+        """Dollars for a token of each kind of `TOKENS`; NaN where the model has no price."""
+        price = self.find(model)
+        if price is None:
+            return math.nan, math.nan, math.nan
+        cached = price.input if price.cached_input is None else price.cached_input
+        return price.input / 1e6, cached / 1e6, price.output / 1e6
+
+
+def token_counts(usage: ModelUsage) -> tuple[int, int, int]:
+    """Tokens by the kinds of `TOKENS`; what was written to a provider's cache counts as input."""
+    written, read = usage.input_tokens_cache_write or 0, usage.input_tokens_cache_read or 0
+    return usage.input_tokens + written, read, usage.output_tokens
 
 
 def load_prices(path: Path | None) -> Prices:

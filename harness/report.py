@@ -7,11 +7,10 @@ import hashlib
 import io
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -19,29 +18,28 @@ from inspect_ai.log import read_eval_log
 from rich.markup import escape
 from rich.table import Table
 
-from .display import LEGEND, detail_tables, overview_table, pairs_table, section_tables
-from .errors import UserError, need_extra
+from .display import detail_tables, legends, overview_table, pairs_table, section_tables
 from .export import as_json, cells, slug, title_of
 from .judgments import Judgment, judgment, pieces
-from .leaderboard import Section
+from .leaderboard import Comparison, Section
 from .plots import figures, named, save
+from .site import Site
+from .standings import Standings
+from .standings_tables import against_table, standings_table
 from .words import strip_reasoning
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-MARK = ".polaris-report"  # in a folder that this module made and may write again
 _ALTS = {
     "quality_by_length": "Score and length ratio by requested length, with 95 % bands",
     "words": "Words written against words asked for",
     "profile": "Mean mark by dimension",
     "distribution": "Distribution of scores",
     "cost": "Cost and quality",
+    "ratings": "Ratings with 95 % intervals, plain and style-controlled",
+    "wins": "Win rate of every model against every other",
 }
 
 
-def write_report(sections: list[Section], folder: Path, transcripts: Path | None = None) -> Path:
+def write_report(sections: Sequence[Comparison], folder: Path, transcripts: Path | None = None) -> Path:
     """Write the pages: index, one a model, one a prompt with all its stories and judgments; returns the index.
 
     Args:
@@ -52,69 +50,21 @@ def write_report(sections: list[Section], folder: Path, transcripts: Path | None
     Raises:
         UserError: jinja2 or matplotlib is not installed, or the folder holds something else.
     """
-    site = _Site(folder)
+    site = Site(folder)
     site.start()
     if transcripts is not None:
         _bundle(transcripts, folder / "transcripts")
     table = list(named(sections))
     index = _write_index(site, sections, table)
     for name, section in table:
-        _write_prompts(site, name, section, transcripts)
+        if isinstance(section, Section):
+            _write_prompts(site, name, section, transcripts)
     for model in dict.fromkeys(row["model"] for section in sections for row in section.rows):
         _write_model(site, model, table)
     (folder / "leaderboard.json").write_text(
         json.dumps(as_json(sections), ensure_ascii=False, indent=1), encoding="utf-8"
     )
     return index
-
-
-class _Site:
-    """Pages with one style and one script, both inside each page and named by hash in its policy."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.pages = _environment()
-        style, script = (_resource(f"page.{kind}") for kind in ("css", "js"))
-        policy = (
-            "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-            f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
-        )
-        from markupsafe import Markup
-
-        self.shared: dict[str, str | Markup] = {"policy": policy, "style": Markup(style), "script": Markup(script)}
-
-    def start(self) -> None:
-        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / MARK).exists():
-            raise UserError(f"{self.folder}: holds something else than a report; name an empty folder with --out")
-        for name in ("models", "prompts"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-            for page in (self.folder / name).glob("*.html"):
-                page.unlink()
-        shutil.rmtree(self.folder / "transcripts", ignore_errors=True)
-        (self.folder / MARK).touch()
-
-    def write(self, template: str, place: str, **values: Any) -> Path:
-        path = self.folder / place
-        path.write_text(
-            self.pages.get_template(template).render(**self.shared, **values), encoding="utf-8", errors="replace"
-        )
-        return path
-
-
-def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, FunctionLoader
-    except ImportError:
-        raise need_extra("jinja2", "report") from None
-    return Environment(loader=FunctionLoader(_resource), autoescape=True, trim_blocks=True)
-
-
-def _resource(name: str) -> str:
-    return (files(__package__) / "pages" / name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _grid(table: Table, links: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -135,7 +85,7 @@ def _linked(text: str, right: bool, links: Mapping[str, str]) -> dict[str, Any]:
     return {"text": text, "right": right, "href": None if right else links.get(text.split("\n  ")[0])}
 
 
-def _write_index(site: _Site, sections: list[Section], table: Sequence[tuple[str, Section]]) -> Path:
+def _write_index(site: Site, sections: Sequence[Comparison], table: Sequence[tuple[str, Comparison]]) -> Path:
     links = {row["model"]: f"models/{slug(row['model'])}.html" for section in sections for row in section.rows}
     shown = [
         {
@@ -144,12 +94,12 @@ def _write_index(site: _Site, sections: list[Section], table: Sequence[tuple[str
             "tables": [_grid(part, links) for part in section_tables(section)],
             "notes": section.notes,
             "plots": [{"data": _data(figure), "alt": _ALTS[plot]} for plot, figure in figures(section).items()],
-            "prompts": _prompts_grid(name, section),
+            "prompts": _prompts_grid(name, section) if isinstance(section, Section) else None,
         }
         for name, section in table
     ]
     return site.write(
-        "index.html", "index.html", title="Story benchmarks", sections=shown, legend=LEGEND,
+        "index.html", "index.html", title="Story benchmarks", sections=shown, legends=legends(sections),
         proxy=any(section.proxy for section in sections),
         overview=_grid(overview_table(sections), links) if len(sections) > 1 else None,
     )  # fmt: skip
@@ -181,27 +131,36 @@ def _prompt_page(name: str, prompt: str) -> str:
     return f"prompts/{name}-{slug(prompt)}.html"
 
 
-def _write_model(site: _Site, model: str, table: Sequence[tuple[str, Section]]) -> None:
+def _write_model(site: Site, model: str, table: Sequence[tuple[str, Comparison]]) -> None:
     shown = []
     for name, section in table:
         rows = [row for row in section.rows if row["model"] == model]
         if not rows:
             continue
-        one = Section(**{**vars(section), "rows": rows, "published": [], "pairs": _pairs_of(section, rows)})
-        own = section.stories[section.stories["model"] == model]
-        tables = [*section_tables(one, details=False), pairs_table(one), *detail_tables(one)]
+        one = replace(section, rows=rows, pairs=_pairs_of(section, rows))
+        own = None
+        if isinstance(one, Section):
+            one = replace(one, published=[])
+            own = _stories_grid(name, one.stories[one.stories["model"] == model])
+        tables = _model_tables(one)
         shown.append(
             {
                 "heading": section.heading,
                 "proxy": section.proxy,
                 "tables": [_grid(part) for part in tables if part is not None],
-                "stories": _stories_grid(name, own),
+                "stories": own,
             }
         )
     site.write("model.html", f"models/{slug(model)}.html", title=model, sections=shown)
 
 
-def _pairs_of(section: Section, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _model_tables(one: Comparison) -> list[Table | None]:
+    if isinstance(one, Standings):
+        return [standings_table(one), against_table(one), *detail_tables(one), pairs_table(one)]
+    return [*section_tables(one, details=False), pairs_table(one), *detail_tables(one)]
+
+
+def _pairs_of(section: Comparison, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     labels = [row["label"] for row in rows]
     return section.pairs[section.pairs["a"].isin(labels) | section.pairs["b"].isin(labels)]
 
@@ -235,7 +194,7 @@ def _anchor(row: Mapping[str, Any]) -> str:
     return f"s{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
-def _write_prompts(site: _Site, name: str, section: Section, transcripts: Path | None) -> None:
+def _write_prompts(site: Site, name: str, section: Section, transcripts: Path | None) -> None:
     order = {row["label"]: place for place, row in enumerate(section.rows)}
     texts = dict(_texts(section))
     for prompt, group in section.stories.groupby("prompt_id", sort=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -244,6 +244,23 @@ def minimum_detectable_difference(pairs: pd.DataFrame) -> float:
     df = float(known["prompts"].median()) - 1
     error = math.sqrt(float((known["sd"] ** 2 / known["prompts"]).mean()))
     return float(student.ppf(1 - ALPHA / 2, df) + student.ppf(POWER, df)) * error
+
+
+def draws_interval(value: float, draws: Floats, clusters: int) -> Interval:
+    """An estimate with the interval that its values in bootstrap resamples over `clusters` clusters give.
+
+    Percentiles widened for few clusters, as of `contrast_interval`; no bounds with fewer than five clusters.
+    """
+    if clusters < MIN_CLUSTERS or math.isnan(value):
+        return Interval(value, math.nan, math.nan)
+    spread = (draws - value) * math.sqrt(clusters / (clusters - 1))
+    low, high = np.quantile(value + spread, _tails(clusters - 1))
+    return Interval(value, float(low), float(high))
+
+
+def resamples(n: int, count: int) -> Iterator[Floats]:
+    """How often each of n clusters is drawn, in each of `count` (at most 10,000) resamples; the same in every call."""
+    return islice((row for block in _resamples(n) for row in block), count)
 
 
 def _tails(df: float) -> tuple[float, float]:

@@ -22,10 +22,10 @@ from inspect_ai.model import ModelUsage
 
 from .errors import UserError
 from .length import SPLITS, bucket
-from .logs import is_ours, judge_name, overrides, read_header, task_key, writer_name, writing_settings
+from .logs import bare_name, is_ours, judge_name, overrides, read_header, task_key, writer_name, writing_settings
 from .models.lexical import is_proxy
 from .models.weights import cache_dir
-from .prices import Price, Prices, load_prices
+from .prices import TOKENS, Prices, load_prices, token_counts
 
 KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
 SCORED = ("scored", "empty")
@@ -33,7 +33,6 @@ _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric_dige
         "prompts_digest", "gate", "settings", "overrides")  # fmt: skip
 _STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score", "status",
           "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started", "completed")  # fmt: skip
-_USAGE = ("input", "cached", "output")
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # cached tables of other code than this are made anew
 _CODE = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("table.py", "logs.py", "length.py"))
@@ -67,7 +66,7 @@ def stories_frame(
     frame = pd.concat(latest.values(), ignore_index=True)
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
-    inner = ("task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in _USAGE))
+    inner = ("task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in TOKENS))
     return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
 
 
@@ -177,18 +176,13 @@ def _common(header: EvalLog) -> dict[str, Any]:
         "title": stamped["title"],
         "rubric_digest": stamped["rubric_digest"],
         "judge": judge,
-        "proxy": is_proxy(_bare(judge)),
+        "proxy": is_proxy(bare_name(judge)),
         "prompts": stamped["prompts"],
         "prompts_digest": stamped["prompts_digest"],
         "gate": bool(header.eval.task_args.get("disqualify")),
         "settings": writing_settings(header),
         "overrides": overrides(header),
     }
-
-
-def _bare(judge: str) -> str:
-    """A judge's name without its settings."""
-    return judge.split(" (")[0]
 
 
 def _row(sample: EvalSample) -> dict[str, Any]:
@@ -227,35 +221,21 @@ def _row(sample: EvalSample) -> dict[str, Any]:
 
 def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
     """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
-    everything = _counted(sum((sample.model_usage or {}).values(), ModelUsage()))
+    everything = token_counts(sum((sample.model_usage or {}).values(), ModelUsage()))
     judging = sum((sample.role_usage or {}).values(), ModelUsage())
-    writer = [whole - part for whole, part in zip(everything, _counted(judging), strict=True)]
-    judge = _counted(ModelUsage.model_validate(details["usage"]) if "usage" in details else judging)
-    used = {f"writer_{what}": number for what, number in zip(_USAGE, writer, strict=True)}
-    used |= {f"judge_{what}": number for what, number in zip(_USAGE, judge, strict=True)}
+    writer = [whole - part for whole, part in zip(everything, token_counts(judging), strict=True)]
+    judge = token_counts(ModelUsage.model_validate(details["usage"]) if "usage" in details else judging)
+    used = {f"writer_{what}": number for what, number in zip(TOKENS, writer, strict=True)}
+    used |= {f"judge_{what}": number for what, number in zip(TOKENS, judge, strict=True)}
     return {**used, "tokens": sum(used.values())}
-
-
-def _counted(usage: ModelUsage) -> tuple[int, int, int]:
-    """Tokens by `_USAGE`; what was written to a provider's cache counts as input."""
-    written, read = usage.input_tokens_cache_write or 0, usage.input_tokens_cache_read or 0
-    return usage.input_tokens + written, read, usage.output_tokens
 
 
 def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
-    for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(_bare))):
-        tokens = frame.reindex(columns=[f"{who}_{what}" for what in _USAGE]).fillna(0).to_numpy(dtype=float)
-        found = {name: _per_token(prices.find(name)) for name in names.unique()}
+    for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(bare_name))):
+        tokens = frame.reindex(columns=[f"{who}_{what}" for what in TOKENS]).fillna(0).to_numpy(dtype=float)
+        found = {name: prices.per_token(name) for name in names.unique()}
         spent = pd.Series((np.array([found[name] for name in names]).reshape(-1, 3) * tokens).sum(axis=1))
         none = math.nan if who == "writer" else 0.0
         frame["cost_writing" if who == "writer" else "cost_judging"] = spent.where(tokens.sum(axis=1) > 0, none)
     return frame.assign(cost=frame["cost_writing"] + frame["cost_judging"])
-
-
-def _per_token(price: Price | None) -> tuple[float, float, float]:
-    """Dollars for a token of input, of cached input and of output."""
-    if price is None:
-        return math.nan, math.nan, math.nan
-    cached = price.input if price.cached_input is None else price.cached_input
-    return price.input / 1e6, cached / 1e6, price.output / 1e6

@@ -22,7 +22,8 @@ from .weighted_mean import WeightedMean
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _FENCED = re.compile(
-    r"<<<(?P<what>PROMPT|STORY(?: [AB])?) (?P<mark>[0-9a-f]{16})>>>\n(?P<text>.*?)\n<<<END (?P=what) (?P=mark)>>>", re.DOTALL
+    r"<<<(?P<what>PROMPT|STORY(?: [AB])?) (?P<mark>[0-9a-f]{16})>>>\n(?P<text>.*?)\n<<<END (?P=what) (?P=mark)>>>",
+    re.DOTALL,
 )
 
 
@@ -49,8 +50,8 @@ class Rubric(Frozen):
     sha256 of the file in hexadecimal: numbers compare only where it agrees. `side` names further scores
     that tables show, with their headings, and `published` the score that published numbers use. The prompt
     is shown without its request for a length where `hides_length`. `slots` are the placeholders that a call fills
-    besides: with the texts of one of a sample's criteria, or with the other story of a pair. `length_score` names the length
-    score that the benchmark combines with this one.
+    besides: with the texts of one of a sample's criteria, or with the other story of a pair. `length_score` names the
+    length score that the benchmark combines with this one.
     """
 
     name: str
@@ -255,7 +256,9 @@ def _check(rubric: Rubric) -> None:
         used = set(_PLACEHOLDER.findall(getattr(rubric.prompt, part)))
         if used != known:
             raise ValueError(f"prompt.{part}: placeholder {sorted(used ^ known)[0]!r} is unknown or unused")
-    for line in (f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", *rubric.rule.stories) for end in ("", "END ")):
+    for line in (
+        f"<<<{end}{what} {{{{fence}}}}>>>" for what in ("PROMPT", *rubric.rule.stories) for end in ("", "END ")
+    ):
         if line not in rubric.prompt.user.splitlines():
             raise ValueError(f"prompt.user: the line {line} is missing")
 

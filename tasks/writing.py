@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ModelOutput, get_model
+from inspect_ai.model import ChatMessageAssistant, ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from ..harness.logs import OPEN_PROVIDERS
@@ -41,6 +41,17 @@ def recorded() -> Solver:
             stop_reason="max_tokens" if state.metadata.pop("truncated", False) else "stop",
         )
         state.messages.append(state.output.message)
+        return state
+
+    return solve
+
+
+@solver
+def paired() -> Solver:
+    """Put the two stories that came with the sample after its prompt, as two answers."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        state.messages += [ChatMessageAssistant(content=text) for text in state.metadata.pop("stories")]
         return state
 
     return solve

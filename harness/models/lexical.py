@@ -45,7 +45,9 @@ class Lexical:
         user, asked = judged_request(messages)
         rubric = load_rubric(asked["rubric"])
         prompt, *texts = fenced(user.text)
-        reply = answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts, asked.get("part"))
+        reply = (
+            answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts, asked.get("part"))
+        )
         output = ModelOutput.from_content(NAME, reply)
         output.usage = ModelUsage()
         return output
@@ -69,12 +71,15 @@ def answer(rubric: Rubric, prompt: str, story: str, part: int | None = None) -> 
     return json.dumps(_filled(schema, numbers, _quotes(story, list(given)), None, ""), ensure_ascii=False)
 
 
+_measured = functools.lru_cache(maxsize=1024)(features)  # a story stands in many pairs
+
+
 def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
     """The proxy's reply for two stories of one prompt: always well-formed, and the same whichever stands first.
 
     A plus for every `_PLUS` of difference between what the two stories would be marked, as shares of a mark's range.
     """
-    ones, others = features(prompt, first), features(prompt, second)
+    ones, others = _measured(prompt, first), _measured(prompt, second)
     verdicts: dict[str, int] = {}
     for number, dimension in enumerate(rubric.dimensions):
         apart = _share(dimension, ones, shipped()) - _share(dimension, others, shipped())

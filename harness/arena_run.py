@@ -1,0 +1,179 @@
+"""`arena` from end to end: which matches, their judging in rounds, and the standings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from inspect_ai.model import GenerateConfig, Model
+
+from . import export, plan
+from .arena import RUBRIC, Arena, Match, Pair, possible_matches, read_entries
+from .errors import UserError
+from .judges import resolve_judges
+from .logs import log_files
+from .matches import BENCHMARK, DONE, complete_matches
+from .pairing import FEW, next_round, round_robin
+from .prices import load_prices
+from .standings import build_standings
+from .table import KEYS, SCORED, stories_frame
+
+OPTIONS = ("judge", "judge_base_url", "allow_self_judging", "benchmark", "limit", "per_model", "truncate", "seed",
+           "anchors", "only_plan", "prices", "details", "plots", "log_dir", "out")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ArenaRequest:
+    """What a user asked of an arena; names are those of the command's options."""
+
+    sources: tuple[Path, ...]
+    judge: str | None
+    judge_config: GenerateConfig
+    judge_base_url: str | None
+    allow_self_judging: bool
+    benchmark: str | None
+    limit: int | None
+    per_model: int | None
+    truncate: int | None
+    seed: int
+    anchors: Mapping[str, float] | None
+    only_plan: bool
+    prices: Path | None
+    details: bool
+    plots: bool
+    log_dir: Path
+    out: Path
+    generate: Mapping[str, Any]
+    display: str
+
+
+def conduct(request: ArenaRequest) -> int:
+    """Play, rate and show an arena; returns the exit code: 1 where scheduled judgments are missing.
+
+    Raises:
+        UserError: anything wrong with stories, judge, folder or options.
+        KeyboardInterrupt: stopped by the user; what was judged is kept.
+    """
+    matches = _matches(request)
+    judge = resolve_judges(
+        {"": request.judge} if request.judge else {}, [RUBRIC], request.judge_config, request.judge_base_url
+    )[RUBRIC]
+    _check_self_judging(request, judge, matches)
+    arena = Arena(request.log_dir, judge, request.truncate, matches)
+    if request.only_plan:
+        _show_plan(request, arena, matches)
+        return 0
+    _play(request, arena, matches)
+    left = arena.pending()
+    frame = arena.judged()
+    _show(request, frame)
+    for row in frame[~frame["status"].isin(DONE)].head(10).to_dict("records"):
+        click.echo(f"  without a result: {row['first']} and {row['second']} ({row['status']}): {row['reason']}")
+    if left:
+        click.echo(f"{len(left)} scheduled judgments have no result; the same command tries them again.")
+    return 1 if left else 0
+
+
+def _matches(request: ArenaRequest) -> dict[Pair, list[Match]]:
+    entries = read_entries(request.sources, request.truncate, request.benchmark)
+    asked = list(dict.fromkeys(entry.prompt_id for entry in entries))[: request.limit]
+    matches = possible_matches([entry for entry in entries if entry.prompt_id in set(asked)])
+    models = {name for pair in matches for name in pair}
+    if request.per_model is None and len(models) > FEW:
+        every = sum(map(len, matches.values()))
+        raise UserError(
+            f"{len(models)} models meeting on every prompt are {every:,} matches, {2 * every:,} judge calls. Say how "
+            "many matches each model plays, with --matches (200 is a start; a large number plays all)"
+        )
+    return matches
+
+
+def _check_self_judging(request: ArenaRequest, judge: Model, matches: Mapping[Pair, list[Match]]) -> None:
+    if not request.allow_self_judging and any(str(judge) in pair for pair in matches):
+        raise UserError(
+            f"{judge} would judge its own stories, and models favour their own; choose another --judge, or add "
+            "--allow-self-judging if that is what you study"
+        )
+
+
+def _play(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]]) -> None:
+    """Judge what is scheduled, then schedule the next round, until nothing is left to play.
+
+    Judgments that fail are asked for once more with the next round; where a whole round fails, no more is scheduled.
+    """
+    expected = expected_strengths(request.sources, request.benchmark) if request.per_model else {}
+    while True:
+        samples = arena.pending()
+        if samples:
+            number = arena.schedule[-1]["round"]
+            click.echo(f"round {number}: {len(samples)} judgments by {arena.judge}", err=True)
+            arena.run(samples, request.sources, display=request.display, **request.generate)
+            if len(arena.pending()) == len(samples):
+                return
+        chosen = _next(request, arena, matches, expected)
+        if not chosen:
+            return
+        arena.add_round(chosen)
+
+
+def _next(
+    request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]], expected: Mapping[str, float]
+) -> list[Match]:
+    scheduled = [line["match"] for line in arena.schedule]
+    if request.per_model is None:
+        return [match for match in round_robin(matches) if match.id not in set(scheduled)]
+    judged = complete_matches(arena.judged())
+    return next_round(matches, scheduled, judged, request.per_model, expected, request.seed)
+
+
+def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[str, float]:
+    """Strengths that the rubric scores in the sources promise: their mean in standard deviations over the models of
+    the same benchmark and judge, one a logit; empty where no source is a log with scores."""
+    logs = [source for source in sources if source.is_dir() or source.suffix in (".eval", ".json")]
+    if not logs:
+        return {}
+    frame = stories_frame(log_files(logs))
+    frame = frame[frame["status"].isin(SCORED)]
+    frame = frame if benchmark is None else frame[frame["benchmark"] == benchmark]
+    means = [group.groupby("model")["score"].mean() for _, group in frame.groupby(list(KEYS))]
+    usual = [(mean - mean.mean()) / mean.std() for mean in means if len(mean) > 1 and mean.std() > 0]
+    return (
+        {str(name): float(value) for name, value in pd.concat(usual).groupby(level=0).mean().items()} if usual else {}
+    )
+
+
+def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]]) -> None:
+    """Count and price what is left; of a budgeted arena, whose later rounds depend on the first, the most it can be."""
+    every = [match for pair in matches.values() for match in pair]
+    done = {line["match"] for line in arena.schedule} - {
+        str(sample.metadata["match"]) for sample in arena.pending() if sample.metadata
+    }
+    left = [match for match in every if match.id not in done]
+    count = len(left)
+    if request.per_model is not None:
+        models = len({name for pair in matches for name in pair})
+        count = min(count, max(0, -(-request.per_model * models // 2) + models - len(done)))
+    texts = [(match.a.prompt, match.a.text, match.b.text) for match in left]
+    found = plan.estimate_pairs(RUBRIC, str(arena.judge), texts, count, load_prices(request.prices))
+    click.echo(f"{count:,} matches of {len(every):,}, each judged in both orders; {len(done):,} are judged already.")
+    plan.show(found, as_json=False)
+
+
+def _show(request: ArenaRequest, frame: pd.DataFrame) -> None:
+    from .cli_results import print_tables
+
+    standings = build_standings(frame, request.anchors)
+    console = print_tables(standings, request.details)
+    written = export.write_files(standings, request.out, BENCHMARK, f"{BENCHMARK}-pairs.csv")
+    written.append(request.out / f"{BENCHMARK}-judgments.csv")
+    frame.to_csv(written[-1], index=False)
+    if request.plots:
+        from .plots import write_plots
+
+        written += write_plots(standings, request.out / "plots")
+    for path in written:
+        console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,51 @@
+"""The arena as an Inspect task: every two models' stories of a prompt, in both orders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inspect_ai import Task, task
+from inspect_ai.model import GenerateConfig
+
+from ..harness.arena import RUBRIC, possible_matches, read_entries
+from ..harness.matches import BENCHMARK
+from ..harness.scorers import compared, grader
+from ..rubrics import load_rubric
+from .benchmark import MAX_RETRIES
+from .writing import paired
+
+VERSION = 1
+
+
+@task
+def arena(stories: str | list[str], truncate: int | None = None, benchmark: str | None = None,
+          judge: str | None = None) -> Task:  # fmt: skip
+    """Compare the stories of every two models on the prompts that both have, each pair in both orders.
+
+    Args:
+        stories: stories files, logs or folders of logs (several: a list, or separated by commas).
+        truncate: judge the first so many characters of each story; by default the whole.
+        benchmark: only stories that were written for this benchmark.
+        judge: judging model; by default the model role `grader`, which is then required.
+    """
+    rubric = load_rubric(RUBRIC)
+    if judge is None:
+        grader(None)  # refuse now, before the first call
+    sources = [Path(place) for place in (stories.split(",") if isinstance(stories, str) else stories)]
+    matches = possible_matches(read_entries(sources, truncate, benchmark))
+    return Task(
+        dataset=[sample for pair in matches.values() for match in pair for sample in match.samples()],
+        solver=paired(),
+        scorer=compared(rubric.name, judge),
+        config=GenerateConfig(max_retries=MAX_RETRIES),
+        version=f"{VERSION}+{rubric.digest[:8]}",
+        metadata={
+            "benchmark": BENCHMARK,
+            "title": rubric.title,
+            "rubric": rubric.name,
+            "rubric_digest": rubric.digest,
+            "headline": "score",
+            "scale": rubric.scale,
+            "truncate": truncate,
+        },
+    )
