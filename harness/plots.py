@@ -103,7 +103,10 @@ def new_figure(
     axes = figure.subplots(1, columns, squeeze=False)[0].tolist()
     judge = f"PROXY judge {section.judge}" if section.proxy else f"judge {section.judge}"
     figure.suptitle(
-        f"{section.title}: {title}\n{judge} · {section.rubric} · {section.prompts}", fontsize=9, x=0.01, ha="left"
+        f"{section.title}: {title}\n{judge} · {section.rubric} · prompts {section.prompts}",
+        fontsize=9,
+        x=0.01,
+        ha="left",
     )
     return figure, axes
 

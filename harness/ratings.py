@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ UNITS = {"length": (math.log(2), "twice the words"), "dialogue": (0.1, "10 point
          "markdown": (0.1, "10 points more lines with markdown")}  # fmt: skip
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,13 @@ class _Scaled:
     scale: float
 
 
-def _indexed(matches: pd.DataFrame) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+def _indexed(matches: pd.DataFrame) -> tuple[list[str], Places, Places]:
     models = sorted({*matches["a"], *matches["b"]})
     place = {name: i for i, name in enumerate(models)}
     return models, matches["a"].map(place).to_numpy(dtype=int), matches["b"].map(place).to_numpy(dtype=int)
 
 
-def _check_connected(models: list[str], a: NDArray[np.int64], b: NDArray[np.int64]) -> None:
+def _check_connected(models: list[str], a: Places, b: Places) -> None:
     if len(models) < 2:
         raise UserError("ratings need matches between two models or more; give the stories of another model too")
     graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(models), len(models)))
@@ -148,9 +150,7 @@ def _check_connected(models: list[str], a: NDArray[np.int64], b: NDArray[np.int6
         )
 
 
-def _fit_pairs(
-    count: int, a: NDArray[np.int64], b: NDArray[np.int64], outcomes: Floats, cluster: NDArray[np.int64], prompts: int
-) -> _Fit:
+def _fit_pairs(count: int, a: Places, b: Places, outcomes: Floats, cluster: Places, prompts: int) -> _Fit:
     """Without style, all matches of two models have one expected outcome: sums by pair and prompt are enough."""
     flipped = a > b
     shares = np.where(flipped[:, None], 1 - outcomes[:, ::-1], outcomes)  # of the model that comes first by name
@@ -170,10 +170,10 @@ def _fit_pairs(
 
 def _fit_rows(
     count: int,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
+    a: Places,
+    b: Places,
     outcomes: Floats,
-    cluster: NDArray[np.int64],
+    cluster: Places,
     prompts: int,
     dressed: Floats,
 ) -> _Fit:
@@ -190,8 +190,8 @@ def _fit_rows(
 
 def _maximum(
     count: int,
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
+    a: Places,
+    b: Places,
     x: Floats,
     n: Floats,
     wins: Floats,
@@ -224,9 +224,7 @@ def _maximum(
     return np.asarray(found.x, dtype=float)
 
 
-def _refit(
-    start: Floats, count: int, a: NDArray[np.int64], b: NDArray[np.int64], x: Floats, n: Floats, wins: Floats
-) -> Floats:
+def _refit(start: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats, wins: Floats) -> Floats:
     """The same maximum by Newton's steps from one that is near."""
     values = start
     for _ in range(_STEPS):
@@ -239,14 +237,12 @@ def _refit(
     return values
 
 
-def _expected(
-    values: Floats, count: int, a: NDArray[np.int64], b: NDArray[np.int64], x: Floats
-) -> tuple[Floats, float]:
+def _expected(values: Floats, count: int, a: Places, b: Places, x: Floats) -> tuple[Floats, float]:
     return values[a] - values[b] + x @ values[count + 1 :], float(values[count])
 
 
 def _derivatives(
-    values: Floats, count: int, a: NDArray[np.int64], b: NDArray[np.int64], x: Floats, n: Floats, wins: Floats
+    values: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats, wins: Floats
 ) -> tuple[Floats, Floats]:
     """Gradient and Fisher information of the log-likelihood, without the ridge."""
     apart, position = _expected(values, count, a, b, x)

@@ -20,11 +20,11 @@ STORY = "The clerk wrote the number down. “Nobody will ask,” she said, and t
 def well_behaved(system: str, user: str) -> str:
     """A judge's reply where a judge is asked, else a story."""
     try:
-        prompt, *texts = fenced(user)
+        prompt, story, *other = fenced(user)
     except ValueError:
         return STORY
     rubric = rubric_of(system)
-    return answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts)
+    return answer_pair(rubric, prompt, story, other[0]) if other else answer(rubric, prompt, story)
 
 
 def rubric_of(system: str) -> Rubric:

@@ -80,7 +80,7 @@ def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
     A plus for every `_PLUS` of difference between what the two stories would be marked, as shares of a mark's range.
     """
     ones, others = _measured(prompt, first), _measured(prompt, second)
-    verdicts: dict[str, int] = {}
+    verdicts: dict[str, str] = {}
     for number, dimension in enumerate(rubric.dimensions):
         apart = _share(dimension, ones, shipped()) - _share(dimension, others, shipped())
         winner = "A" if apart > 0 or (apart == 0 and number % 2) else "B"
