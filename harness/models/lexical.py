@@ -44,10 +44,11 @@ class Lexical:
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         user, asked = judged_request(messages)
         rubric = load_rubric(asked["rubric"])
-        prompt, *texts = fenced(user.text)
-        reply = (
-            answer_pair(rubric, prompt, *texts) if len(texts) > 1 else answer(rubric, prompt, *texts, asked.get("part"))
-        )
+        prompt, story, *other = fenced(user.text)
+        if other:
+            reply = answer_pair(rubric, prompt, story, other[0])
+        else:
+            reply = answer(rubric, prompt, story, asked.get("part"))
         output = ModelOutput.from_content(NAME, reply)
         output.usage = ModelUsage()
         return output
