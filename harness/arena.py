@@ -31,6 +31,7 @@ from .words import strip_reasoning
 
 RUBRIC = "pairwise"
 SCHEDULE = "schedule.jsonl"
+BATCH = 400  # judgments in a log: a log is written anew with every judgment, so that none is lost
 ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story stands first
 
 Pair = tuple[str, str]
@@ -198,7 +199,7 @@ class Arena:
         return [sample for sample in samples if sample.id not in done]
 
     def run(self, samples: Sequence[Sample], sources: Sequence[Path], **options: Any) -> None:
-        """Judge, each in a sample of one Inspect log; what came of it is in the folder, also after a stop.
+        """Judge, each in a sample of an Inspect log; what came of it is in the folder, also after a stop.
 
         Args:
             samples: from `pending`.
@@ -210,22 +211,15 @@ class Arena:
         """
         where = [str(source.resolve()) for source in sources]
         task = task_create(f"{PACKAGE}/arena", stories=where, truncate=self.truncate, judge=str(self.judge))
-        task = task_with(
-            task, name="arena", dataset=MemoryDataset(list(samples), name="arena"), model_roles={"grader": self.judge}
-        )
-        logs = inspect_eval(
-            task,
-            model=None,
-            log_dir=str(self.folder),
-            log_buffer=1,
-            fail_on_error=False,
-            score_display=False,
-            **options,
-        )
-        if not logs or logs[0].status == "cancelled":
-            raise KeyboardInterrupt
-        if logs[0].status == "error" and logs[0].error:
-            raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
+        options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
+        for start in range(0, len(samples), BATCH):
+            dataset = MemoryDataset(list(samples[start : start + BATCH]), name="arena")
+            batch = task_with(task, name="arena", dataset=dataset, model_roles={"grader": self.judge})
+            logs = inspect_eval(batch, model=None, log_dir=str(self.folder), **options)
+            if not logs or logs[0].status == "cancelled":
+                raise KeyboardInterrupt
+            if logs[0].status == "error" and logs[0].error:
+                raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
 
     def _lines(self) -> list[dict[str, Any]]:
         path = self.folder / SCHEDULE

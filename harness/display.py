@@ -14,7 +14,7 @@ from .cells import add_model_column, bounds, number, share
 from .leaderboard import Comparison, Section
 from .lens import BUCKET_ORDER, SPLIT_ORDER
 from .standings import Standings
-from .standings_tables import ARENA_LEGEND, matrix_table, standings_table
+from .standings_tables import ARENA_LEGEND, criteria_table, matrix_table, standings_table
 from .stats import Interval
 
 _FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
@@ -155,14 +155,11 @@ def pairs_table(section: Comparison) -> Table | None:
     return table
 
 
-def detail_tables(section: Comparison) -> list[Table]:
-    """Marks (in an arena, wins in per cent) by criterion, and score by category, one column a model; where there are
-    any."""
+def detail_tables(section: Section) -> list[Table]:
+    """Mean mark by criterion, and score by category, one column a model; those that the benchmark has."""
     tables = []
-    arena = isinstance(section, Standings)
-    criteria = "By criterion (judgments won, %)" if arena else "By criterion (mean mark)"
-    for title, key in ((criteria, "criteria"), ("By category (score, stories)", "categories")):
-        names = dict.fromkeys(name for row in section.rows for name in row.get(key, ()))
+    for title, key in (("By criterion (mean mark)", "criteria"), ("By category (score, stories)", "categories")):
+        names = dict.fromkeys(name for row in section.rows for name in row[key])
         if not names:
             continue
         table = Table(title=title, title_justify="left")
@@ -170,10 +167,7 @@ def detail_tables(section: Comparison) -> list[Table]:
         for row in section.rows:
             table.add_column(escape(row["label"]), justify="right", overflow="fold")
         for name in names:
-            values = [row[key].get(name) for row in section.rows]
-            if arena:
-                values = [None if value is None else 100 * value for value in values]
-            table.add_row(escape(name), *map(_detail, values))
+            table.add_row(escape(name), *(_detail(row[key].get(name)) for row in section.rows))
         tables.append(table)
     return tables
 
@@ -182,7 +176,7 @@ def section_tables(section: Comparison, details: bool = True) -> list[Table]:
     """The tables of a section that have something to show; `details` adds pairs, criteria and categories."""
     if isinstance(section, Standings):
         extra = [pairs_table(section)] if details else []
-        found = [standings_table(section), matrix_table(section), *detail_tables(section), *extra]
+        found = [standings_table(section), matrix_table(section), criteria_table(section), *extra]
         return [table for table in found if table is not None]
     assert isinstance(section, Section)
     more = (pairs_table(section), *detail_tables(section)) if details else ()

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from inspect_ai.scorer import SampleScore, Score, krippendorff_alpha
 from scipy.stats import norm
 
 from ..rubrics import load_rubric
+from .agreement import alpha_interval
 from .damage import DAMAGES, Check, inserted, load_check
 from .errors import UserError
 from .judges import BENCHMARKS
@@ -27,7 +27,6 @@ from .words import count_words, strip_reasoning
 
 WRITER = "judge-check"
 MIN_WORDS = 50  # shorter texts have nothing to shuffle, cut or swap
-_RESAMPLES = 1000
 _EVIDENCE = ("quotes_found", "quotes_missing", "quotes_long", "misadded", "rated", "coverage")
 
 
@@ -237,19 +236,7 @@ def _agreement(a: str, one: _Judged, b: str, other: _Judged) -> dict[str, Any]:
     return {
         "a": a,
         "b": b,
-        "alpha": _alpha(np.column_stack([x, y])),
+        "alpha": alpha_interval(np.column_stack([x, y]).tolist(), "interval"),
         "spearman": spearman_interval(x, y, one.prompts),
         "shift": mean_interval(x - y, one.prompts),
     }
-
-
-def _alpha(ratings: np.ndarray[Any, np.dtype[np.float64]]) -> Interval:
-    known = ratings[~np.isnan(ratings).any(axis=1)]
-    scores = [SampleScore(score=Score(value=row)) for row in known.tolist()]
-    metric: Any = krippendorff_alpha(level="interval")
-    if len(known) < 2:
-        return Interval(math.nan, math.nan, math.nan)
-    rng = np.random.default_rng(0)
-    draws = rng.integers(len(known), size=(_RESAMPLES, len(known)))
-    low, high = np.nanquantile([metric([scores[i] for i in draw]) for draw in draws], [0.025, 0.975])
-    return Interval(float(metric(scores)), float(low), float(high))

@@ -34,8 +34,9 @@ def next_round(
     connected along the order of their strengths. Then, one at a time, the pair is taken whose match tells most:
     p (1 − p) times the variance of the difference of their strengths, as they are known so far. That favours
     neighbours in rank and models of wide intervals; a match taken counts as played for the next choice. Only
-    models short of their number ask for matches, so a model that joins later plays its own and nothing else is
-    played again. Of a pair's prompts those are taken on which both played least.
+    models short of their number ask for matches (a match counts half where its other model has its number already, so
+    that some play a few more), and a model that joins later plays its own and nothing else is played again. Of a
+    pair's prompts those are taken on which both played least.
 
     Args:
         matches: all that could be played.
@@ -139,13 +140,13 @@ class _Knowledge:
         self.covariance -= np.outer(change, change) / (1 / self.told[i, j] + change[i] - change[j])
 
     def best(self, short: set[str], pairs: Sequence[Pair]) -> Pair:
-        """Of these pairs one of two short models, where there is one, and among those the one that tells most."""
+        """Of these pairs the one whose match tells most; for a pair of which one model is short, half as much."""
         own = np.diag(self.covariance)
         gain = self.told * (own[:, None] + own[None, :] - 2 * self.covariance)
 
-        def key(pair: Pair) -> tuple[int, float, Pair]:
+        def key(pair: Pair) -> tuple[float, Pair]:
             i, j = (self.place[name] for name in pair)
-            return -sum(name in short for name in pair), -round(float(gain[i, j]), 12), pair
+            return -round(float(gain[i, j]) * sum(name in short for name in pair), 12), pair
 
         return min(pairs, key=key)
 

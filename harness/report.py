@@ -25,7 +25,7 @@ from .leaderboard import Comparison, Section
 from .plots import figures, named, save
 from .site import Site
 from .standings import Standings
-from .standings_tables import against_table, standings_table
+from .standings_tables import against_table, criteria_table, standings_table
 from .words import strip_reasoning
 
 _ALTS = {
@@ -156,7 +156,8 @@ def _write_model(site: Site, model: str, table: Sequence[tuple[str, Comparison]]
 
 def _model_tables(one: Comparison) -> list[Table | None]:
     if isinstance(one, Standings):
-        return [standings_table(one), against_table(one), *detail_tables(one), pairs_table(one)]
+        return [standings_table(one), against_table(one), criteria_table(one), pairs_table(one)]
+    assert isinstance(one, Section)
     return [*section_tables(one, details=False), pairs_table(one), *detail_tables(one)]
 
 

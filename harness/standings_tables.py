@@ -7,6 +7,7 @@ import math
 from rich.markup import escape
 from rich.table import Table
 
+from ..rubrics import load_rubric
 from .cells import add_model_column, bounds, number, share
 from .standings import Standings
 from .stats import Interval
@@ -45,6 +46,18 @@ def matrix_table(section: Standings) -> Table:
     for place, row in enumerate(section.rows, 1):
         met = (row["against"].get(other["model"], math.nan) for other in section.rows)
         table.add_row(str(place), escape(row["model"]), *(number(100 * value, 0) for value in met))
+    return table
+
+
+def criteria_table(section: Standings) -> Table:
+    """Share of the judgments in which a model won each criterion, in per cent."""
+    table = Table(title="Judgments won by criterion, %", title_justify="left")
+    add_model_column(table, [row["model"] for row in section.rows])
+    dimensions = load_rubric("pairwise").dimensions
+    for dimension in dimensions:
+        table.add_column(dimension.name, justify="right")
+    for row in section.rows:
+        table.add_row(escape(row["model"]), *(number(100 * row["criteria"][d.id], 0) for d in dimensions))
     return table
 
 

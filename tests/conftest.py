@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,37 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs Chromium (Debian's package chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        found = playwright.chromium.launch(executable_path=path, args=[*quiet, "--disable-component-update"])
+        yield found
+        found.close()
+
+
+class Visit:
+    """A page that was opened, and everything that went wrong on it."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.wrong: list[str] = []
+        self.page = browser.new_context(**options).new_page()
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
+        self.page.on("request", lambda request: self._requested(request.url))
+        self.page.goto(path.resolve().as_uri())
+
+    def _requested(self, url: str) -> None:
+        if not url.startswith(("file:", "data:")):
+            self.wrong.append(url)
 
 
 def reply(rubric: Rubric, scores: dict[str, int] | None = None, quote: str = "tar and cold iron", **top: Any) -> str:

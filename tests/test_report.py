@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROSE, Cli, reply, stories, write_jsonl
+from conftest import PROSE, Cli, Visit, reply, stories, write_jsonl
 
 from polaris_eval.harness.judgments import Mark, pieces
 from polaris_eval.rubrics import Rubric
@@ -24,37 +22,6 @@ HOSTILE = (
     "{{ 7*7 }}",
 )
 TEXT = "</style></script><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red] "
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium (Debian's package chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        found = playwright.chromium.launch(executable_path=path, args=[*quiet, "--disable-component-update"])
-        yield found
-        found.close()
-
-
-class Visit:
-    """A page that was opened, and everything that went wrong on it."""
-
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
-        self.wrong: list[str] = []
-        self.page = browser.new_context(**options).new_page()
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self._requested(request.url))
-        self.page.goto(path.resolve().as_uri())
-
-    def _requested(self, url: str) -> None:
-        if not url.startswith(("file:", "data:")):
-            self.wrong.append(url)
 
 
 @pytest.fixture

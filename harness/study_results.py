@@ -1,0 +1,168 @@
+"""What a study's answers show: win rates, agreement among annotators and with judges, comments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .agreement import alpha_interval
+from .matches import complete_matches
+from .stats import RESAMPLES, Interval, contrast_interval, draws_interval, mean_interval
+from .study import Study
+from .study_answers import Export
+from .table import SCORED
+
+_SHARE = {"first": 1.0, "equal": 0.5, "second": 0.0}
+
+
+def answers_frame(study: Study, exports: Mapping[str, Export]) -> pd.DataFrame:
+    """One row an answer: annotator, item, prompt_id, match, `a` and `b` (models, by name), `outcome` (a's share of a
+    win: 1, 0.5 or 0), `shown_first` (the model), `first` (the share of the story shown first), seconds, comment, and
+    a's share on each criterion that was answered."""
+    items = {item.id: item for item in study.items}
+    rows: list[dict[str, Any]] = []
+    for annotator, export in exports.items():
+        swapped = dict(study.order[annotator])
+        for name, answer in export.answers.items():
+            item = items[name]
+            shown = item.models[::-1] if swapped[name] else item.models
+            a, b = sorted(shown)
+            share = {key: _of(a, shown, choice) for key, choice in answer.criteria.items()}
+            rows.append(
+                {"annotator": annotator, "item": name, "prompt_id": item.prompt_id, "match": item.match, "a": a, "b": b,
+                 "outcome": _of(a, shown, answer.choice), "shown_first": shown[0], "first": _SHARE[answer.choice],
+                 "seconds": answer.seconds, "comment": answer.comment, **share}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _of(model: str, shown: Sequence[str], choice: str) -> float:
+    return _SHARE[choice] if shown[0] == model else 1 - _SHARE[choice]
+
+
+def analyse(study: Study, frame: pd.DataFrame, criteria: Sequence[str]) -> dict[str, Any]:
+    """Win rates of every two models and of each model, by criterion, position, and agreement of the annotators."""
+    pairs = [
+        {
+            "a": a,
+            "b": b,
+            "answers": len(part),
+            "win_rate": win_rate(part),
+            "equal": float((part["outcome"] == 0.5).mean()),
+        }
+        | {"criteria": {name: _mean(part, name) for name in criteria}}
+        for (a, b), part in frame.groupby(["a", "b"])
+    ]
+    models = {
+        str(model): win_rate(pd.concat([frame[frame["a"] == model], _turned(frame[frame["b"] == model])]))
+        for model in sorted({*frame["a"], *frame["b"]})
+    }
+    units = frame.pivot_table(index="item", columns="annotator", values="outcome")
+    return {
+        "study": study.id,
+        "title": study.title,
+        "items": len(study.items),
+        "annotators": {
+            name: {"answers": int((frame["annotator"] == name).sum()), "of": len(shown)}
+            for name, shown in study.order.items()
+        },
+        "pairs": pairs,
+        "models": models,
+        "first": mean_interval(frame["first"], frame["prompt_id"].tolist()),
+        "alpha": alpha_interval(units.to_numpy(dtype=float).tolist(), "ordinal"),
+        "minutes": float(frame["seconds"].median()) / 60,
+    }
+
+
+def _turned(part: pd.DataFrame) -> pd.DataFrame:
+    return part.assign(outcome=1 - part["outcome"])
+
+
+def _mean(part: pd.DataFrame, name: str) -> float:
+    return float(part[name].mean()) if name in part and part[name].notna().any() else math.nan
+
+
+def win_rate(part: pd.DataFrame) -> Interval:
+    """Mean outcome, with a bootstrap interval over prompts and annotators: both are drawn anew in each resample, and an
+    answer counts as often as its prompt times as often as its annotator was drawn. Ties count half."""
+    table = part.pivot_table(index="annotator", columns="prompt_id", values="outcome", aggfunc="mean")
+    values = table.to_numpy(dtype=float)
+    known = ~np.isnan(values)
+    rng = np.random.default_rng(0)
+    people, prompts = (rng.multinomial(n, [1 / n] * n, size=RESAMPLES).astype(float) for n in values.shape)
+    won = ((people @ np.where(known, values, 0.0)) * prompts).sum(axis=1)
+    count = ((people @ known.astype(float)) * prompts).sum(axis=1)
+    drawn = won[count > 0] / count[count > 0]
+    return draws_interval(float(values[known].mean()), drawn, values.shape[1])
+
+
+def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """For every judge of the logs and every item how far it leans to the first of the item's models by name: its
+    share of a win in an arena, or 1, 0.5 or 0 by the scores of both stories on a benchmark."""
+    found: dict[str, dict[str, float]] = {}
+    wanted = {item.match: item.id for item in study.items}
+    for judge in sorted(judgments["judge"].unique()):
+        matches = complete_matches(judgments[judgments["judge"] == judge])
+        matches = matches[matches["match"].isin(wanted)]
+        shares = (matches["first"] + matches["second"]) / 2
+        items = {wanted[match]: float(share) for match, share in zip(matches["match"], shares, strict=True)}
+        found |= {f"{judge}, pairs": items} if items else {}
+    scored = stories[stories["status"].isin(SCORED)] if len(stories) else stories
+    for (benchmark, judge), part in scored.groupby(["benchmark", "judge"]) if len(scored) else ():
+        score = {(row["model"], _id(row)): row["score"] for row in part.to_dict("records")}
+        items = {}
+        for item in study.items:
+            (a, one), (b, other) = sorted(zip(item.models, item.stories, strict=True))
+            if (a, one) in score and (b, other) in score:
+                items[item.id] = (float(np.sign(score[a, one] - score[b, other])) + 1) / 2
+        found |= {f"{judge}, {benchmark}": items} if items else {}
+    return found
+
+
+def _id(row: Mapping[Any, Any]) -> str:
+    """A story's id as it is in a stories file made from the log."""
+    return str(row["id"]) if row["epoch"] == 1 else f"{row['id']}@{row['epoch']}"
+
+
+def judge_agreement(frame: pd.DataFrame, lean: Mapping[str, float]) -> dict[str, Any]:
+    """How often a judge leans to the story that an annotator preferred: `agreement` over all answers with a
+    preference (a judge without one counts half), its interval over prompts, and Krippendorff's alpha of the judge with
+    the annotators' mean."""
+    part = frame[frame["item"].isin(list(lean)) & (frame["outcome"] != 0.5)]
+    judged = part["item"].map(lean).astype(float)
+    same = (np.sign(judged - 0.5) * np.sign(part["outcome"] - 0.5) + 1) / 2
+    means = frame.groupby("item")["outcome"].mean()
+    units = [[float(means[item]), share] for item, share in lean.items() if item in means]
+    return {
+        "answers": len(part),
+        "agreement": mean_interval(same, part["prompt_id"].tolist()),
+        "alpha": alpha_interval(units, "interval"),
+    }
+
+
+def annotator_agreement(frame: pd.DataFrame) -> Interval:
+    """How often two annotators with a preference on one item prefer the same story; what a judge can hope for."""
+    rows: list[tuple[float, str]] = []
+    for prompt, part in frame[frame["outcome"] != 0.5].groupby("prompt_id"):
+        values = part["outcome"].tolist()
+        rows += [(float(x == y), str(prompt)) for i, x in enumerate(values) for y in values[i + 1 :]]
+    return contrast_interval([same for same, _ in rows], [prompt for _, prompt in rows], [0] * len(rows), {0: 1.0})
+
+
+def comments(study: Study, frame: pd.DataFrame) -> Iterable[dict[str, str]]:
+    """Every comment twice, under each of the two models, with what Story 1 and 2 were and how the model fared."""
+    told = {1.0: "won", 0.5: "equal", 0.0: "lost"}
+    rows = frame[frame["comment"].str.strip() != ""] if len(frame) else frame
+    for model in sorted({*frame["a"], *frame["b"]}) if len(frame) else ():
+        for row in rows[(rows["a"] == model) | (rows["b"] == model)].to_dict("records"):
+            other = row["b"] if row["a"] == model else row["a"]
+            share = row["outcome"] if row["a"] == model else 1 - row["outcome"]
+            place = "Story 1" if row["shown_first"] == model else "Story 2"
+            yield {
+                "model": model, "was": place, "against": str(other), "result": told[float(share)],
+                "annotator": str(row["annotator"]), "item": str(row["item"]), "comment": str(row["comment"]),
+            }  # fmt: skip
