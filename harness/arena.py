@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Match:
-    """Two models' stories of one prompt; `id` is a hash of the prompt and both texts."""
+    """Two models' stories of one prompt; `id` is a hash of the models, the prompt and both texts."""
 
     id: str
     a: Entry
@@ -126,7 +126,9 @@ def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
     if len(stories) < 2:
         raise UserError(f"only {next(iter(stories))} has stories here; a match needs the stories of two models")
     found = {
-        (a, b): [Match(_digest(one.digest, other.digest), one, other) for one, other in _shared(stories[a], stories[b])]
+        (a, b): [
+            Match(_digest(a, one.digest, b, other.digest), one, other) for one, other in _shared(stories[a], stories[b])
+        ]
         for a, b in combinations(sorted(stories), 2)
     }
     if not any(found.values()):
