@@ -73,6 +73,8 @@ def main() -> None:
     polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --benchmark story_quality --limit 6
                                                               one of them, offline, with a proxy judge
     polaris-eval leaderboard logs                             tables (and plots) from any logs
+    polaris-eval arena logs                                   which of two stories is better: ratings from pairs
+    polaris-eval study make logs                              the same question to people, as a page to read in
     polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
     polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
     """

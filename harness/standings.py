@@ -113,6 +113,8 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
     worth = [f"{words} {_points(points)}" for words, points in known.items()]
     if worth:
         yield f"Style, in points: {'; '.join(worth)}. The controlled rating is without these."
+    if matches.groupby(["a", "b"]).ngroups < len(found.pairs):
+        yield "Models met different opponents: compare ratings, not win rates."
     scheduled = judgments["match"].nunique()
     if scheduled > len(matches):
         yield f"{scheduled - len(matches)} matches lack a judgment and take no part (see coverage)."

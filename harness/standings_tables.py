@@ -15,7 +15,7 @@ from .stats import Interval
 ARENA_LEGEND = (
     "rating: Bradley–Terry on the Elo scale, with its 95 % interval below (bootstrap over prompts); controlled: the "
     "rating with differences of length, dialogue and markdown held equal, rank (c.) its rank; win rate: mean outcome, "
-    "both orders; cover.: share of the model's judgments that have a result."
+    "both orders, against those it met; cover.: share of the model's judgments that have a result."
 )
 
 
