@@ -1,8 +1,4 @@
-"""An arena: stories that may meet, matches that are scheduled, and the running of those not judged yet.
-
-An arena is a folder. `schedule.jsonl` says with its first line what every judgment in it has in common, and then, a
-line a match and in rounds, who meets; Inspect logs beside it hold the judgments.
-"""
+"""Stories that may meet: two models' stories of one prompt are a match, judged in both orders."""
 
 from __future__ import annotations
 
@@ -12,26 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-from inspect_ai import eval as inspect_eval
-from inspect_ai import task_with
-from inspect_ai._eval.registry import task_create
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import Model
+from inspect_ai.dataset import Sample
 
-from ..rubrics import load_rubric
 from .errors import UserError
-from .judges import PACKAGE
-from .logs import judge_label
-from .matches import judgments_frame
 from .stories import prompt_id, read_stories
 from .words import strip_reasoning
 
+BENCHMARK = "arena"
 RUBRIC = "pairwise"
-SCHEDULE = "schedule.jsonl"
-BATCH = 400  # judgments in a log: a log is written anew with every judgment, so that none is lost
 ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story stands first
 
 Pair = tuple[str, str]
@@ -146,109 +131,3 @@ def _shared(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> Iterator[tu
 def _digest(*texts: str) -> str:
     whole = json.dumps(texts).encode()
     return hashlib.sha256(whole).hexdigest()[:16]
-
-
-class Arena:
-    """The folder of an arena, with one judge, rubric and truncation."""
-
-    def __init__(self, folder: Path, judge: Model, truncate: int | None, matches: Mapping[Pair, list[Match]]) -> None:
-        """Open a folder, or begin one.
-
-        Raises:
-            UserError: the folder holds an arena of another judge, rubric or truncation, or stories of these models
-                that differ from the ones given now.
-        """
-        self.folder, self.judge, self.truncate = folder, judge, truncate
-        self.matches = {match.id: match for pair in matches.values() for match in pair}
-        self._common = {
-            "judge": judge_label(str(judge), judge.config),
-            "rubric": load_rubric(RUBRIC).digest,
-            "truncate": truncate,
-        }
-        lines = self._lines()
-        for name, value in self._common.items():
-            if lines and lines[0].get(name) != value:
-                raise UserError(
-                    f"{folder} is an arena with {name} {lines[0].get(name)}, not {value}; judgments of both do not "
-                    "compare, so name another --log-dir"
-                )
-        self.schedule: list[dict[str, Any]] = lines[1:]
-        self._check_stories()
-
-    def judged(self) -> pd.DataFrame:
-        """All judgments of the folder; see `judgments_frame`."""
-        return judgments_frame([str(path) for path in sorted(self.folder.rglob("*.eval"))])
-
-    def add_round(self, chosen: Sequence[Match]) -> None:
-        """Write a round of matches into the schedule, before any of them is judged."""
-        number = 1 + max((line["round"] for line in self.schedule), default=0)
-        added = [
-            {"round": number, "match": m.id, "prompt": m.a.prompt_id, "a": m.a.model, "b": m.b.model} for m in chosen
-        ]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / SCHEDULE
-        new = [] if path.exists() else [self._common]
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in [*new, *added]))
-        self.schedule += added
-
-    def pending(self) -> list[Sample]:
-        """Scheduled judgments that are still missing, of the stories at hand, in the order of the schedule."""
-        frame = self.judged()
-        done = set(frame.loc[frame["status"].isin(("scored", "empty")), "id"])
-        known = dict.fromkeys(line["match"] for line in self.schedule)
-        samples = (sample for name in known if name in self.matches for sample in self.matches[name].samples())
-        return [sample for sample in samples if sample.id not in done]
-
-    def run(self, samples: Sequence[Sample], sources: Sequence[Path], **options: Any) -> None:
-        """Judge, each in a sample of an Inspect log; what came of it is in the folder, also after a stop.
-
-        Args:
-            samples: from `pending`.
-            sources: where the stories came from, for the log.
-            options: `display` and generation options of Inspect's `eval`.
-
-        Raises:
-            KeyboardInterrupt: stopped by the user.
-        """
-        where = [str(source.resolve()) for source in sources]
-        task = task_create(f"{PACKAGE}/arena", stories=where, truncate=self.truncate, judge=str(self.judge))
-        options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
-        for start in range(0, len(samples), BATCH):
-            dataset = MemoryDataset(list(samples[start : start + BATCH]), name="arena")
-            batch = task_with(task, name="arena", dataset=dataset, model_roles={"grader": self.judge})
-            logs = inspect_eval(batch, model=None, log_dir=str(self.folder), **options)
-            if not logs or logs[0].status == "cancelled":
-                raise KeyboardInterrupt
-            if logs[0].status == "error" and logs[0].error:
-                raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
-
-    def _lines(self) -> list[dict[str, Any]]:
-        path = self.folder / SCHEDULE
-        if not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
-            if lines[-1].endswith("}"):
-                raise UserError(f"{path}: not a schedule of an arena; restore it, or name another --log-dir") from None
-        # a stop in mid-writing leaves a last line that is cut: its round was not begun
-        whole = [json.loads(line) for line in lines[:-1]]
-        last = whole[-1].get("round", 0) if whole else 0
-        kept = [line for line in whole if line.get("round", 0) != last or "round" not in line]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        return kept
-
-    def _check_stories(self) -> None:
-        """A model's stories must stay the ones that were judged: a rating is of one model."""
-        frame = self.judged()
-        here = {(e.model, e.key): e.digest for match in self.matches.values() for e in (match.a, match.b)}
-        for side in ("first", "second"):
-            columns = frame[[side, "key", f"{side}_digest"]].drop_duplicates().itertuples(index=False, name=None)
-            for model, key, digest in columns:
-                if here.get((model, key), digest) != digest:
-                    raise UserError(
-                        f"{self.folder} holds judgments of other stories of {model} than those given now; give the "
-                        "model another name, or name another --log-dir"
-                    )

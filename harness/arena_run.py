@@ -12,11 +12,12 @@ import pandas as pd
 from inspect_ai.model import GenerateConfig, Model
 
 from . import export, plan
-from .arena import RUBRIC, Arena, Match, Pair, possible_matches, read_entries
+from .arena import BENCHMARK, RUBRIC, Match, Pair, possible_matches, read_entries
+from .arena_folder import Arena
 from .errors import UserError
 from .judges import resolve_judges
 from .logs import log_files
-from .matches import BENCHMARK, DONE, complete_matches
+from .matches import DONE, complete_matches
 from .pairing import FEW, next_round, round_robin
 from .prices import load_prices
 from .standings import build_standings

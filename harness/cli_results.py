@@ -146,6 +146,7 @@ def _sections(
 ) -> tuple[pd.DataFrame, list[Comparison]]:
     """The stories of the logs, and the sections of a leaderboard: benchmarks, then arenas."""
     from . import display, leaderboard, matches, table
+    from .arena import BENCHMARK
     from .errors import UserError
     from .logs import log_files
     from .prices import load_prices
@@ -156,12 +157,12 @@ def _sections(
     pairs = matches.judgments_frame(logs, listed)
     if pairs.empty:
         frame = _stories(frame)
-    arena = {matches.BENCHMARK} if len(pairs) else set()
+    arena = {BENCHMARK} if len(pairs) else set()
     wanted = leaderboard.chosen("model", {*frame["model"], *pairs["first"], *pairs["second"]}, models)
     named = leaderboard.chosen("benchmark", arena.union(frame["benchmark"]), benchmarks)
     trusted = leaderboard.chosen("judge", {*frame["judge"], *pairs["judge"]}, judges)
     frame = frame[frame["model"].isin(wanted) & frame["benchmark"].isin(named) & frame["judge"].isin(trusted)]
-    pairs = pairs[pairs["judge"].isin(trusted) & (matches.BENCHMARK in named)]
+    pairs = pairs[pairs["judge"].isin(trusted) & (BENCHMARK in named)]
     sections = [*leaderboard.build(frame, with_published, sort), *_arenas(pairs, wanted)]
     if not sections:
         raise UserError("nothing is left: no model chosen was judged on a benchmark and by a judge chosen")

@@ -11,13 +11,13 @@ from inspect_ai.log import EvalLog, EvalSampleSummary, read_eval_log_sample_summ
 from inspect_ai.model import ModelUsage
 
 from ..rubrics import load_rubric
+from .arena import BENCHMARK
 from .errors import UserError
 from .logs import bare_name, judge_name, read_header
 from .models.lexical import is_proxy
 from .prices import Prices, load_prices, token_counts
 from .style import STYLE
 
-BENCHMARK = "arena"
 DONE = ("scored", "empty")
 _COMMON = ("log", "created", "judge", "proxy", "rubric_digest", "truncate")
 _PLACE = ("match", "key", "prompt_id", "first", "second", "first_id", "second_id", "first_digest", "second_digest")

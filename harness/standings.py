@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from ..rubrics import load_rubric
+from .arena import BENCHMARK
 from .leaderboard import Comparison
-from .matches import BENCHMARK, DONE, complete_matches
+from .matches import DONE, complete_matches
 from .ratings import UNITS, Ratings, rate
 from .stats import Interval
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 
-from ..harness.arena import RUBRIC, possible_matches, read_entries
-from ..harness.matches import BENCHMARK
+from ..harness.arena import BENCHMARK, RUBRIC, possible_matches, read_entries
 from ..harness.scorers import compared, grader
 from ..rubrics import load_rubric
 from .benchmark import MAX_RETRIES

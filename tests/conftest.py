@@ -67,7 +67,7 @@ def cli(tmp_path: Path) -> Cli:
     return call
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Any]:
     path = shutil.which("chromium")
     if path is None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from polaris_eval.harness.display import show
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.export import slug, write_files
-from polaris_eval.harness.leaderboard import build, select
+from polaris_eval.harness.leaderboard import build, chosen
 from polaris_eval.harness.length import BUCKETS, SPLITS
 from polaris_eval.harness.plots import figures
 
@@ -169,17 +169,18 @@ def test_rows_that_differ_in_what_was_asked_for_only_stay_apart() -> None:
 
 def test_names_are_inert_in_markdown(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows("![x](http://e/x.png)", {"1-2k": [1]}) + rows("x:heart:y_z", {"1-2k": [2]}))
-    text = write_files(build(frame), frame, tmp_path)[0].read_text()
+    text = write_files(build(frame), tmp_path, "leaderboard", "pairs.csv")[0].read_text()
     assert "![x]" not in text
     assert "\\!\\[x\\](http" in text
     assert "x:heart:y\\_z" in text
 
 
 def test_what_is_shown_can_be_chosen() -> None:
-    frame = pd.DataFrame(rows("lab/a", {"1-2k": [1]}) + rows("lab/b", {"1-2k": [2]}) + rows("c", {"1-2k": [3]}))
-    assert sorted(select(frame, models=["lab/*"])["model"]) == ["lab/a", "lab/b"]
+    names = ["lab/a", "lab/b", "c", "c"]
+    assert chosen("model", names, ["lab/*"]) == {"lab/a", "lab/b"}
+    assert chosen("model", names, []) == {"lab/a", "lab/b", "c"}
     with pytest.raises(UserError, match="--model x: no such model in these logs; there are c, lab/a, lab/b"):
-        select(frame, models=["x"])
+        chosen("model", names, ["lab/*", "x"])
 
 
 def test_a_written_storys_cost_is_known_or_said_to_be_the_judges_alone() -> None:
