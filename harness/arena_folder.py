@@ -1,7 +1,7 @@
 """The folder of an arena: what is scheduled, what is judged, and the judging of the rest.
 
-`schedule.jsonl` says with its first line what every judgment in the folder has in common, and then, a line a match and in
-rounds, who meets; Inspect logs beside it hold the judgments.
+`schedule.jsonl` says with its first line what every judgment in the folder has in common, and then, a line a match and
+in rounds, who meets; Inspect logs beside it hold the judgments.
 """
 
 from __future__ import annotations

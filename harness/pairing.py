@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.special import expit
 
 from .arena import Match, Pair
+from .bradley_terry import Floats, strengths
 from .errors import UserError
-from .ratings import Floats, strengths
 
 ROUNDS = 4  # in which a budget is spent; after each, the ratings so far choose the next matches
 FEW = 8  # models up to which everybody meets everybody unless asked otherwise

@@ -5,33 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.linalg import solve
-from scipy.optimize import minimize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 from scipy.stats import t as student
 
+from .bradley_terry import Fit, Places, fit_pairs, fit_rows
 from .errors import UserError
-from .stats import MIN_CLUSTERS, Interval, draws_interval, holm, mean_interval, rank_groups, resamples
+from .stats import MIN_CLUSTERS, Interval, draws_interval, holm, mean_interval, rank_groups
 from .style import STYLE
 
 ELO = 400 / math.log(10)  # Elo points of one logit
 CENTRE = 1500.0
-RIDGE = 0.1  # pull towards equal strength: less than half of one judgment between equals tells (a quarter)
-DRAWS = 1000
-_STEPS = 50
 # what one step of a style difference is: its size in the units of `style`, and in words
 UNITS = {"length": (math.log(2), "twice the words"), "dialogue": (0.1, "10 points more dialogue"),
          "markdown": (0.1, "10 points more lines with markdown")}  # fmt: skip
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -60,11 +51,8 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
     """Ratings from one row a match: `a`, `b`, `prompt_id`, `first` and `second` (a's share of a win when its story was
     shown first and second, each 0 to 1), and the style differences a − b by the names in `STYLE`.
 
-    For a judgment with a shown first, the logit of a's expected share is strength(a) − strength(b) + position, for
-    one with b first it is strength(a) − strength(b) − position; the strengths maximise the Bernoulli likelihood of the
-    fractional outcomes less RIDGE/2 times their squares, which keeps models that won or lost everything finite. The
-    likelihood is concave, so the order of matches means nothing. Strengths times 400/ln 10 are Elo points. Style
-    differences (in standard deviations) are three more regressors of the controlled ratings.
+    Strengths are those of `bradley_terry`, times 400/ln 10. Style differences (in standard deviations) are three more
+    regressors of the controlled ratings.
 
     Args:
         matches: as above; of each match both orders were judged.
@@ -77,10 +65,10 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
     _check_connected(models, a, b)
     prompts, cluster = np.unique(matches["prompt_id"].astype(str).to_numpy(), return_inverse=True)
     outcomes = matches[["first", "second"]].to_numpy(dtype=float)
-    plain = _fit_pairs(len(models), a, b, outcomes, cluster, len(prompts))
+    plain = fit_pairs(len(models), a, b, outcomes, cluster, len(prompts))
     spread = matches[list(STYLE)].std(ddof=0).to_numpy(dtype=float)
     dressed = matches[list(STYLE)].to_numpy(dtype=float) / np.where(spread > 0, spread, 1.0)
-    ruled = _fit_rows(len(models), a, b, outcomes, cluster, len(prompts), dressed)
+    ruled = fit_rows(len(models), a, b, outcomes, cluster, len(prompts), dressed)
     shown = [_scaled(models, found, anchors, len(prompts)) for found in (plain, ruled)]
     order = sorted(range(len(models)), key=lambda i: -plain.value[i])
     best = tuple(models[i] for i in order)
@@ -102,27 +90,6 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
             for k, name in enumerate(STYLE)
         },
     )
-
-
-def strengths(
-    models: Sequence[str], matches: pd.DataFrame, ridge: float = RIDGE, centre: Floats | None = None
-) -> Floats:
-    """Strengths in logits, one a model, from matches as of `rate`, pulled towards `centre` (0) by `ridge`."""
-    place = {name: i for i, name in enumerate(models)}
-    a, b = (matches[side].map(place).to_numpy(dtype=int) for side in ("a", "b"))
-    n, wins = np.ones(len(a)), matches[["first", "second"]].to_numpy(dtype=float)
-    return _maximum(len(models), a, b, np.zeros((len(a), 0)), n, wins, ridge, centre)[: len(models)]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Strengths, position and style coefficients in logits: the estimate, and one row a resample."""
-
-    value: Floats
-    draws: Floats
-
-    def interval(self, place: int, prompts: int) -> Interval:
-        return draws_interval(float(self.value[place]), self.draws[:, place], prompts)
 
 
 @dataclass(frozen=True)
@@ -150,126 +117,7 @@ def _check_connected(models: list[str], a: Places, b: Places) -> None:
         )
 
 
-def _fit_pairs(count: int, a: Places, b: Places, outcomes: Floats, cluster: Places, prompts: int) -> _Fit:
-    """Without style, all matches of two models have one expected outcome: sums by pair and prompt are enough."""
-    flipped = a > b
-    shares = np.where(flipped[:, None], 1 - outcomes[:, ::-1], outcomes)  # of the model that comes first by name
-    codes, pair = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
-    sums = np.zeros((3, prompts, len(codes)))
-    for total, part in zip(sums, (np.ones(len(a)), shares[:, 0], shares[:, 1]), strict=True):
-        np.add.at(total, (cluster, pair), part)
-    fixed = (count, codes // count, codes % count, np.zeros((len(codes), 0)))
-    whole = sums.sum(axis=1)
-    value = _maximum(*fixed, whole[0], whole[1:].T)
-    draws = [
-        _refit(value, *fixed, weights @ sums[0], np.stack([weights @ sums[1], weights @ sums[2]], axis=1))
-        for weights in resamples(prompts, DRAWS)
-    ]
-    return _Fit(value, np.array(draws))
-
-
-def _fit_rows(
-    count: int,
-    a: Places,
-    b: Places,
-    outcomes: Floats,
-    cluster: Places,
-    prompts: int,
-    dressed: Floats,
-) -> _Fit:
-    fixed = (count, a, b, dressed)
-    value = _maximum(*fixed, np.ones(len(a)), outcomes)
-    draws = []
-    for weights in resamples(prompts, DRAWS):
-        n = weights[cluster]
-        drawn = n > 0
-        rows = (count, a[drawn], b[drawn], dressed[drawn])
-        draws.append(_refit(value, *rows, n[drawn], outcomes[drawn] * n[drawn, None]))
-    return _Fit(value, np.array(draws))
-
-
-def _maximum(
-    count: int,
-    a: Places,
-    b: Places,
-    x: Floats,
-    n: Floats,
-    wins: Floats,
-    ridge: float = RIDGE,
-    centre: Floats | None = None,
-) -> Floats:
-    """The parameters (strengths, position, style) of the greatest penalised likelihood.
-
-    `n` matches of row i are between a[i] and b[i]; `wins` are a's shares of wins in them, shown first and second.
-    """
-    middle = np.zeros(count + 1 + x.shape[1])
-    if centre is not None:
-        middle[:count] = centre
-
-    def loss(values: Floats) -> float:
-        apart, position = _expected(values, count, a, b, x)
-        lost = sum(
-            (n * np.logaddexp(0, logit) - won * logit).sum()
-            for logit, won in ((apart + position, wins[:, 0]), (apart - position, wins[:, 1]))
-        )
-        return float(lost + ridge / 2 * ((values - middle) ** 2).sum())
-
-    def slope(values: Floats) -> Floats:
-        return -_derivatives(values, count, a, b, x, n, wins)[0] + ridge * (values - middle)
-
-    def curve(values: Floats) -> Floats:
-        return _derivatives(values, count, a, b, x, n, wins)[1] + ridge * np.eye(len(values))
-
-    found = minimize(loss, middle, jac=slope, hess=curve, method="trust-exact", options={"gtol": 1e-8})
-    return np.asarray(found.x, dtype=float)
-
-
-def _refit(start: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats, wins: Floats) -> Floats:
-    """The same maximum by Newton's steps from one that is near."""
-    values = start
-    for _ in range(_STEPS):
-        gradient, information = _derivatives(values, count, a, b, x, n, wins)
-        information[np.diag_indices_from(information)] += RIDGE
-        step = solve(information, gradient - RIDGE * values, assume_a="pos")
-        values = values + np.clip(step, -1, 1)
-        if np.abs(step).max() < 0.01:  # the next step would be its square
-            break
-    return values
-
-
-def _expected(values: Floats, count: int, a: Places, b: Places, x: Floats) -> tuple[Floats, float]:
-    return values[a] - values[b] + x @ values[count + 1 :], float(values[count])
-
-
-def _derivatives(
-    values: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats, wins: Floats
-) -> tuple[Floats, Floats]:
-    """Gradient and Fisher information of the log-likelihood, without the ridge."""
-    apart, position = _expected(values, count, a, b, x)
-    p, q = expit(apart + position), expit(apart - position)
-    over, under = wins[:, 0] - n * p, wins[:, 1] - n * q
-    first, second = n * p * (1 - p), n * q * (1 - q)
-    both, skew = first + second, first - second
-    # what depends on the two models only is summed by pair first
-    code = a * count + b
-    weighted = [over + under, both, skew, *(both * column for column in x.T)]
-    by_pair = [np.bincount(code, part, count * count).reshape(count, count) for part in weighted]
-    by_model = [part.sum(axis=1) - part.sum(axis=0) for part in by_pair]
-    gradient = np.concatenate([by_model[0], [(over - under).sum()], x.T @ (over + under)])
-    size = len(gradient)
-    information = np.zeros((size, size))
-    between = by_pair[1] + by_pair[1].T
-    information[:count, :count] = np.diag(between.sum(axis=1)) - between
-    information[count, count] = both.sum()
-    information[count + 1 :, count + 1 :] = (x * both[:, None]).T @ x
-    information[count, count + 1 :] = skew @ x
-    information[:count, count:] = np.column_stack(by_model[2:])
-    lower = np.tril_indices(size, -1)
-    information[lower] = information.T[lower]
-    return gradient, information
-
-
-def _scaled(models: list[str], found: _Fit, anchors: Mapping[str, float] | None, prompts: int) -> _Scaled:
+def _scaled(models: list[str], found: Fit, anchors: Mapping[str, float] | None, prompts: int) -> _Scaled:
     """Strengths on the Elo scale; resampled ones are centred on their own mean, and mapped as the estimate is."""
     count = len(models)
     value = (found.value[:count] - found.value[:count].mean()) * ELO
@@ -303,7 +151,7 @@ def _anchored(value: Mapping[str, float], anchors: Mapping[str, float]) -> tuple
 
 
 def _pairs(
-    models: list[str], order: Sequence[int], found: _Fit, matches: pd.DataFrame, scale: float, prompts: int
+    models: list[str], order: Sequence[int], found: Fit, matches: pd.DataFrame, scale: float, prompts: int
 ) -> pd.DataFrame:
     """Every two models: difference in points, its interval, p from its bootstrap spread (Student's t over prompts)."""
     met = matches.groupby([matches[["a", "b"]].min(axis=1), matches[["a", "b"]].max(axis=1)]).size()

@@ -128,10 +128,10 @@ def test_published_rows_are_shown_beside_and_never_mixed_in() -> None:
 
 def test_files_hold_the_same_numbers(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows("a|b [red]x[/red]", {"1-2k": [1, 2]}) + rows("c", {"2-3k": [math.nan]}, status="error"))
-    paths = write_files(build(frame), frame, tmp_path / "out")
+    paths = write_files(build(frame), tmp_path / "out", "leaderboard", "pairs.csv")
     markdown, latex, flat, nested = paths[:4]
     names = ["leaderboard.md", "leaderboard.tex", "leaderboard.csv", "leaderboard.json", "pairs.csv"]
-    assert [path.name for path in paths] == [*names, "stories.csv", "scores.parquet", "scores.csv.gz"]
+    assert [path.name for path in paths] == names
     assert "a\\|b \\[red\\]x\\[/red\\]" in markdown.read_text()
     assert "a|b [red]x[/red] & 1.5" in latex.read_text()
     assert "[red]" in printed(frame)
