@@ -15,7 +15,7 @@ from scipy.stats import t as student
 
 from .bradley_terry import Fit, Places, fit_pairs, fit_rows
 from .errors import UserError
-from .stats import MIN_CLUSTERS, Interval, draws_interval, holm, mean_interval, rank_groups
+from .stats import MIN_CLUSTERS, Interval, draws_interval, holm, mean_interval, rank_groups, share_interval
 from .style import STYLE
 
 ELO = 400 / math.log(10)  # Elo points of one logit
@@ -173,4 +173,4 @@ def _pairs(
 def _win_rate(matches: pd.DataFrame, model: str) -> Interval:
     outcome = (matches["first"] + matches["second"]) / 2
     own = pd.concat([outcome[matches["a"] == model], 1 - outcome[matches["b"] == model]])
-    return mean_interval(own, matches.loc[own.index, "prompt_id"].tolist())
+    return share_interval(mean_interval(own, matches.loc[own.index, "prompt_id"].tolist()))

@@ -55,7 +55,7 @@ def criteria_table(section: Standings) -> Table:
     add_model_column(table, [row["model"] for row in section.rows])
     dimensions = load_rubric("pairwise").dimensions
     for dimension in dimensions:
-        table.add_column(dimension.name, justify="right")
+        table.add_column(dimension.name.replace(" ", "\n"), justify="right")
     for row in section.rows:
         table.add_row(escape(row["model"]), *(number(100 * row["criteria"][d.id], 0) for d in dimensions))
     return table

@@ -246,6 +246,11 @@ def minimum_detectable_difference(pairs: pd.DataFrame) -> float:
     return float(student.ppf(1 - ALPHA / 2, df) + student.ppf(POWER, df)) * error
 
 
+def share_interval(found: Interval) -> Interval:
+    """The interval of a share, without what lies below 0 or above 1."""
+    return Interval(found.value, *(float(bound) for bound in np.clip([found.low, found.high], 0, 1)))
+
+
 def draws_interval(value: float, draws: Floats, clusters: int) -> Interval:
     """An estimate with the interval that its values in bootstrap resamples over `clusters` clusters give.
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .agreement import alpha_interval
 from .matches import complete_matches
-from .stats import RESAMPLES, Interval, contrast_interval, draws_interval, mean_interval
+from .stats import RESAMPLES, Interval, draws_interval, mean_interval, share_interval
 from .study import Study
 from .study_answers import Export
 from .table import SCORED
@@ -72,7 +72,7 @@ def analyse(study: Study, frame: pd.DataFrame, criteria: Sequence[str]) -> dict[
         },
         "pairs": pairs,
         "models": models,
-        "first": mean_interval(frame["first"], frame["prompt_id"].tolist()),
+        "first": share_interval(mean_interval(frame["first"], frame["prompt_id"].tolist())),
         "alpha": alpha_interval(units.to_numpy(dtype=float).tolist(), "ordinal"),
         "minutes": float(frame["seconds"].median()) / 60,
     }
@@ -97,7 +97,7 @@ def win_rate(part: pd.DataFrame) -> Interval:
     won = ((people @ np.where(known, values, 0.0)) * prompts).sum(axis=1)
     count = ((people @ known.astype(float)) * prompts).sum(axis=1)
     drawn = won[count > 0] / count[count > 0]
-    return draws_interval(float(values[known].mean()), drawn, values.shape[1])
+    return share_interval(draws_interval(float(values[known].mean()), drawn, values.shape[1]))
 
 
 def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -139,7 +139,7 @@ def judge_agreement(frame: pd.DataFrame, lean: Mapping[str, float]) -> dict[str,
     units = [[float(means[item]), share] for item, share in lean.items() if item in means]
     return {
         "answers": len(part),
-        "agreement": mean_interval(same, part["prompt_id"].tolist()),
+        "agreement": share_interval(mean_interval(same, part["prompt_id"].tolist())),
         "alpha": alpha_interval(units, "interval"),
     }
 
@@ -150,7 +150,7 @@ def annotator_agreement(frame: pd.DataFrame) -> Interval:
     for prompt, part in frame[frame["outcome"] != 0.5].groupby("prompt_id"):
         values = part["outcome"].tolist()
         rows += [(float(x == y), str(prompt)) for i, x in enumerate(values) for y in values[i + 1 :]]
-    return contrast_interval([same for same, _ in rows], [prompt for _, prompt in rows], [0] * len(rows), {0: 1.0})
+    return share_interval(mean_interval([same for same, _ in rows], [prompt for _, prompt in rows]))
 
 
 def comments(study: Study, frame: pd.DataFrame) -> Iterable[dict[str, str]]:
