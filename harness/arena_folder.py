@@ -17,6 +17,7 @@ from inspect_ai import task_with
 from inspect_ai._eval.registry import task_create
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import Model
+from inspect_ai.model._model import init_model_roles
 
 from ..rubrics import load_rubric
 from .arena import RUBRIC, Match, Pair
@@ -24,6 +25,7 @@ from .errors import UserError
 from .judges import PACKAGE
 from .logs import judge_label
 from .matches import DONE, judgments_frame
+from .prices import Prices
 
 SCHEDULE = "schedule.jsonl"
 BATCH = 400  # judgments in a log: a log is written anew with every judgment, so that none is lost
@@ -56,9 +58,9 @@ class Arena:
         self.schedule: list[dict[str, Any]] = lines[1:]
         self._check_stories()
 
-    def judged(self) -> pd.DataFrame:
+    def judged(self, prices: Prices | None = None) -> pd.DataFrame:
         """All judgments of the folder; see `judgments_frame`."""
-        return judgments_frame([str(path) for path in sorted(self.folder.rglob("*.eval"))])
+        return judgments_frame([str(path) for path in sorted(self.folder.rglob("*.eval"))], prices)
 
     def add_round(self, chosen: Sequence[Match]) -> None:
         """Write a round of matches into the schedule, before any of them is judged."""
@@ -81,23 +83,27 @@ class Arena:
         samples = (sample for name in known if name in self.matches for sample in self.matches[name].samples())
         return [sample for sample in samples if sample.id not in done]
 
-    def run(self, samples: Sequence[Sample], sources: Sequence[Path], **options: Any) -> None:
+    def run(
+        self, samples: Sequence[Sample], sources: Sequence[Path], benchmark: str | None = None, **options: Any
+    ) -> None:
         """Judge, each in a sample of an Inspect log; what came of it is in the folder, also after a stop.
 
         Args:
             samples: from `pending`.
-            sources: where the stories came from, for the log.
+            sources, benchmark: where the stories came from, as of `read_entries`.
             options: `display` and generation options of Inspect's `eval`.
 
         Raises:
             KeyboardInterrupt: stopped by the user.
         """
         where = [str(source.resolve()) for source in sources]
-        task = task_create(f"{PACKAGE}/arena", stories=where, truncate=self.truncate, judge=str(self.judge))
+        roles: dict[str, Any] = {"grader": self.judge}
+        init_model_roles(roles)  # the task looks for its judge as it is made
+        task = task_create(f"{PACKAGE}/arena", stories=where, truncate=self.truncate, benchmark=benchmark)
         options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
         for start in range(0, len(samples), BATCH):
             dataset = MemoryDataset(list(samples[start : start + BATCH]), name="arena")
-            batch = task_with(task, name="arena", dataset=dataset, model_roles={"grader": self.judge})
+            batch = task_with(task, name="arena", dataset=dataset, model_roles=roles)
             logs = inspect_eval(batch, model=None, log_dir=str(self.folder), **options)
             if not logs or logs[0].status == "cancelled":
                 raise KeyboardInterrupt
@@ -105,21 +111,22 @@ class Arena:
                 raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
 
     def _lines(self) -> list[dict[str, Any]]:
+        """The schedule's lines. Where a stop cut the last one, its round was not begun, and is taken away."""
         path = self.folder / SCHEDULE
         if not path.exists():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8", errors="replace")
+        complete = text.rpartition("\n")[0].split("\n") if "\n" in text else []
         try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
-            if lines[-1].endswith("}"):
-                raise UserError(f"{path}: not a schedule of an arena; restore it, or name another --log-dir") from None
-        # a stop in mid-writing leaves a last line that is cut: its round was not begun
-        whole = [json.loads(line) for line in lines[:-1]]
-        last = whole[-1].get("round", 0) if whole else 0
-        kept = [line for line in whole if line.get("round", 0) != last or "round" not in line]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        return kept
+            lines = [dict(json.loads(line)) for line in complete]
+            if text.endswith("\n"):
+                return lines
+            last = lines[-1]["round"] if len(lines) > 1 else None
+            lines = [line for line in lines if line.get("round") != last or last is None]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path}: not a schedule of an arena; restore it, or name another --log-dir") from None
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        return lines
 
     def _check_stories(self) -> None:
         """A model's stories must stay the ones that were judged: a rating is of one model."""

@@ -19,7 +19,7 @@ from .judges import resolve_judges
 from .logs import log_files
 from .matches import DONE, complete_matches
 from .pairing import FEW, next_round, round_robin
-from .prices import load_prices
+from .prices import Prices, load_prices
 from .standings import build_standings
 from .table import KEYS, SCORED, stories_frame
 
@@ -59,18 +59,23 @@ def conduct(request: ArenaRequest) -> int:
         UserError: anything wrong with stories, judge, folder or options.
         KeyboardInterrupt: stopped by the user; what was judged is kept.
     """
+    prices = load_prices(request.prices)
     matches = _matches(request)
     judge = resolve_judges(
         {"": request.judge} if request.judge else {}, [RUBRIC], request.judge_config, request.judge_base_url
     )[RUBRIC]
     _check_self_judging(request, judge, matches)
     arena = Arena(request.log_dir, judge, request.truncate, matches)
+    known = {name for pair in matches for name in pair}.union(arena.judged()["first"])
+    for name in request.anchors or ():
+        if name not in known:
+            raise UserError(f"--anchor {name}: no such model here; there are {', '.join(sorted(known))}")
     if request.only_plan:
-        _show_plan(request, arena, matches)
+        _show_plan(request, arena, matches, prices)
         return 0
     _play(request, arena, matches)
     left = arena.pending()
-    frame = arena.judged()
+    frame = arena.judged(prices)
     _show(request, frame)
     for row in frame[~frame["status"].isin(DONE)].head(10).to_dict("records"):
         click.echo(f"  without a result: {row['first']} and {row['second']} ({row['status']}): {row['reason']}")
@@ -112,7 +117,7 @@ def _play(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match
         if samples:
             number = arena.schedule[-1]["round"]
             click.echo(f"round {number}: {len(samples)} judgments by {arena.judge}", err=True)
-            arena.run(samples, request.sources, display=request.display, **request.generate)
+            arena.run(samples, request.sources, request.benchmark, display=request.display, **request.generate)
             if len(arena.pending()) == len(samples):
                 return
         chosen = _next(request, arena, matches, expected)
@@ -147,7 +152,7 @@ def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[s
     )
 
 
-def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]]) -> None:
+def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]], prices: Prices) -> None:
     """Count and price what is left; of a budgeted arena, whose later rounds depend on the first, the most it can be."""
     every = [match for pair in matches.values() for match in pair]
     done = {line["match"] for line in arena.schedule} - {
@@ -159,7 +164,7 @@ def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[
         models = len({name for pair in matches for name in pair})
         count = min(count, max(0, -(-request.per_model * models // 2) + models - len(done)))
     texts = [(match.a.prompt, match.a.text, match.b.text) for match in left]
-    found = plan.estimate_pairs(RUBRIC, str(arena.judge), texts, count, load_prices(request.prices))
+    found = plan.estimate_pairs(RUBRIC, str(arena.judge), texts, count, prices)
     click.echo(f"{count:,} matches of {len(every):,}, each judged in both orders; {len(done):,} are judged already.")
     plan.show(found, as_json=False)
 

@@ -18,6 +18,7 @@ from .ratings import UNITS, Ratings, rate
 from .stats import Interval
 
 TITLE = "Pairwise arena"
+SIDES = ("first", "second")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,12 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
     worth = [f"{words} {_points(points)}" for words, points in known.items()]
     if worth:
         yield f"Style, in points: {'; '.join(worth)}. The controlled rating is without these."
+    told = pd.concat(
+        [judgments[[side, "key", f"{side}_digest"]].set_axis(["model", "key", "digest"], axis=1) for side in SIDES]
+    ).drop_duplicates()
+    mixed = told[told.duplicated(["model", "key"])]["model"].unique()
+    if len(mixed):
+        yield f"Several arenas are in these logs, with different stories of {', '.join(sorted(mixed))} for one prompt."
     if matches.groupby(["a", "b"]).ngroups < len(found.pairs):
         yield "Models met different opponents: compare ratings, not win rates."
     scheduled = judgments["match"].nunique()

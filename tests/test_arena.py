@@ -142,6 +142,8 @@ def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
         ((many, "--matches", 2), "needs GOOGLE_API_KEY"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1500"), "two models"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=x", "--anchor", "m1=2"), "not MODEL=RATING"),
+        ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1", "--anchor", "x=2"), "--anchor x"),
+        ((many, "--judge", PROXY, "--matches", 2, "--prices", many), "many.jsonl"),
         ((many, "--judge", PROXY, "--benchmark", "writingbench", "--matches", 2), "no story of writingbench"),
         ((tmp_path / "none.jsonl", "--judge", PROXY), "does not exist"),
     ):
@@ -240,7 +242,11 @@ def test_a_judge_with_faults_leaves_gaps_that_are_named_and_filled(cli: Cli, tmp
 
     with serve(script) as server:
         env = {"LAB_API_KEY": "x", "LAB_BASE_URL": server.url + "/v1"}
-        done = cli("arena", path, "--judge", "openai-api/lab/judge", **env)
+        (tmp_path / "prices.yaml").write_text(
+            "date: '2026-01-01'\nsource: made up\nmodels:\n  judge: {input: 1, output: 2}\n"
+        )
+        judge = ("--judge", "openai-api/lab/judge", "--judge-option", "temperature=0.7", "--prices", "prices.yaml")
+        done = cli("arena", path, *judge, **env)
         assert done.returncode == 1, done.stderr
         assert "6 scheduled judgments have no result" in done.stdout
         assert "malformed reply, 3 times" in done.stdout
@@ -248,14 +254,17 @@ def test_a_judge_with_faults_leaves_gaps_that_are_named_and_filled(cli: Cli, tmp
         assert all(row["coverage"] == 0.75 for row in standings(tmp_path)["rows"])
         asked = len(server.requests)
         down[0] = False
-        again = cli("arena", path, "--judge", "openai-api/lab/judge", **env)
+        again = cli("arena", path, *judge, **env)
         assert again.returncode == 0, again.stdout + again.stderr
         assert len(server.requests) - asked < 6 * 3
     frame = table(tmp_path)
     assert len(frame) == 24
     assert set(frame["status"]) == {"scored"}
     body = server.bodies[0]
-    assert body["temperature"] == 0.2
+    assert (body["temperature"], body["top_p"]) == (0.7, 0.9)
+    assert set(frame["judge"]) == {"openai-api/lab/judge (temperature=0.7)"}
+    costs = pd.read_csv(tmp_path / "results" / "arena-judgments.csv")["cost"]
+    assert costs.min() == pytest.approx(200e-6)  # 100 tokens in and 50 out, and more where it was asked again
     assert body["response_format"]["json_schema"]["strict"] is True
     assert len({row["model"] for row in standings(tmp_path)["rows"]}) == 3
 
