@@ -12,11 +12,12 @@ from pathlib import Path
 from inspect_ai.dataset import Sample
 
 from .errors import UserError
-from .stories import prompt_id, read_stories
+from .stories import Story, prompt_id, read_stories
 from .words import strip_reasoning
 
 BENCHMARK = "arena"
 RUBRIC = "pairwise"
+_LONGEST_NAME = 500
 ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story stands first
 
 Pair = tuple[str, str]
@@ -80,23 +81,39 @@ def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark
         benchmark: leave out stories that were written for another benchmark.
 
     Raises:
-        UserError: a file that cannot be read, or no story left.
+        UserError: a file that cannot be read, a model's name that is no line of plain text, or no story left.
     """
     found: list[Entry] = []
     seen: dict[str, set[str]] = {}
-    for story in (story for source in sources for story in read_stories(source)):
-        if benchmark not in (None, story.benchmark):
-            continue
+    stories = [s for source in sources for s in read_stories(source) if benchmark in (None, s.benchmark)]
+    clusters = _clusters(stories)
+    for story in stories:
+        _check_name(story.model)
         text = strip_reasoning(story.story)[:truncate]
         asked, digest = prompt_id(story.prompt), _digest(story.prompt, text)
         known = seen.setdefault(f"{asked}|{story.model}", set())
         if digest not in known:  # the same story may stand in two sources
             known.add(digest)
             key = f"{asked}.{len(known)}"
-            found.append(Entry(story.model, story.id, key, story.prompt, story.prompt_id, text, digest))
+            found.append(Entry(story.model, story.id, key, story.prompt, clusters[asked], text, digest))
     if not found:
         raise UserError(f"{', '.join(map(str, sources))}: no story of {benchmark or 'any benchmark'}")
     return found
+
+
+def _clusters(stories: Sequence[Story]) -> dict[str, str]:
+    """For every prompt's text what repeated prompts share: the `prompt_id` that its stories name, if they agree."""
+    named: dict[str, set[str]] = {}
+    for story in stories:
+        named.setdefault(prompt_id(story.prompt), set()).add(story.prompt_id)
+    return {asked: next(iter(ids - {asked})) if len(ids - {asked}) == 1 else asked for asked, ids in named.items()}
+
+
+def _check_name(model: str) -> None:
+    """Refuse names that logs would not keep letter for letter."""
+    plain = model.encode(errors="replace").decode()
+    if model != " ".join(plain.split()) or len(model) > _LONGEST_NAME:
+        raise UserError(f"model {model[:60]!r}: a name must be one line of text, of at most {_LONGEST_NAME} letters")
 
 
 def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:

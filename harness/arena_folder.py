@@ -43,6 +43,7 @@ class Arena:
         """
         self.folder, self.judge, self.truncate = folder, judge, truncate
         self.matches = {match.id: match for pair in matches.values() for match in pair}
+        self._judged: tuple[list[Any], pd.DataFrame] | None = None
         self._common = {
             "judge": judge_label(str(judge), judge.config),
             "rubric": load_rubric(RUBRIC).digest,
@@ -56,11 +57,26 @@ class Arena:
                     "compare, so name another --log-dir"
                 )
         self.schedule: list[dict[str, Any]] = lines[1:]
+        found = self.judged()[["judge", "rubric_digest", "truncate"]].drop_duplicates().astype(object)
+        for row in found.where(found.notna(), None).itertuples(index=False, name=None):
+            if row != tuple(self._common.values()):
+                raise UserError(
+                    f"{folder} holds judgments of {row[0]} (rubric {row[1][:8]}, truncate {row[2]}), not of the judge, "
+                    "rubric and truncation asked for; name another --log-dir"
+                )
         self._check_stories()
 
     def judged(self, prices: Prices | None = None) -> pd.DataFrame:
         """All judgments of the folder; see `judgments_frame`."""
-        return judgments_frame([str(path) for path in sorted(self.folder.rglob("*.eval"))], prices)
+        paths = sorted(self.folder.rglob("*.eval"))
+        state = [(path, path.stat().st_mtime_ns, path.stat().st_size, prices) for path in paths]
+        if self._judged is not None and self._judged[0] == state:
+            return self._judged[1]
+        try:
+            self._judged = (state, judgments_frame(map(str, paths), prices))
+            return self._judged[1]
+        except UserError as error:
+            raise UserError(f"{error} (deleting that log loses its judgments only: they are asked for again)") from None
 
     def add_round(self, chosen: Sequence[Match]) -> None:
         """Write a round of matches into the schedule, before any of them is judged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ def conduct(request: ArenaRequest) -> int:
     _play(request, arena, matches)
     left = arena.pending()
     frame = arena.judged(prices)
-    _show(request, frame)
+    if not left or len(complete_matches(frame)):
+        _show(request, frame)
     for row in frame[~frame["status"].isin(DONE)].head(10).to_dict("records"):
         click.echo(f"  without a result: {row['first']} and {row['second']} ({row['status']}): {row['reason']}")
     if left:
@@ -153,7 +155,7 @@ def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[s
 
 
 def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]], prices: Prices) -> None:
-    """Count and price what is left; of a budgeted arena, whose later rounds depend on the first, the most it can be."""
+    """Count and price what is left; of a budgeted arena, whose later rounds depend on the first ones, about."""
     every = [match for pair in matches.values() for match in pair]
     done = {line["match"] for line in arena.schedule} - {
         str(sample.metadata["match"]) for sample in arena.pending() if sample.metadata
@@ -161,11 +163,16 @@ def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[
     left = [match for match in every if match.id not in done]
     count = len(left)
     if request.per_model is not None:
-        models = len({name for pair in matches for name in pair})
-        count = min(count, max(0, -(-request.per_model * models // 2) + models - len(done)))
+        played = Counter(name for match in every if match.id in done for name in match.pair)
+        short = {name: max(0, request.per_model - played[name]) for pair in matches for name in pair}
+        # two short models share a match; one that joins others plays all of its own
+        count = min(count, max(-(-sum(short.values()) // 2), *short.values()))
     texts = [(match.a.prompt, match.a.text, match.b.text) for match in left]
     found = plan.estimate_pairs(RUBRIC, str(arena.judge), texts, count, prices)
-    click.echo(f"{count:,} matches of {len(every):,}, each judged in both orders; {len(done):,} are judged already.")
+    about = "about " if request.per_model is not None and count else ""
+    click.echo(
+        f"{about}{count:,} matches of {len(every):,}, each judged in both orders; {len(done):,} are judged already."
+    )
     plan.show(found, as_json=False)
 
 

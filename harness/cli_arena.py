@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
         name, _, number = value.rpartition("=")
         try:
             found[name] = float(number)
+            if not math.isfinite(found[name]):
+                raise ValueError
         except ValueError:
             raise click.BadParameter(f"{value!r} is not MODEL=RATING", ctx, param) from None
     if values and (len(found) != 2 or "" in found):
@@ -96,17 +100,17 @@ Send study.html to the annotators, or serve it; keep the key to yourself."""
 @click.option("--focus", help="Compare this model with every other, and no others with one another.")
 @click.option("--benchmark", help="Only stories that were written for this benchmark.")
 @click.option("--title", default="Which story is better?", show_default=True, help="Heading of the page.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice and order of pairs.")
+@click.option("--seed", type=int, help="Of the choice, order and sides of pairs, kept in the key. [default: random]")
 @click.option("--out", type=PATH, default=Path("study.html"), show_default=True, help="The page.")
 @click.option("--key", type=PATH, default=Path("study-key.json"), show_default=True, help="The key, for you alone.")
 def make(sources: tuple[Path, ...], count: int, annotators: int, focus: str | None, benchmark: str | None, title: str,
-         seed: int, out: Path, key: Path) -> None:  # fmt: skip
+         seed: int | None, out: Path, key: Path) -> None:  # fmt: skip
     """Make the page of a study, and its key: SOURCES are stories files, logs and folders of logs."""
     from . import study as studies
     from .arena import possible_matches, read_entries
 
     matches = possible_matches(read_entries(sources, None, benchmark))
-    made = studies.make_study(matches, count, annotators, focus, title, seed)
+    made = studies.make_study(matches, count, annotators, focus, title, secrets.randbits(32) if seed is None else seed)
     studies.write_study(made, out, key)
     click.echo(f"wrote {out} ({count} pairs for {', '.join(made.order)}) and {key}, which stays with you")
     named = studies.named_in_texts(made)

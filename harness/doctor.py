@@ -72,12 +72,12 @@ def checks(log_dir: Path) -> Iterator[tuple[bool, str, str, str]]:
     yield True, "prompts of the other benchmarks", "fetched once, when first needed", "see polaris-eval data list"
     logs = len(list(log_dir.rglob("*.eval"))) if log_dir.is_dir() else 0
     yield True, f"logs in {log_dir}", str(logs), ""
-    for name in BENCHMARKS:
+    for name in (*BENCHMARKS, "pairwise"):
         judge = load_rubric(name).judge.model
         key = KEYS[judge.partition("/")[0]]
         ready = bool(os.environ.get(key))
         todo = "" if ready else f"set {key}, or name another judge with --judge"
-        yield ready, f"benchmark {name}", f"the paper's judge is {judge}", todo
+        yield ready, "arena" if name == "pairwise" else f"benchmark {name}", f"the paper's judge is {judge}", todo
 
 
 def _version(package: str) -> str | None:

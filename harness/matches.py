@@ -26,7 +26,8 @@ _JUDGMENT = ("id", *_PLACE, "status", "reason", "score", "difference", "cost")
 
 def is_arena(header: EvalLog) -> bool:
     """Whether a log holds judgments of pairs."""
-    return (header.eval.metadata or {}).get("benchmark") == BENCHMARK
+    stamped = header.eval.metadata or {}
+    return stamped.get("benchmark") == BENCHMARK and {"rubric", "rubric_digest"} <= stamped.keys()
 
 
 def judgments_frame(paths: Iterable[str], prices: Prices | None = None) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def judgments_frame(paths: Iterable[str], prices: Prices | None = None) -> pd.Da
     rows = [row for path in paths for row in _rows(path, listed)]
     frame = pd.DataFrame(rows).reindex(columns=names)
     order = frame.assign(done=frame["status"].isin(DONE)).sort_values(["done", "created"], kind="stable")
-    frame = order.drop_duplicates(["id", "judge", "rubric_digest"], keep="last").drop(columns="done")
+    frame = order.drop_duplicates(["id", "judge", "rubric_digest", "truncate"], keep="last").drop(columns="done")
     return frame.sort_index().reset_index(drop=True)
 
 
@@ -61,6 +62,7 @@ def complete_matches(frame: pd.DataFrame) -> pd.DataFrame:
     done["score"] = done["score"].astype(float).where(~swapped, 1 - done["score"].astype(float))
     done["order"] = pd.Series(swapped, index=done.index).map({False: "first", True: "second"})
     done["a"], done["b"] = done[["first", "second"]].min(axis=1), done[["first", "second"]].max(axis=1)
+    done["prompt_id"] = done.groupby("key")["prompt_id"].transform("first")  # sources may name a prompt differently
     columns = ["match", "prompt_id", "a", "b"]
     if done.empty:
         return pd.DataFrame(columns=[*columns, "first", "second", *signed])
@@ -91,8 +93,15 @@ def _rows(path: str, prices: Prices) -> Iterator[dict[str, Any]]:
     except Exception as error:  # Inspect raises whatever its reader meets in a broken file
         raise UserError(f"{path}: its judgments cannot be read: {type(error).__name__}: {error}") from None
     for summary in summaries:
-        used = token_counts(sum(summary.role_usage.values(), ModelUsage()))
+        used = token_counts(_usage(summary))
         yield {**common, **_row(summary), "cost": sum(n * each for n, each in zip(used, per_token, strict=True) if n)}
+
+
+def _usage(summary: EvalSampleSummary) -> ModelUsage:
+    """Tokens of the judge, also where it was named as a task argument and so is no model role."""
+    compared = (summary.scores or {}).get("compared")
+    used = (compared.metadata or {}).get("usage") if compared else None
+    return ModelUsage.model_validate(used) if used else sum(summary.role_usage.values(), ModelUsage())
 
 
 def _row(summary: EvalSampleSummary) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
     """Ratings from one row a match: `a`, `b`, `prompt_id`, `first` and `second` (a's share of a win when its story was
     shown first and second, each 0 to 1), and the style differences a − b by the names in `STYLE`.
 
-    Strengths are those of `bradley_terry`, times 400/ln 10. Style differences (in standard deviations) are three more
-    regressors of the controlled ratings.
+    Strengths are those of `bradley_terry`, times 400/ln 10. Style differences (each over its root mean square) are
+    three more regressors of the controlled ratings.
 
     Args:
         matches: as above; of each match both orders were judged.
@@ -66,7 +66,7 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
     prompts, cluster = np.unique(matches["prompt_id"].astype(str).to_numpy(), return_inverse=True)
     outcomes = matches[["first", "second"]].to_numpy(dtype=float)
     plain = fit_pairs(len(models), a, b, outcomes, cluster, len(prompts))
-    spread = matches[list(STYLE)].std(ddof=0).to_numpy(dtype=float)
+    spread = np.sqrt((matches[list(STYLE)].astype(float) ** 2).mean().to_numpy())  # whichever story is called a
     dressed = matches[list(STYLE)].to_numpy(dtype=float) / np.where(spread > 0, spread, 1.0)
     ruled = fit_rows(len(models), a, b, outcomes, cluster, len(prompts), dressed)
     shown = [_scaled(models, found, anchors, len(prompts)) for found in (plain, ruled)]

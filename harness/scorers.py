@@ -98,8 +98,8 @@ def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
 
     Values: `score`, the first story's share of a win, `difference` and marks in pluses (negative where the second
     story won), `length`, `dialogue` and `markdown`, how the first story's style differs from the second's (see
-    `style`), and from 0 to 1 `coverage` (judged, or a story without words) and `empty`. An unscored pair has NaN
-    everywhere but in style and flags.
+    `style`; 0 where a story has no words), and from 0 to 1 `coverage` (judged, or a story without words) and `empty`.
+    An unscored pair has NaN everywhere but in style and flags.
 
     Args:
         rubric: name of the rubric.
@@ -116,7 +116,8 @@ def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
         dressed, other = style(strip_reasoning(first)), style(strip_reasoning(second))
         value = {name: verdict.scores.get(name, math.nan) for name in chosen.score_names}
         value |= {name: marks.get(name, math.nan) for name in chosen.mark_names}
-        value |= {name: dressed[name] - other[name] for name in STYLE}
+        # a lack of words is no style
+        value |= {name: dressed[name] - other[name] if verdict.status != "empty" else 0.0 for name in STYLE}
         value |= {"coverage": float(verdict.status != "unscored"), "empty": float(verdict.status == "empty")}
         return _with_details(chosen, verdict, value, {})
 

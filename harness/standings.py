@@ -25,10 +25,10 @@ SIDES = ("first", "second")
 class Standings(Comparison):
     """Models of an arena by their ratings; `score` of a row is the rating, best first.
 
-    Rows also hold `controlled` (the style-controlled rating) and its rank, `win_rate`, numbers of matches and
-    opponents, `criteria` (share of judgments in which the model won the criterion) and `against` (mean outcome against
-    each other model). `first` is the share of a win that the story shown first gets between equals; `style` what
-    differences of style are worth in points.
+    Rows also hold `controlled` (the style-controlled rating) and its rank, `win_rate`, numbers of matches, opponents
+    and matches with an `empty` story, `criteria` (share of judgments in which the model won the criterion) and
+    `against` (mean outcome against each other model). `first` is the share of a win that the story shown first gets
+    between equals; `style` what differences of style are worth in points.
     """
 
     first: Interval
@@ -87,6 +87,7 @@ def _row(found: Ratings, name: str, judgments: pd.DataFrame, matches: pd.DataFra
         "coverage": float(shown["status"].isin(DONE).mean()),
         "matches": len(own),
         "opponents": int(other.nunique()),
+        "empty": int(shown.loc[shown["status"] == "empty", "match"].nunique()),
         "criteria": _criteria(name, judgments[judgments["match"].isin(own["match"])]),
         "against": {str(key): float(value) for key, value in outcome.groupby(other).mean().items()},
     }
@@ -123,9 +124,12 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
         yield f"Several arenas are in these logs, with different stories of {', '.join(sorted(mixed))} for one prompt."
     if matches.groupby(["a", "b"]).ngroups < len(found.pairs):
         yield "Models met different opponents: compare ratings, not win rates."
-    scheduled = judgments["match"].nunique()
-    if scheduled > len(matches):
-        yield f"{scheduled - len(matches)} matches lack a judgment and take no part (see coverage)."
+    empty = judgments.loc[judgments["status"] == "empty", "match"].nunique()
+    if empty:
+        yield f"{empty} matches hold a story without words, which lost unread; they count in ratings, not in criteria."
+    begun = judgments["match"].nunique()
+    if begun > len(matches):
+        yield f"{begun - len(matches)} matches lack a judgment and take no part (see coverage)."
 
 
 def _percent(interval: Interval) -> str:

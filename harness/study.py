@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -40,6 +41,7 @@ class Study:
 
     id: str
     title: str
+    seed: int
     items: tuple[Item, ...]
     order: Mapping[str, tuple[tuple[str, bool], ...]]
     texts: Mapping[str, tuple[str, str, str]]  # prompt and both stories, by item; not in the key
@@ -50,8 +52,9 @@ def make_study(
 ) -> Study:
     """Choose `pairs` prompts, and for each two models, every two (or `focus` and every other) about as often.
 
-    All annotators judge the same items, each in an order of their own and every prompt once. For each two models and
-    annotator a model stands first in half of the items, and the next annotator sees the sides swapped.
+    All annotators judge the same items, each in an order of their own and every prompt once. For every annotator each
+    model stands first about as often as second, and the next annotator sees the sides swapped. Whoever knows `seed`
+    can tell the sides, so it belongs into the key.
 
     Raises:
         UserError: more pairs than prompts, or a focus that is no model here.
@@ -85,24 +88,28 @@ def make_study(
             Item(name, match.a.prompt_id, match.id, (sides[0].model, sides[1].model), (sides[0].id, sides[1].id))
         )
         texts[name] = (match.a.prompt, sides[0].text, sides[1].text)
-    for pair in used:
-        own = [item for item in items if set(item.models) == set(pair)]
-        for place, item in enumerate(own):
-            swapped[item.id] = (item.models[0] == pair[0]) == (place % 2 == 1)
+    ahead: Counter[str] = Counter()  # how often a model stood first more than second
+    together: Counter[tuple[str, str]] = Counter()
+    for item in rng.sample(items, len(items)):
+        one, other = item.models
+        lead = (ahead[one] - ahead[other], together[one, other] - together[other, one], rng.random() - 0.5)
+        swapped[item.id] = lead > (0, 0, 0.0)
+        first, second = (other, one) if swapped[item.id] else (one, other)
+        ahead.update({first: 1, second: -1})
+        together[first, second] += 1
     order = {}
     for number in range(annotators):
         shuffled = rng.sample(items, len(items))
         order[f"annotator-{number + 1}"] = tuple((item.id, swapped[item.id] ^ (number % 2 == 1)) for item in shuffled)
-    shown = json.dumps([title, [asdict(item) for item in items], order, texts], sort_keys=True)
-    return Study(hashlib.sha256(shown.encode()).hexdigest()[:16], title, tuple(items), order, texts)
+    shown = json.dumps([seed, title, [asdict(item) for item in items], order, texts], sort_keys=True)
+    return Study(hashlib.sha256(shown.encode()).hexdigest()[:16], title, seed, tuple(items), order, texts)
 
 
 def named_in_texts(study: Study) -> list[str]:
     """Items whose stories contain the name of one of the models (its last part), which would unblind them."""
-    short = {name.rpartition("/")[2].lower() for item in study.items for name in item.models}
-    return [
-        name for name, texts in study.texts.items() if any(model in text.lower() for model in short for text in texts)
-    ]
+    names = {name.rpartition("/")[2] for item in study.items for name in item.models} - {""}
+    said = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)", re.IGNORECASE)
+    return [name for name, (_, *stories) in study.texts.items() if any(map(said.search, stories))]
 
 
 def write_study(study: Study, page: Path, key: Path) -> None:
@@ -134,10 +141,11 @@ def write_study(study: Study, page: Path, key: Path) -> None:
         "format": FORMAT,
         "study": study.id,
         "title": study.title,
+        "seed": study.seed,
         "items": [asdict(item) for item in study.items],
         "order": study.order,
     }
-    key.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
+    key.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def read_key(path: Path) -> Study:
@@ -148,7 +156,7 @@ def read_key(path: Path) -> Study:
             Item(i["id"], i["prompt_id"], i["match"], tuple(i["models"]), tuple(i["stories"])) for i in kept["items"]
         )
         order = {name: tuple((i, bool(s)) for i, s in shown) for name, shown in kept["order"].items()}
-        return Study(kept["study"], kept["title"], items, order, {})
+        return Study(kept["study"], kept["title"], kept["seed"], items, order, {})
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -163,6 +171,8 @@ def page_data(path: Path) -> dict[str, Any]:
             '<script type="application/json" id="data">'
         )
         data: dict[str, Any] = json.loads(html[start : html.index("</script>", start)])
+        if not {"study", "order", "criteria", "texts"} <= data.keys():
+            raise ValueError("keys are missing")
         return data
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def check_export(text: str, study: str, order: Mapping[str, Sequence[Any]], crit
         outer = json.loads(text)
         found, body, seal = outer["study"], outer["body"], outer["seal"]
         inner = json.loads(body)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError("not an export of a study's page") from None
     if found != study:
         raise ValueError(f"an export of another study ({found}, not {study})")
@@ -60,7 +61,7 @@ def check_export(text: str, study: str, order: Mapping[str, Sequence[Any]], crit
         if not set(read) <= known:
             raise KeyError
         return Export(annotator, str(inner["session"]), str(inner["saved"]), read)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise ValueError("an annotator, item or answer that this study does not have") from None
 
 
@@ -68,7 +69,11 @@ def _answer(given: Mapping[str, Any], criteria: Sequence[str]) -> Answer:
     chosen = dict(given.get("criteria") or {})
     if given["choice"] not in CHOICES or not set(chosen) <= set(criteria) or not set(chosen.values()) <= set(CHOICES):
         raise ValueError
-    return Answer(given["choice"], chosen, str(given.get("comment") or ""), float(given.get("seconds") or 0))
+    comment = str(given.get("comment") or "").encode(errors="replace").decode()
+    seconds = float(given.get("seconds") or 0)
+    if not 0 <= seconds < math.inf:
+        raise ValueError
+    return Answer(given["choice"], chosen, comment, seconds)
 
 
 def read_exports(
@@ -99,7 +104,7 @@ def read_exports(
 def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for path in paths:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes().decode("utf-8")
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

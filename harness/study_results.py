@@ -14,7 +14,7 @@ from .matches import complete_matches
 from .stats import RESAMPLES, Interval, draws_interval, mean_interval, share_interval
 from .study import Study
 from .study_answers import Export
-from .table import SCORED
+from .table import KEYS, SCORED
 
 _SHARE = {"first": 1.0, "equal": 0.5, "second": 0.0}
 
@@ -102,24 +102,26 @@ def win_rate(part: pd.DataFrame) -> Interval:
 
 def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> dict[str, dict[str, float]]:
     """For every judge of the logs and every item how far it leans to the first of the item's models by name: its
-    share of a win in an arena, or 1, 0.5 or 0 by the scores of both stories on a benchmark."""
+    share of a win in an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
     found: dict[str, dict[str, float]] = {}
     wanted = {item.match: item.id for item in study.items}
-    for judge in sorted(judgments["judge"].unique()):
-        matches = complete_matches(judgments[judgments["judge"] == judge])
+    for (judge, digest, cut), part in judgments.groupby(["judge", "rubric_digest", "truncate"], dropna=False):
+        matches = complete_matches(part)
         matches = matches[matches["match"].isin(wanted)]
         shares = (matches["first"] + matches["second"]) / 2
         items = {wanted[match]: float(share) for match, share in zip(matches["match"], shares, strict=True)}
-        found |= {f"{judge}, pairs": items} if items else {}
+        name = f"{judge}, pairs" + ("" if pd.isna(cut) else f" cut at {cut:g}")
+        found |= {f"{name} ({digest[:8]})" if name in found else name: items} if items else {}
     scored = stories[stories["status"].isin(SCORED)] if len(stories) else stories
-    for (benchmark, judge), part in scored.groupby(["benchmark", "judge"]) if len(scored) else ():
+    for (benchmark, digest, judge, asked), part in scored.groupby(list(KEYS)) if len(scored) else ():
         score = {(row["model"], _id(row)): row["score"] for row in part.to_dict("records")}
         items = {}
         for item in study.items:
             (a, one), (b, other) = sorted(zip(item.models, item.stories, strict=True))
             if (a, one) in score and (b, other) in score:
                 items[item.id] = (float(np.sign(score[a, one] - score[b, other])) + 1) / 2
-        found |= {f"{judge}, {benchmark}": items} if items else {}
+        name = f"{judge}, {benchmark}"
+        found |= {f"{name} ({digest[:8]}, {asked[:8]})" if name in found else name: items} if items else {}
     return found
 
 

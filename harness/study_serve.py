@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,7 +36,8 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
                 self._reply(200, html, "text/html; charset=utf-8")
 
         def do_POST(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
+            length = self.headers.get("Content-Length") or ""
+            size = int(length) if length.isdecimal() and len(length) < 10 else 0
             json_sent = self.headers.get("Content-Type", "").split(";")[0] == "application/json"
             if self._foreign() or self.path != "/answers" or not json_sent or not 0 < size <= _MOST:
                 self._reply(400, b"no export of this study's page", "text/plain")
@@ -47,7 +49,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
                 self._reply(400, str(error).encode(), "text/plain")
                 return
             with lock, answers.open("a", encoding="utf-8") as file:
-                file.write(text.replace("\n", " ") + "\n")
+                file.write(json.dumps(json.loads(text)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             self.log_message("%s: %d answers", export.annotator, len(export.answers))
@@ -55,7 +57,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
 
         def _foreign(self) -> bool:
             """Whether the request is for another host's name: a page from elsewhere that was led here."""
-            return (self.headers.get("Host") or "").partition(":")[0] not in (HOST, "localhost")
+            return (self.headers.get("Host") or "").partition(":")[0] != HOST
 
         def _reply(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)

@@ -13,7 +13,7 @@ from .base import Dimension, Marks, ReplyError, Rule, object_schema
 from .replies import last_object, letters
 
 SIDES = ("A", "B")
-_VERDICT = re.compile(r"\W*(?:story\s*)?(?P<side>[AB])\b[^\w+]*(?P<pluses>\++)\W*", re.IGNORECASE)
+_VERDICT = re.compile(r"[^\w+]*(?:story\s*)?(?P<side>[AB])\b[^\w+]*(?P<pluses>\++)[^\w+]*", re.IGNORECASE)
 
 
 class Pairwise(Rule):

@@ -132,6 +132,54 @@ def test_what_would_mix_arenas_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_sources_may_name_a_prompt_differently(cli: Cli, tmp_path: Path) -> None:
+    plain = written(tmp_path, "a", "b", prompts=3)
+    named = [
+        json.loads(line) | {"model": "c", "story": PROSE * 4, "metadata": {"prompt_id": f"p{number}"}}
+        for number, line in enumerate(plain.read_text().splitlines()[:3])
+    ]
+    assert cli("arena", plain, write_jsonl(tmp_path / "named.jsonl", named), "--judge", PROXY).returncode == 0
+    assert {row["model"]: row["matches"] for row in standings(tmp_path)["rows"]} == {"a": 6, "b": 6, "c": 6}
+
+
+def test_arenas_that_differ_in_truncation_stay_apart(cli: Cli, tmp_path: Path) -> None:
+    path = written(tmp_path, "a", "b", prompts=2)
+    assert cli("arena", path, "--judge", PROXY, "--log-dir", "both/whole").returncode == 0
+    assert cli("arena", path, "--judge", PROXY, "--log-dir", "both/cut", "--truncate", 99999).returncode == 0
+    done = cli("leaderboard", "both")
+    assert done.returncode == 0, done.stderr
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    assert len(sections) == 2
+    assert all(row["matches"] == 2 for section in sections for row in section["rows"])
+    (tmp_path / "both" / "cut" / "schedule.jsonl").unlink()
+    refused = cli("arena", path, "--judge", PROXY, "--log-dir", "both/cut")
+    assert refused.returncode == 2
+    assert "holds judgments of polaris_eval/lexical (rubric" in refused.stderr
+
+
+def test_a_wordless_story_loses_and_is_counted(cli: Cli, tmp_path: Path) -> None:
+    path = written(tmp_path, "a", "b", prompts=6)
+    silent = [
+        json.loads(line) | {"model": "c", "story": "<think>hm</think>"} for line in path.read_text().splitlines()[:6]
+    ]
+    done = cli("arena", path, write_jsonl(tmp_path / "c.jsonl", silent), "--judge", PROXY)
+    assert done.returncode == 0, done.stderr
+    assert "12 matches hold a story without words" in done.stdout
+    last = standings(tmp_path)["rows"][-1]
+    assert (last["model"], last["empty"], last["win_rate"]) == ("c", 12, 0)
+    assert last["controlled"] == pytest.approx(last["score"], abs=100)  # silence is no style
+
+
+def test_a_judge_that_cannot_answer_is_named(cli: Cli, tmp_path: Path) -> None:
+    path = written(tmp_path, "a", "b", prompts=2)
+    with serve(lambda number, system, user: "I would rather not say.") as server:
+        env = {"LAB_API_KEY": "x", "LAB_BASE_URL": server.url + "/v1"}
+        done = cli("arena", path, "--judge", "openai-api/lab/judge", **env)
+    assert done.returncode == 1
+    assert "malformed reply, 3 times" in done.stdout
+    assert "4 scheduled judgments have no result" in done.stdout
+
+
 def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
     one = written(tmp_path, "a")
     many = written(tmp_path, *(f"m{i}" for i in range(9)), prompts=2, name="many.jsonl")
@@ -143,6 +191,8 @@ def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1500"), "two models"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=x", "--anchor", "m1=2"), "not MODEL=RATING"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1", "--anchor", "x=2"), "--anchor x"),
+        ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=nan", "--anchor", "m1=2"), "not MODEL=RATING"),
+        ((written(tmp_path, "a\nb", "c", name="odd.jsonl"), "--judge", PROXY), "must be one line of text"),
         ((many, "--judge", PROXY, "--matches", 2, "--prices", many), "many.jsonl"),
         ((many, "--judge", PROXY, "--benchmark", "writingbench", "--matches", 2), "no story of writingbench"),
         ((tmp_path / "none.jsonl", "--judge", PROXY), "does not exist"),

@@ -69,6 +69,8 @@ def test_a_reply_is_read() -> None:
         (reply(*["A+"] * 9, Coherence=["A+"]), "Coherence"),
         (reply(*["A+"] * 9, Coherence="A+ B+"), "Coherence"),
         (reply(*["A+"] * 9, Coherence="C++"), "Coherence"),
+        (reply(*["A+"] * 9, Coherence="A+ ++"), "Coherence"),
+        (reply(*["A+"] * 9, Coherence="A" + "+" * 200_000 + "x"), "Coherence"),
         (json.dumps({"reasons": "A+++", "Character_authenticity_and_insight": "A+"}), "missing: Interesting"),
         (reply(*["A+"] * 9)[:-20], "cut"),
         ("", "empty"),

@@ -123,6 +123,13 @@ def test_a_model_that_loses_everything_has_a_finite_rating() -> None:
     assert found.win_rate["m4"].value == 0
 
 
+def test_a_style_that_never_changes_is_no_trouble() -> None:
+    matches = simulated(10)
+    matches[["length", "dialogue"]] = 0.1  # every a is longer than its b by as much
+    found = rate(matches)
+    assert all(math.isfinite(number) for interval in found.controlled.values() for number in interval)
+
+
 def test_anchors_pin_two_models() -> None:
     matches = simulated(7)
     free, pinned = rate(matches), rate(matches, {"m0": 1500, "m4": 200})

@@ -76,7 +76,8 @@ _measured = functools.lru_cache(maxsize=1024)(features)  # a story stands in man
 
 
 def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
-    """The proxy's reply for two stories of one prompt: always well-formed, and the same whichever stands first.
+    """The proxy's reply for two stories of one prompt: always well-formed, and the same story wins whichever stands
+    first (of two equal texts the second wins a criterion more).
 
     A plus for every `_PLUS` of difference between what the two stories would be marked, as shares of a mark's range.
     """
@@ -84,7 +85,8 @@ def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
     verdicts: dict[str, str] = {}
     for number, dimension in enumerate(rubric.dimensions):
         apart = _share(dimension, ones, shipped()) - _share(dimension, others, shipped())
-        winner = "A" if apart > 0 or (apart == 0 and number % 2) else "B"
+        tied = (first < second) == bool(number % 2)  # by the texts, so that neither place gains
+        winner = "A" if apart > 0 or (apart == 0 and tied) else "B"
         verdicts[dimension.id] = winner + "+" * min(int(dimension.max), 1 + int(abs(apart) / _PLUS))
     schema = rubric.response_schema()
     assert schema is not None

@@ -114,12 +114,14 @@ function exported() {
   return JSON.stringify({ study: data.study, body, seal: sha256(data.study + body) });
 }
 
+const post = (body, last) => fetch("answers", { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive: last });
+
 async function send() {
   if (sending || !who) return;
   sending = true;
   unsent = false;
   try {
-    const reply = await fetch("answers", { method: "POST", headers: { "Content-Type": "application/json" }, body: exported() });
+    const reply = await post(exported(), false);
     if (!reply.ok) throw new Error();
     $("state").textContent = "saved and sent";
   } catch {
@@ -128,6 +130,14 @@ async function send() {
   }
   sending = false;
   if (unsent) { clearTimeout(timer); timer = setTimeout(send, 5000); }
+}
+
+// whoever leaves may not come back: what the delayed sending holds goes now, and outlives the page
+function sendLast() {
+  if (!served || !unsent) return;
+  unsent = false;
+  clearTimeout(timer);
+  post(exported(), true).catch(() => {});
 }
 
 function download() {
@@ -201,7 +211,7 @@ $("previous").addEventListener("click", () => show(Math.max(0, number - 1)));
 $("next").addEventListener("click", () => show(Math.min(data.order[who].length - 1, number + 1)));
 $("export").addEventListener("click", download);
 $("more").addEventListener("toggle", () => { if ($("more").open) $("asked").open = false; }); // room for the stories
-$("leave").addEventListener("click", () => { clock(); keep(); if (served) send(); who = null; $("study").hidden = true; $("welcome").hidden = false; });
+$("leave").addEventListener("click", () => { clock(); keep(); sendLast(); who = null; opened = 0; $("study").hidden = true; $("welcome").hidden = false; });
 $("answer").addEventListener("submit", event => event.preventDefault());
 document.querySelectorAll("#choice input").forEach(input => input.addEventListener("change", () => choose(input.value)));
 $("comment").addEventListener("input", () => { drafts().comment = $("comment").value; changed(); });
@@ -219,7 +229,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) { opened && (kept.seconds[item()] = (kept.seconds[item()] || 0) + (Date.now() - opened) / 1000); opened = 0; keep(); }
   else opened = Date.now();
 });
-window.addEventListener("pagehide", () => { if (who !== null) keep(); });
+window.addEventListener("pagehide", () => { if (who !== null) { clock(); keep(); sendLast(); } });
 document.addEventListener("keydown", event => {
   if (who === null || event.ctrlKey || event.metaKey || event.altKey || event.target === $("comment")) return;
   const keys = {
