@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -105,7 +105,8 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
     share of a win in an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
     found: dict[str, dict[str, float]] = {}
     wanted = {item.match: item.id for item in study.items}
-    for (judge, digest, cut), part in judgments.groupby(["judge", "rubric_digest", "truncate"], dropna=False):
+    for key, part in judgments.groupby(["judge", "rubric_digest", "truncate"], dropna=False):
+        judge, digest, cut = cast(tuple[str, str, float], key)
         matches = complete_matches(part)
         matches = matches[matches["match"].isin(wanted)]
         shares = (matches["first"] + matches["second"]) / 2
@@ -113,7 +114,8 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
         name = f"{judge}, pairs" + ("" if pd.isna(cut) else f" cut at {cut:g}")
         found |= {f"{name} ({digest[:8]})" if name in found else name: items} if items else {}
     scored = stories[stories["status"].isin(SCORED)] if len(stories) else stories
-    for (benchmark, digest, judge, asked), part in scored.groupby(list(KEYS)) if len(scored) else ():
+    for key, part in scored.groupby(list(KEYS)) if len(scored) else ():
+        benchmark, digest, judge, asked = cast(tuple[str, str, str, str], key)
         score = {(row["model"], _id(row)): row["score"] for row in part.to_dict("records")}
         items = {}
         for item in study.items:
