@@ -333,7 +333,6 @@ def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any)
     only = cli("leaderboard", "logs", "arena", "--benchmark", "arena", "--model", "lab/*")
     assert only.returncode == 0, only.stderr
     assert "Story Quality" not in only.stdout
-    assert cli("leaderboard", "arena", "--out", "alone").returncode == 0
     assert "there are arena, story_quality" in cli("leaderboard", "logs", "arena", "--benchmark", "none").stderr
     assert cli("report", "logs", "arena").returncode == 0
     visit = Visit(browser, tmp_path / "report" / "index.html")
