@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.linalg import solve
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -131,8 +130,8 @@ def _refit(start: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats
     values = start
     for _ in range(_STEPS):
         gradient, information = _derivatives(values, count, a, b, x, n, wins)
-        information[np.diag_indices_from(information)] += RIDGE
-        step = solve(information, gradient - RIDGE * values, assume_a="pos")
+        information += RIDGE * np.eye(len(values))
+        step = np.linalg.solve(information, gradient - RIDGE * values)
         values = values + np.clip(step, -1, 1)
         if np.abs(step).max() < 0.01:  # the next step would be its square
             break
@@ -161,11 +160,10 @@ def _derivatives(
     size = len(gradient)
     information = np.zeros((size, size))
     between = by_pair[1] + by_pair[1].T
-    information[:count, :count] = np.diag(between.sum(axis=1)) - between
+    information[:count, :count] = np.triu(np.diag(between.sum(axis=1)) - between)
     information[count, count] = both.sum()
-    information[count + 1 :, count + 1 :] = (x * both[:, None]).T @ x
+    information[count + 1 :, count + 1 :] = np.triu((x * both[:, None]).T @ x)
     information[count, count + 1 :] = skew @ x
     information[:count, count:] = np.column_stack(by_model[2:])
-    lower = np.tril_indices(size, -1)
-    information[lower] = information.T[lower]
+    information += np.triu(information, 1).T  # only the upper half was filled in
     return gradient, information

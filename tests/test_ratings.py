@@ -95,7 +95,7 @@ def test_known_strengths_lie_in_their_intervals_at_the_nominal_rate() -> None:
     true = (known - known.mean()) * ELO + 1500
     assert np.all(np.diff(true) < -50)
     held = []
-    for seed in range(15):
+    for seed in range(40):
         found = rate(simulated(seed, prompts=30))
         held += [found.rating[n].low <= t <= found.rating[n].high for n, t in zip(names, true, strict=True)]
     assert np.mean(held) >= 0.88  # of 125
