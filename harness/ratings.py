@@ -20,6 +20,7 @@ from .style import STYLE
 
 ELO = 400 / math.log(10)  # Elo points of one logit
 CENTRE = 1500.0
+_NOTHING = 1e-6  # points: a spread or difference that is rounding
 # what one step of a style difference is: its size in the units of `style`, and in words
 UNITS = {"length": (math.log(2), "twice the words"), "dialogue": (0.1, "10 points more dialogue"),
          "markdown": (0.1, "10 points more lines with markdown")}  # fmt: skip
@@ -162,7 +163,11 @@ def _pairs(
             draws = (found.draws[:, i] - found.draws[:, j]) * ELO * scale
             interval = draws_interval(value, draws, prompts)
             sd = float(draws.std()) * math.sqrt(prompts / max(1, prompts - 1))
-            p = 2 * float(student.sf(abs(value) / sd, prompts - 1)) if prompts >= MIN_CLUSTERS and sd > 0 else math.nan
+            p = math.nan
+            if prompts >= MIN_CLUSTERS and sd > _NOTHING:
+                p = 2 * float(student.sf(abs(value) / sd, prompts - 1))
+            elif prompts >= MIN_CLUSTERS:  # the same on every prompt: no doubt which is better, or that neither is
+                p = float(abs(value) < _NOTHING)
             names = (models[i], models[j])
             rows.append((*names, int(met.get((min(names), max(names)), 0)), *interval, sd, p))
     table = pd.DataFrame(rows, columns=["a", "b", "matches", "difference", "low", "high", "sd", "p"])

@@ -50,6 +50,9 @@ def test_two_models_by_hand() -> None:
     assert np.mean([found.rating[name].value for name in found.models]) == pytest.approx(1500)
     assert found.first.value == pytest.approx(0.5)
     assert found.models == ("x", "y")
+    assert found.ranks == {"x": "1", "y": "2"}  # the same on every prompt leaves no doubt
+    even = rate(pd.DataFrame([{**row, "first": 0.5, "second": 0.5, "prompt_id": f"p{i}"} for i in range(9)]))
+    assert set(even.ranks.values()) == {"1–2"}
     assert found.win_rate["y"].value == 0.25
     assert found.pairs["difference"].item() == pytest.approx(apart)
 
