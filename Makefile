@@ -37,7 +37,8 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -q -e ".[local,report,dev]"
+	$(PIP) install -q "torch==2.13.0"
+	$(PIP) install -q -e ".[local,report,train,dev]"
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -42,10 +42,11 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             _fail("stopped; what was finished is kept, and the same command continues from there", 1)
         except Exception as error:
-            _fail(_explain(error), 2)
+            _fail(explained(error), 2)
 
 
-def _explain(error: Exception) -> str:
+def explained(error: Exception) -> str:
+    """One line for an error that is the user's to mend; any other is raised again."""
     from ..rubrics import RubricError
     from .errors import PrerequisiteError, plain_message
 

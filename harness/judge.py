@@ -23,6 +23,7 @@ from inspect_ai.util import JSONSchema, LimitExceededError, collect
 from ..rubrics import Marks, ReplyError, Rubric
 from .evidence import EvidenceReport, check_evidence
 from .length import length_ratio
+from .verdicts import keep, recall, verdict_key
 from .words import count_words, strip_length_request, strip_reasoning
 
 ATTEMPTS = 3
@@ -38,7 +39,8 @@ class Verdict:
     `scores` is empty where the story is unscored, and `reason` then says why; an empty story carries the
     lowest scores of its rubric. `replies` are raw, in the order in which they came; `complaints` say what
     was wrong with those that could not be read. `disqualified` is set by the optional gate only. `parts`
-    holds one verdict a criterion where the rubric is asked once a criterion.
+    holds one verdict a criterion where the rubric is asked once a criterion. `kept`: the reply is one that was paid
+    for before, and nothing was asked.
     """
 
     status: Status
@@ -52,6 +54,7 @@ class Verdict:
     complaints: tuple[str, ...] = ()
     usage: ModelUsage = field(default_factory=ModelUsage)
     parts: tuple[Verdict, ...] = ()
+    kept: bool = False
 
     @property
     def attempts(self) -> int:
@@ -75,7 +78,8 @@ async def judge(
     """Judge one story on one rubric, with one call.
 
     Reasoning is cut from the story first, and the length request from the prompt where the rubric hides it. A
-    story without words is not sent: it gets the lowest scores. A malformed reply is asked for again, with
+    story without words is not sent: it gets the lowest scores. A judgment that was paid for before is not asked for
+    again (see `verdicts`). A malformed reply is asked for again, with
     the complaint, up to three replies in all; then, or when the judge cannot be reached, the verdict is
     unscored. It never raises for what the judge or its server does.
 
@@ -101,11 +105,13 @@ async def judge(
         ChatMessageSystem(content=system["content"]),
         ChatMessageUser(content=user["content"], metadata={**metadata, "attempt": 0}),
     ]
-    replies: list[str] = []
     complaints: list[str] = []
     usage = ModelUsage()
-    marks: Marks | None = None
     reason: str | None = None
+    key = verdict_key(rubric, [system, user], model, config, epoch)
+    known = recall(key)
+    replies = [] if known is None else [known]
+    marks = None if known is None else rubric.parse(strip_reasoning(known))
     while marks is None and reason is None:
         try:
             output = await model.generate(messages, config=config)
@@ -118,6 +124,7 @@ async def judge(
         replies.append(output.completion)
         try:
             marks = _read(rubric, output)
+            keep(key, output.completion)
         except ReplyError as error:
             complaints.append(str(error))
             if len(replies) == ATTEMPTS:
@@ -145,6 +152,7 @@ async def judge(
         marks=marks,
         evidence=check_evidence(rubric, marks, story),
         disqualified=disqualified,
+        kept=known is not None,
     )
 
 
@@ -187,6 +195,7 @@ async def judge_criteria(
         complaints=tuple(complaint for part in parts for complaint in part.complaints),
         usage=sum((part.usage for part in parts), ModelUsage()),
         parts=parts,
+        kept=all(part.kept for part in parts),
     )
     failed = [(number, part.reason) for number, part in enumerate(parts, 1) if part.status == "unscored"]
     if failed:

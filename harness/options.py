@@ -130,7 +130,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None and value is not False}
 
 
-def as_judge_config(options: dict[str, Any]) -> Any:
+def as_judge_config(options: dict[str, Any], where: str = "--judge-option") -> Any:
     """The `GenerateConfig` of a judge's settings. Raises UserError naming an unknown setting or a wrong value."""
     from inspect_ai.model import GenerateConfig
     from pydantic import ValidationError
@@ -141,5 +141,5 @@ def as_judge_config(options: dict[str, Any]) -> Any:
         return GenerateConfig.model_validate(options, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
-        where = " ".join(["--judge-option", *map(str, first["loc"])])
-        raise UserError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+        named = " ".join([where, *map(str, first["loc"])])
+        raise UserError(f"{named}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -63,10 +63,8 @@ def estimate(
                              round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
         calls, read = _judge_calls(rubric, samples, written)
         times = repeat if stories else repeat * len(models)
-        marks = len(rubric.mark_names)
-        reply = TOKENS_PER_QUOTED_MARK * marks if rubric.rule.quotes else TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * marks
         rows.append(_row(plan.benchmark, judge, "judge", listed, calls * times, read * times,
-                         calls * times * reply, plan.writer))  # fmt: skip
+                         calls * times * _reply_tokens(rubric), plan.writer))  # fmt: skip
     return _total(rows, listed)
 
 
@@ -86,7 +84,7 @@ def estimate_pairs(
 ) -> dict[str, Any]:
     """The estimate of `count` matches, judged twice each; as long on average as the given (prompt and two stories)."""
     rubric = load_rubric(name)
-    fixed = sum(count_words(m["content"]) for m in rubric.messages("", "", **dict.fromkeys(rubric.slots, "")))
+    fixed = _fixed_words(rubric)
     seen: dict[str, int] = {}  # a story stands in many pairs
 
     def words(text: str) -> int:
@@ -96,10 +94,25 @@ def estimate_pairs(
 
     read = sum(fixed + sum(map(words, texts)) for texts in pairs)
     mean = read / len(pairs) if pairs else 0.0
-    reply = TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * len(rubric.mark_names)
+    reply = _reply_tokens(rubric)
     return _total(
         [_row("arena", judge, "judge", prices, 2 * count, round(2 * count * mean), 2 * count * reply)], prices
     )
+
+
+def judgment_tokens(rubric: Rubric, words: int) -> tuple[int, int]:
+    """Tokens that a judge reads and writes for one story of so many words, reasoning not counted."""
+    return round((_fixed_words(rubric) + words) * TOKENS_PER_WORD), _reply_tokens(rubric)
+
+
+def _fixed_words(rubric: Rubric) -> int:
+    """Words of a judge call that are the same for every story."""
+    return sum(count_words(m["content"]) for m in rubric.messages("", "", **dict.fromkeys(rubric.slots, "")))
+
+
+def _reply_tokens(rubric: Rubric) -> int:
+    marks = len(rubric.mark_names)
+    return TOKENS_PER_QUOTED_MARK * marks if rubric.rule.quotes else TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * marks
 
 
 def show(found: dict[str, Any], as_json: bool) -> None:
@@ -129,7 +142,7 @@ def show(found: dict[str, Any], as_json: bool) -> None:
 def _judge_calls(rubric: Rubric, samples: Sequence[Sample], written: Sequence[int]) -> tuple[int, int]:
     """Calls of the judge, one a criterion where the rubric is asked so, and the words it reads."""
     slots = dict.fromkeys(rubric.slots, "")
-    fixed = sum(count_words(message["content"]) for message in rubric.messages("", "", **slots))
+    fixed = _fixed_words(rubric)
     calls = words = 0
     for sample, story in zip(samples, written, strict=True):
         criteria = (sample.metadata or {}).get("criteria") if rubric.slots else None

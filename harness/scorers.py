@@ -224,6 +224,7 @@ def _with_details(rubric: Rubric, verdict: Verdict, value: dict[str, float], det
         "complaints": list(verdict.complaints),
         "replies": list(verdict.replies),
         "usage": verdict.usage.model_dump(exclude_none=True),
+        "kept": verdict.kept,
     }
     reasons = {"unscored": "grader_failed", "empty": "no_response"}
     return Score(

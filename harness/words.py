@@ -11,6 +11,7 @@ _REQUEST = re.compile(r"(?<!\d)(\d{1,3}(?:[,.'’\s]\d{3}){1,2}|\d{1,9})(?!\d)[\
 _LEAD_IN = re.compile(r"[\s,]*\b(?:(?:that|which) is )?(?:approximately|about|around|roughly)?$", re.IGNORECASE)
 _BOUNDARY = re.compile(r"[.!?\n]")
 _REASONING = (("<think>", "</think>"), ("<|channel>thought", "<channel|>"))
+CLOSING_TAGS = tuple(closing for _, closing in _REASONING)
 
 
 def count_words(text: str) -> int:

@@ -1,0 +1,83 @@
+"""Judgments that were paid for: the same story, rubric and judge are not asked about twice, here or in training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import GenerateConfig, Model
+
+from ..rubrics import Rubric
+from .errors import UserError
+from .judges import PACKAGE
+from .models.weights import cache_dir
+
+SWITCH = "POLARIS_JUDGE_CACHE"  # environment variable; `off` judges everything anew
+
+
+def recall(key: str | None) -> str | None:
+    """The reply that was kept under a key, if any."""
+    if key is None:
+        return None
+    with closing(_open()) as store:
+        found = store.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def keep(key: str | None, reply: str) -> None:
+    """Keep a reply that was read. One that could not be read must not be kept: it would be wrong forever."""
+    if key is not None:
+        with closing(_open()) as store:
+            store.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, reply, time.time()))
+
+
+def verdict_key(
+    rubric: Rubric, messages: list[dict[str, str]], model: Model, config: GenerateConfig, epoch: int
+) -> str | None:
+    """What a judgment is kept under: rubric file, all that the judge is shown, the judge with its address and settings.
+
+    The n-th epoch of a story has a judgment of its own, so that repeated judgments stay independent. None where
+    nothing is kept: the offline judges, which cost nothing, and where POLARIS_JUDGE_CACHE is `off`.
+    """
+    if os.environ.get(SWITCH) == "off" or str(model).startswith(f"{PACKAGE}/"):
+        return None
+    asked: dict[str, Any] = {
+        "rubric": rubric.digest,
+        "messages": messages,
+        "judge": str(model),
+        "address": model.api.base_url,
+        "settings": config.model_dump(exclude_none=True, exclude=_OPERATION),
+        "epoch": epoch,
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode(errors="surrogatepass")).hexdigest()
+
+
+# how calls are made changes no judgment; the schema follows from the rubric
+_OPERATION = {
+    "max_connections", "adaptive_connections", "max_retries", "timeout", "attempt_timeout", "stream_idle_timeout",
+    "batch", "cache", "cache_prompt", "response_schema", "fail_on_refusal",
+}  # fmt: skip
+
+
+def _open() -> sqlite3.Connection:
+    path = cache_dir() / "judgments.sqlite"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = sqlite3.connect(path, timeout=30, isolation_level=None)
+        store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT, at REAL)")
+    except (OSError, sqlite3.Error) as error:
+        raise _broken(path, error) from None
+    return store
+
+
+def _broken(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: the judgments kept there cannot be used ({error}). Set {SWITCH}=off, or POLARIS_CACHE to a "
+        "folder that can be written"
+    )

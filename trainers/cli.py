@@ -1,0 +1,145 @@
+"""`polaris-train`. Imports nothing heavy until a command runs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..harness.cli import explained
+from ..harness.options import FILE, PATH
+
+
+class _Group(click.Group):
+    """A first word that is no command is a recipe: `polaris-train smoke` is `polaris-train run smoke`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            _fail("stopped; the same command goes on from the last checkpoint", 1)
+        except Exception as error:
+            _fail(explained(error), 2)
+
+
+def _fail(message: str, code: int) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(f"polaris-train: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="polaris-eval")
+def main() -> None:
+    """Train a model to write better stories: GRPO with the evaluation's judge as its reward, and human stories beside
+    the rollouts (HRI).
+
+    \b
+    polaris-train smoke                                       the whole path, on a CPU, in minutes
+    polaris-train polaris-9b-lora data.train=pairs.parquet    a recipe, with your prompt-story pairs
+    polaris-train polaris-9b data.train=pairs.parquet --dry-run
+                                                              check everything and print the plan; call nothing
+    polaris-train show polaris-9b > mine.yaml                 a recipe to change; then: polaris-train mine.yaml
+    polaris-train merge runs/polaris-9b-lora                  LoRA and base as one model, with a model card
+    """
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  polaris-train smoke
+  polaris-train polaris-9b-lora data.train=pairs.parquet trl.learning_rate=2e-5 --run-dir runs/second
+  polaris-train polaris-9b data.train=pairs.parquet judge.model=openai/gpt-5.4-mini --max-cost 200
+  accelerate launch --config_file fsdp.yaml -m polaris_eval.trainers.cli polaris-9b data.train=pairs.parquet
+The same command again goes on from the last checkpoint."""
+)
+@click.argument("recipe")
+@click.argument("changes", nargs=-1, metavar="[KEY=VALUE]…")
+@click.option("--run-dir", type=PATH, help="Folder of the run. [default: runs/RECIPE]")
+@click.option(
+    "--max-cost", type=click.FloatRange(min=0), help="Stop at a checkpoint before the judges cost more, in $."
+)
+@click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
+@click.option("--dry-run", is_flag=True, help="Check and print the plan; load no model and call no judge.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the plan as JSON.")
+def run(
+    recipe: str, changes: tuple[str, ...], run_dir: Path | None, max_cost: float | None, prices: Path | None,
+    dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Train by a recipe: one that ships here, or a file. Settings are changed with dotted keys."""
+    from rich.console import Console
+
+    from .recipe import load_recipe
+
+    console = Console(stderr=as_json)
+    chosen = load_recipe(recipe, changes)
+    from .run import Options, prepare
+
+    options = Options(run_dir or Path("runs") / chosen.name, max_cost, prices)
+    job = prepare(chosen, options, console, call=not dry_run)
+    if dry_run:
+        if as_json:
+            import json
+
+            click.echo(json.dumps(job.plan, indent=2))
+        return
+    from .train import train
+
+    stopped = train(job, console)
+    if stopped:
+        _fail(f"{stopped}; the same command goes on from there", 1)
+    if os.environ.get("RANK", "0") == "0":
+        console.print(f"Done. Plots: {options.folder}/curves.png, stories: {options.folder}/samples.md")
+
+
+@main.command()
+@click.argument("name", required=False)
+def show(name: str | None) -> None:
+    """Print a recipe or an accelerate configuration that ships here; without a name, list them."""
+    from .recipe import shipped
+
+    recipes, configs = shipped(), shipped("accelerate")
+    if name is None:
+        import yaml
+
+        for key, text in recipes.items():
+            click.echo(f"{key}: {' '.join(yaml.safe_load(text)['about'].split())}")
+        for key, text in configs.items():
+            click.echo(f"{key} (accelerate): {text.partition(chr(10))[0].lstrip('# ')}")
+        return
+    found = {**recipes, **configs}.get(name)
+    if found is None:
+        raise click.UsageError(f"{name}: nothing of that name ships here; there are {', '.join([*recipes, *configs])}")
+    click.echo(found, nl=False)
+
+
+@main.command(
+    epilog="""\b
+Example:
+  polaris-train merge runs/polaris-9b-lora --out polaris-9b-mine"""
+)
+@click.argument("run_dir", type=FILE)
+@click.option("--checkpoint", type=int, help="Step of the checkpoint. [default: the last]")
+@click.option("--out", type=PATH, help="Folder of the model. [default: RUN_DIR/merged]")
+def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
+    """Make a model of a run: adapter and base weights as one (safetensors), tokenizer, and a model card to finish."""
+    from .merge import merge as merge_run
+
+    path = merge_run(run_dir, checkpoint, out)
+    click.echo(f"{path}: weights, tokenizer and README.md. Evaluate it: polaris-eval run --model hf/{path} …")
+
+
+if __name__ == "__main__":
+    main()

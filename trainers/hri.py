@@ -1,0 +1,249 @@
+"""Human-reference injection (HRI) on TRL's GRPO: one human-written story stands in every group beside the rollouts.
+
+Each group of G rows is G - 1 rollouts of the policy and, last, one reference that is teacher-forced. Mean and
+standard deviation of the group come from the rollouts alone, and the reference's advantage is
+w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and in the group of a row that has no reference,
+the group is G rollouts and this class does what its parent does, to the last bit.
+
+Written against trl 1.16.0, whose private methods it overrides; tests/test_hri.py is the gate for another version.
+TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate.utils import gather
+from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import nanstd
+
+from ..harness.errors import UserError
+
+EPS = 1e-4  # TRL's own, added to the standard deviation
+MIN_GROUP = 3  # two rollouts at least, for a standard deviation
+
+
+@dataclass
+class HRIConfig(GRPOConfig):  # type: ignore[misc]
+    """TRL's GRPOConfig with the settings of human-reference injection; `hri_weight` 0 switches it off."""
+
+    hri_weight: float = field(default=0.4, metadata={"help": "Weight of the reference's advantage after warm-up."})
+    hri_warmup_steps: int = field(default=15, metadata={"help": "Steps over which the weight rises from 0."})
+    hri_decay_steps: int = field(default=0, metadata={"help": "Steps after warm-up to the final weight; 0: hold."})
+    hri_final_weight: float = field(default=0.0, metadata={"help": "Weight after the decay."})
+    hri_schedule: str = field(default="linear", metadata={"help": "Form of the decay: linear or cosine."})
+    hri_bound: float | None = field(
+        default=5.0,
+        metadata={"help": "Bound on the reference's advantage before it is weighted. None: the bare formula."},
+    )
+    validation_sampling: dict[str, Any] | None = field(
+        default=None, metadata={"help": "Sampling in evaluation where it differs: temperature, top_p, top_k, …"}
+    )
+
+    def hri_weight_at(self, step: int) -> float:
+        """w(step), where `step` counts optimizer steps already taken: 0 at the first step, then rising linearly."""
+        if step < self.hri_warmup_steps:
+            return self.hri_weight * step / self.hri_warmup_steps
+        if not self.hri_decay_steps:
+            return self.hri_weight
+        done = min(1.0, (step - self.hri_warmup_steps) / self.hri_decay_steps)
+        if self.hri_schedule == "cosine":
+            done = 0.5 * (1 - math.cos(math.pi * done))
+        return self.hri_weight + (self.hri_final_weight - self.hri_weight) * done
+
+
+def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoning: str | None) -> list[int]:
+    """Tokens of a reference as the policy would have to write it after this prompt, end token included.
+
+    Where the chat template has opened the block of reasoning already it is not opened twice; where it has closed
+    it (thinking is off), or there is no reasoning, the story stands alone.
+    """
+    tail = tokenizer.decode(list(prompt_ids[-16:])).rstrip()
+    if tail.endswith("<think>"):
+        text = f"{reasoning or ''}\n</think>\n{story}"
+    elif reasoning and not tail.endswith("</think>"):
+        text = f"<think>\n{reasoning}\n</think>\n{story}"
+    else:
+        text = story
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return [*ids, tokenizer.eos_token_id]
+
+
+@dataclass
+class _Batch:
+    """The generation batch in hand: this process's rows, which of them are references, and what came of them."""
+
+    rows: list[dict[str, Any]]
+    mask: list[bool]
+    rewards: Any = None  # gathered, (all rows, functions)
+    references: Any = None  # gathered, (all rows,)
+
+
+class HRITrainer(GRPOTrainer):  # type: ignore[misc]
+    """GRPOTrainer with human-reference injection.
+
+    Training rows carry the reference's tokens as `reference` (without the end token where they were cut to the
+    budget), or an empty list or None for none. Reward functions see a column `is_reference`.
+
+    `before_update`, where given, is called with the gathered rewards of a training batch, (all rows, functions) and
+    NaN where a row was not judged, before they are used; it may raise.
+    """
+
+    _batch: _Batch | None = None  # None: nothing is injected
+
+    def __init__(self, *args: Any, before_update: Callable[[Any], None] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.before_update = before_update
+        if not self.args.hri_weight:
+            return
+        if self.num_generations < MIN_GROUP:
+            raise UserError(
+                f"a group of {self.num_generations} is too small for human-reference injection: it needs "
+                f"{MIN_GROUP} rows or more, one reference and rollouts that have a standard deviation"
+            )
+        if self.args.remove_unused_columns:
+            raise UserError("human-reference injection needs remove_unused_columns=False: the reference is a column")
+        if self.multi_objective_aggregation != "sum_then_normalize" or self.tools or self.rollout_func:
+            raise UserError(
+                "human-reference injection works with multi_objective_aggregation=sum_then_normalize, and without "
+                "tools, environments and rollout_func"
+            )
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Mark the references, let TRL do everything, then fill in their advantages."""
+        train, count = self.model.training, len(inputs)
+        weight = self.args.hri_weight_at(self.state.global_step) if train else 0.0
+        first = self.accelerator.process_index * count  # groups may straddle processes, so rows go by global index
+        last = self.num_generations - 1
+        mask = [
+            weight > 0 and (first + i) % self.num_generations == last and bool(row.get("reference"))
+            for i, row in enumerate(inputs)
+        ]
+        inputs = [{**row, "is_reference": marked} for row, marked in zip(inputs, mask, strict=True)]
+        self._log_completion_extra("is_reference", mask)
+        # decided by the weight alone, so alike on every process: what follows waits for all of them
+        self._batch = _Batch(inputs, mask) if weight > 0 else None
+        try:
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+            if train:
+                self._metrics["train"]["hri/weight"].append(weight)
+            if self._batch:
+                output["advantages"] = self._with_references(output["advantages"], first, weight)
+        finally:
+            self._batch = None
+        return output
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *more: Any
+    ) -> tuple[list[list[int]], Any]:
+        """Generate for the rollouts only, and put the references' tokens in their places."""
+        if self._batch is None:
+            with self._sampling_of_validation():
+                found: tuple[list[list[int]], Any] = super()._generate_single_turn(
+                    prompt_ids, images, multimodal_fields, num_generations, *more
+                )
+            return found
+        mask, rows = self._batch.mask, self._batch.rows
+        prompts = [ids for ids, marked in zip(prompt_ids, mask, strict=True) if not marked]
+        # generate() refuses an empty batch, and vLLM slices by the length of a process's batch: all as long as the
+        # longest, and the surplus is thrown away
+        count = torch.tensor([len(prompts)], device=self.accelerator.device)
+        prompts += [prompt_ids[0]] * (int(self.accelerator.gather(count).max()) - len(prompts))
+        # one generation a prompt: vLLM's server mode would otherwise take every G-th prompt and ask for G
+        written, logps = super()._generate_single_turn(prompts, images, multimodal_fields, 1, *more)
+        rollouts = iter(written)
+        ids = [list(row["reference"]) if marked else next(rollouts) for row, marked in zip(rows, mask, strict=True)]
+        if logps is not None:
+            # TRL reads None as NaN: an importance ratio of exactly 1, and no part in the metrics of drift
+            sampled = iter(logps)
+            logps = [[None] * len(one) if marked else next(sampled) for one, marked in zip(ids, mask, strict=True)]
+        return ids, logps
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+        """Keep the references' rewards to ourselves: TRL's group statistics and metrics skip rows that are NaN."""
+        rewards = super()._calculate_rewards(*args, **kwargs)
+        if self.model.training and self.before_update is not None:
+            self.before_update(rewards)
+        if self._batch is None:
+            return rewards
+        self._batch.rewards = rewards
+        self._batch.references = gather(torch.tensor(self._batch.mask, device=rewards.device))
+        return rewards.masked_fill(self._batch.references[:, None], torch.nan)
+
+    def _generate(self, prompts: list[Any]) -> Any:
+        """Give TRL's metrics of length those of the rollouts alone."""
+        output = super()._generate(prompts)
+        if self._batch:
+            ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+            rows = [
+                [len(ids), ids[-1] in ends, marked] for ids, marked in zip(output[1], self._batch.mask, strict=True)
+            ]
+            gathered = self.accelerator.gather(torch.tensor(rows, device=self.accelerator.device)).T.float()
+            policy = gathered[2] == 0
+            lengths, ended = gathered[0][policy], gathered[1][policy].bool()
+            finished = lengths[ended] if ended.any() else torch.zeros(1)
+            metrics = self._metrics["train"]
+            metrics["completions/clipped_ratio"][-1] = 1 - ended.float().mean().item()
+            for name, values in (("length", lengths), ("terminated_length", finished)):
+                for stat in ("mean", "min", "max"):
+                    metrics[f"completions/{stat}_{name}"][-1] = getattr(values, stat)().item()
+        return output
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Any:
+        """TRL's, with a loss that is no number caught before it reaches the weights."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss).all():
+            raise UserError(
+                f"the loss of step {self.state.global_step + 1} is {loss.item()}, so training stopped before it reached "
+                "the weights; the last checkpoint is good. Lower trl.learning_rate, or train in bf16 or fp32"
+            )
+        return loss
+
+    def _with_references(self, advantages: Any, first: int, weight: float) -> Any:
+        """The advantages of this process's rows with those of its references filled in; logs what happened."""
+        assert self._batch is not None
+        references, raw = self._batch.references, self._batch.rewards
+        total = (raw * self.reward_weights.to(raw.device)).nansum(1).masked_fill(raw.isnan().all(1), torch.nan)
+        rollouts = total.masked_fill(references, torch.nan).view(-1, self.num_generations)
+        injected, reward = references.view(-1, self.num_generations)[:, -1], total.view(-1, self.num_generations)[:, -1]
+        advantage = reward - rollouts.nanmean(1)
+        if self.scale_rewards != "none":
+            spread = nanstd(rollouts, dim=1) if self.scale_rewards == "group" else nanstd(rollouts)
+            advantage = advantage / (spread + EPS)
+        # fewer than two judged rollouts are no baseline
+        judged = injected & ~reward.isnan() & ((~rollouts.isnan()).sum(1) >= 2)
+        advantage = advantage.nan_to_num(0.0).masked_fill(~judged, 0.0)
+        if self.args.hri_bound is not None:
+            advantage = advantage.clamp(-self.args.hri_bound, self.args.hri_bound)
+        filled = torch.zeros_like(total).masked_scatter(references, (weight * advantage[injected]).to(total.dtype))
+        metrics = self._metrics["train"]
+        metrics["hri/frac_groups_injected"].append(injected.float().mean().item())
+        if judged.any():
+            metrics["hri/reward"].append(reward[judged].mean().item())
+            metrics["hri/advantage"].append(advantage[judged].mean().item())
+            beats = reward > rollouts.nan_to_num(-torch.inf).amax(1)
+            metrics["hri/frac_beats_rollouts"].append(beats[judged].float().mean().item())
+        for row in references.nonzero().flatten().tolist():  # TRL's completions table has NaN there
+            self._logs["advantages"][row - len(total)] = filled[row].item()
+            for column, name in enumerate(self.reward_func_names):
+                self._logs["rewards"][name][row - len(total)] = raw[row, column].item()
+        return advantages + filled[first : first + len(advantages)]
+
+    @contextmanager
+    def _sampling_of_validation(self) -> Any:
+        """In evaluation, the sampling settings that were given for it."""
+        settings = (self.args.validation_sampling or {}) if not self.model.training else {}
+        holder = self.vllm_generation if self.use_vllm else self.generation_config
+        before = {name: getattr(holder, name) for name in settings}
+        for name, value in settings.items():
+            setattr(holder, name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(holder, name, value)

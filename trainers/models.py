@@ -1,0 +1,71 @@
+"""Models and tokenizers by name: on the hub, in a folder, or the small one that this package fetches."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..harness.errors import UserError, need_extra
+from ..harness.models.local import NAME as LOCAL
+from ..harness.models.weights import cache_dir, fetch_weights
+
+
+def model_path(name: str) -> str:
+    """What transformers loads: the name itself, or for `polaris_eval/local` a folder made of its weights, once.
+
+    Raises:
+        UserError: the weights cannot be fetched or turned into a folder.
+    """
+    if name != LOCAL:
+        return name
+    folder = cache_dir() / "SmolLM2-135M-Instruct"
+    if not (folder / "config.json").is_file():
+        _unpack(fetch_weights(), folder)
+    return str(folder)
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a model. Raises UserError with one line where there is none, or no chat template."""
+    from transformers import AutoTokenizer
+
+    path = model_path(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except Exception as error:  # the hub client has dozens; whichever it is, there is no tokenizer
+        raise UserError(f"model {name}: its tokenizer cannot be loaded: {first_line(error)}") from None
+    if tokenizer.chat_template is None:
+        raise UserError(f"model {name} has no chat template; train an instruction-tuned model")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _unpack(weights: Path, folder: Path) -> None:
+    """The quantised weights as full ones, in the form that transformers trains."""
+    import importlib.util
+
+    if importlib.util.find_spec("gguf") is None:
+        raise need_extra("gguf", "train")
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    source: dict[str, Any] = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
+    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    settings = {name: value for name, value in loaded.config.to_dict().items() if name != "quantization_config"}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    model.generation_config = loaded.generation_config
+    with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
+        model.save_pretrained(unfinished)
+        AutoTokenizer.from_pretrained(**source).save_pretrained(unfinished)
+        if not folder.exists():
+            shutil.copytree(unfinished, folder)

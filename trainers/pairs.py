@@ -1,0 +1,216 @@
+"""Training rows: prompts, their human-written stories, and the lengths asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from ..harness.errors import UserError
+from ..harness.length import length_penalty
+from ..harness.words import count_words, target_words
+from .recipe import Recipe
+
+SMOKE = "smoke"  # the pairs that ship here
+TOKENS_PER_WORD = 1.35  # where there are no references to measure it on
+_SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The rows of a run as TRL takes them, and what was noticed on the way.
+
+    Columns: `prompt` (chat messages), `uid`, `target_words` (or None), `held_out`, and `reference`, the tokens of the
+    human story (empty where there is none).
+    """
+
+    train: Any
+    held_out: Any
+    tokens_per_word: float
+    notes: tuple[str, ...]
+
+
+def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
+    """Read, check and tokenise the rows that a recipe names.
+
+    Raises:
+        UserError: no such data, a row that cannot be used, no references though they are to be injected, a held-out
+            prompt among the training prompts, or a limit of tokens in which the stories asked for cannot be written.
+    """
+    if recipe.data.train is None:
+        raise UserError(
+            "data.train is not set: name your prompt-story pairs, data.train=FILE.jsonl (or .parquet, or a dataset on "
+            "the hub); columns prompt, story, and optionally ground_truth_reasoning, target_word_count, uid"
+        )
+    rows = read_pairs(recipe.data.train)
+    count = recipe.validation.prompts
+    if recipe.data.held_out:
+        held = read_pairs(recipe.data.held_out)[: count or None]
+    else:
+        rows, held = (rows[:-count], rows[-count:]) if count else (rows, [])
+        if not rows:
+            raise UserError(
+                f"{recipe.data.train}: validation.prompts={count} rows are held out, and none are left to train on"
+            )
+    texts = {str(row["prompt"]) for row in rows}
+    if shared := [row["uid"] for row in held if str(row["prompt"]) in texts]:
+        raise UserError(
+            f"{recipe.data.train}: {len(shared)} held-out prompts are training prompts too (uid "
+            f"{', '.join(shared[:5])}); a score on them would say nothing"
+        )
+    return _prepared(recipe, tokenizer, rows, held)
+
+
+def read_pairs(source: str) -> list[dict[str, Any]]:
+    """The rows of a file, a folder of Parquet or JSONL files, or a dataset on the hub, each checked.
+
+    Raises:
+        UserError: naming the source, the row and the column.
+    """
+    raw = _read(source)
+    if not raw:
+        raise UserError(f"{source}: holds no rows")
+    if "prompt" not in raw[0]:
+        raise UserError(f"{source}: has no column prompt; its columns are {', '.join(raw[0])}")
+    rows = [_row(f"{source}, row {number}", number, row) for number, row in enumerate(raw, 1)]
+    uids = [row["uid"] for row in rows]
+    if twice := sorted({uid for uid in uids if uids.count(uid) > 1}) if len(set(uids)) < len(uids) else []:
+        raise UserError(f"{source}: uid {twice[0]!r} occurs more than once; every row needs one of its own")
+    return rows
+
+
+def _read(source: str) -> list[dict[str, Any]]:
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    path = Path(source)
+    try:
+        if source == SMOKE:
+            with as_file(files(__package__) / "smoke.jsonl") as shipped:
+                return list(load_dataset("json", data_files=str(shipped), split="train"))
+        if path.is_file():
+            if path.suffix not in _SUFFIXES:
+                raise UserError(f"{source}: pairs are read from .jsonl or .parquet files")
+            return list(load_dataset(_SUFFIXES[path.suffix], data_files=str(path), split="train"))
+        if path.suffix in _SUFFIXES:
+            raise UserError(f"{source}: no such file")
+        return list(load_dataset(source, split="train"))
+    except UserError:
+        raise
+    except Exception as error:  # readers and hub client have dozens; whichever it is, nothing was read
+        why = " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
+        raise UserError(f"{source}: the pairs cannot be read: {why}") from None
+
+
+def _row(where: str, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    prompt = row["prompt"]
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    fine = isinstance(messages, list) and all(
+        isinstance(m, Mapping) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+        for m in messages
+    )
+    if not fine or not messages or messages[-1]["role"] != "user":
+        raise UserError(f"{where}: prompt must be a text, or chat messages of which the last is the user's")
+    for column in ("story", "ground_truth_reasoning"):
+        if not isinstance(row.get(column) or "", str):
+            raise UserError(f"{where}: {column} must be a text")
+    asked = row.get("target_word_count")
+    if asked is not None and (not isinstance(asked, int | float) or asked < 1 or asked != int(asked)):
+        raise UserError(f"{where}: target_word_count must be a whole number of words, not {asked!r}")
+    return {
+        "uid": str(row.get("uid") or f"row-{number}"),
+        "prompt": [{"role": m["role"], "content": m["content"]} for m in messages],
+        "story": row.get("story") or "",
+        "reasoning": row.get("ground_truth_reasoning") or None,
+        "target_words": int(asked) if asked else target_words(messages[-1]["content"]),
+    }
+
+
+def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: list[dict[str, Any]]) -> Pairs:
+    from datasets import Dataset, Features, List, Value
+
+    from .hri import reference_ids
+
+    limit = recipe.completion_tokens
+    notes: list[str] = []
+    kept: list[dict[str, Any]] = []
+    words = tokens = cut = 0
+    for row in rows:
+        prompt_ids = prompt_tokens(recipe, tokenizer, row["prompt"])
+        if len(prompt_ids) > recipe.data.max_prompt_tokens:
+            continue
+        reference: list[int] = []
+        if row["story"].strip() and recipe.injects:
+            reference = reference_ids(tokenizer, prompt_ids, row["story"], row["reasoning"])
+            words += count_words(row["story"]) + count_words(row["reasoning"] or "")
+            tokens += len(reference)
+            cut += len(reference) > limit
+        kept.append({**row, "reference": reference[:limit]})
+    if long := len(rows) - len(kept):
+        notes.append(f"{long} of {len(rows)} prompts have more than {recipe.data.max_prompt_tokens} tokens: left out")
+    if not kept:
+        raise UserError(
+            f"{recipe.data.train}: no prompt has {recipe.data.max_prompt_tokens} tokens or fewer "
+            "(data.max_prompt_tokens)"
+        )
+    if recipe.injects:
+        without = sum(not row["reference"] for row in kept)
+        if without == len(kept):
+            raise UserError(
+                f"{recipe.data.train}: human references are to be injected, but no row has a story (column story); add "
+                "them, or train without: trl.hri_weight=0"
+            )
+        if without:
+            notes.append(f"{without} of {len(kept)} prompts have no story: their groups are rollouts only")
+        if cut:
+            notes.append(f"{cut} references are longer than {limit} tokens: cut there, without an end token")
+    ratio = tokens / words if words else TOKENS_PER_WORD
+    notes += _check_budget(recipe, [row["target_words"] for row in kept], ratio)
+    if not all(row["target_words"] for row in kept):
+        notes.append(
+            f"{sum(not row['target_words'] for row in kept)} prompts ask for no length: no length penalty there"
+        )
+    text = Value("string")
+    features = Features({
+        "prompt": List({"role": text, "content": text}), "uid": text, "target_words": Value("int64"),
+        "held_out": Value("bool"), "reference": List(Value("int64")),
+    })  # fmt: skip
+
+    def table(chosen: Sequence[dict[str, Any]], held_out: bool) -> Any:
+        columns = [{"reference": [], **row, "held_out": held_out} for row in chosen]
+        return Dataset.from_list([{name: row[name] for name in features} for row in columns], features=features)
+
+    return Pairs(table(kept, False), table(held, True), ratio, tuple(notes))
+
+
+def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:
+    """A prompt's tokens as the policy is given them."""
+    ids: list[int] = tokenizer.apply_chat_template(
+        prompt, add_generation_prompt=True, tokenize=True, return_dict=True,
+        **(recipe.trl.get("chat_template_kwargs") or {}),
+    )["input_ids"]  # fmt: skip
+    return ids
+
+
+def _check_budget(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> list[str]:
+    """Refuse a limit of tokens under which no answer to some prompt could be long enough to escape the length penalty."""
+    reasoning = recipe.reward.reasoning_cap if recipe.thinking else 0
+    longest = max((target for target in targets if target), default=0)
+    if not longest:
+        return []
+    least = next(words for words in range(longest + 1) if length_penalty(words, longest) == 0)
+    needed = round(least * ratio) + reasoning
+    if needed > recipe.completion_tokens:
+        raise UserError(
+            f"trl.max_completion_length={recipe.completion_tokens} is too short: the longest story asked for has "
+            f"{longest} words, and even {least}, the fewest without a length penalty, take about {needed:,} tokens "
+            f"({ratio:.2f} a word, {reasoning:,} for reasoning). Raise it, or leave out the longest prompts"
+        )
+    tight = sum(1 for target in targets if target and target * ratio + reasoning > recipe.completion_tokens)
+    if not tight:
+        return []
+    return [
+        f"{tight} prompts ask for more words than fit after {reasoning:,} tokens of reasoning, within the tolerance"
+    ]

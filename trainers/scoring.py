@@ -1,0 +1,97 @@
+"""From a response's parts to its reward: pure arithmetic, no judge and no clock."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..harness.length import blank_penalty, length_penalty
+from ..harness.repetition import repetition_penalty
+from ..harness.words import CLOSING_TAGS, count_words, strip_reasoning
+from .recipe import RewardSpec, Weights
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the policy (or a reference) wrote, measured without any judge.
+
+    `tokens` counts everything, `reasoning_tokens` those up to the end of the reasoning; `truncated` says that the
+    response ran into the limit. `overlong` is 0 to 1, rising over the last `overlong_tokens` before the limit.
+    """
+
+    text: str
+    story: str
+    words: int
+    tokens: int
+    reasoning_tokens: int
+    truncated: bool
+    overlong: float
+    repetition: float
+    length: float
+    blank: float
+
+
+def measure(
+    ids: Sequence[int], tokenizer: Any, opening: str, ends: set[int], target: int | None, limit: int, spec: RewardSpec
+) -> Response:
+    """Measure a response from its tokens.
+
+    Args:
+        ids: the response's tokens.
+        opening: what the chat template has already written of the answer, such as an opened block of reasoning.
+        ends: ids of the tokens that end an answer.
+        target: requested length in words; without one there is no length penalty.
+        limit: most tokens of a response.
+    """
+    text = opening + tokenizer.decode(list(ids), skip_special_tokens=True)
+    story = strip_reasoning(text)
+    words = count_words(story)
+    return Response(
+        text=text,
+        story=story,
+        words=words,
+        tokens=len(ids),
+        reasoning_tokens=_reasoning_tokens(ids, tokenizer, text, story),
+        truncated=not ids or ids[-1] not in ends,
+        overlong=min(1.0, max(0.0, (len(ids) - (limit - spec.overlong_tokens)) / spec.overlong_tokens)),
+        repetition=repetition_penalty(story),
+        length=length_penalty(words, target) if target else 0.0,
+        blank=blank_penalty(story),
+    )
+
+
+def combine(quality: float, response: Response, weights: Weights, spec: RewardSpec, overlong: bool = True) -> float:
+    """The reward: a weighted sum, clipped, less what reasoning over its cap and running into the limit cost.
+
+    With `mean` the reasoning's cost is spread over all tokens, and the overlong penalty (DAPO's rule: linear over the
+    last tokens before the limit) is charged whole. With `sum`, as released, every token earns the weighted sum, so
+    that the reward grows with length, and only an answer that was cut off is overlong.
+
+    Args:
+        quality: Story Quality's overall / 100.
+        overlong: whether the overlong penalty applies (validation leaves it out).
+    """
+    plain = (
+        weights.story_quality * quality
+        - weights.repetition * response.repetition
+        - weights.length * response.length
+        - weights.blank * response.blank
+    )
+    plain = min(spec.clip, max(-spec.clip, plain))
+    excess = spec.reasoning_cost * max(0, response.reasoning_tokens - spec.reasoning_cap)
+    late = response.overlong if overlong else 0.0
+    if spec.score == "sum":
+        return plain * response.tokens - excess - (late if response.truncated else 0.0)
+    return plain - excess / max(1, response.tokens) - late
+
+
+def _reasoning_tokens(ids: Sequence[int], tokenizer: Any, text: str, story: str) -> int:
+    closing = next((tag for tag in CLOSING_TAGS if tag in text), None)
+    if closing is None:
+        return 0 if story else len(ids)  # opened and never closed: all of it was reasoning
+    tag = tokenizer.encode(closing, add_special_tokens=False)
+    if len(tag) == 1 and tag[0] in ids:
+        return list(ids).index(tag[0]) + 1
+    return bisect_left(range(len(ids)), True, key=lambda end: closing in tokenizer.decode(list(ids[: end + 1]))) + 1
