@@ -141,7 +141,6 @@ def show(found: dict[str, Any], as_json: bool) -> None:
 
 def _judge_calls(rubric: Rubric, samples: Sequence[Sample], written: Sequence[int]) -> tuple[int, int]:
     """Calls of the judge, one a criterion where the rubric is asked so, and the words it reads."""
-    slots = dict.fromkeys(rubric.slots, "")
     fixed = _fixed_words(rubric)
     calls = words = 0
     for sample, story in zip(samples, written, strict=True):

@@ -16,6 +16,8 @@ from polaris_eval.rubrics import Rubric, load_rubric
 # With the checkout itself on sys.path (`python -m pytest`), the egg-info that an editable install leaves there
 # hides the installed metadata by which Inspect knows our package.
 ROOT = Path(__file__).parents[1]
+# judgments of another test, or of another day, are not to be found again
+os.environ["POLARIS_JUDGE_CACHE"] = "off"
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 SHARED = ROOT.parent / "shared" / "data"

@@ -68,9 +68,7 @@ The same command again goes on from the last checkpoint."""
 @click.argument("recipe")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]…")
 @click.option("--run-dir", type=PATH, help="Folder of the run. [default: runs/RECIPE]")
-@click.option(
-    "--max-cost", type=click.FloatRange(min=0), help="Stop at a checkpoint before the judges cost more, in $."
-)
+@click.option("--max-cost", type=click.FloatRange(min=0), help="Stop at a checkpoint before judging costs more, in $.")
 @click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
 @click.option("--dry-run", is_flag=True, help="Check and print the plan; load no model and call no judge.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the plan as JSON.")
@@ -83,7 +81,8 @@ def run(
 
     from .recipe import load_recipe
 
-    console = Console(stderr=as_json)
+    plain = {} if sys.stdout.isatty() else {"width": 150}
+    console = Console(stderr=as_json, **plain)  # type: ignore[arg-type]
     chosen = load_recipe(recipe, changes)
     from .run import Options, prepare
 

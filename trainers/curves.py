@@ -12,7 +12,7 @@ from typing import Any
 from ..harness.length import ABOVE, BELOW, BUCKETS, bucket
 from .reward import TRAIN, read_rows
 
-Series = Mapping[int, float]
+Series = dict[int, float]
 
 
 def metrics(folder: Path) -> dict[int, dict[str, Any]]:

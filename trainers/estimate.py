@@ -63,7 +63,7 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
     """
     shape, trl = recipe.shape, recipe.trl
     gpus = max(1, shape.gpus)
-    width = 2 if trl.get("bf16") else 4
+    width = 2 if recipe.bf16 else 4
     tokens = int(trl.get("per_device_train_batch_size", 8)) * (recipe.data.max_prompt_tokens + recipe.completion_tokens)
     if recipe.lora:
         adapter = shape.layers * 7 * 2 * shape.hidden * 1.5 * recipe.lora.r  # seven matrices a layer, r x (in + out)

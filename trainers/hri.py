@@ -194,15 +194,16 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
                     metrics[f"completions/{stat}_{name}"][-1] = getattr(values, stat)().item()
         return output
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> Any:
-        """TRL's, with a loss that is no number caught before it reaches the weights."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        if not torch.isfinite(loss).all():
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        """The gradient's norm, with one that is no number caught before it reaches the weights."""
+        norm = super()._get_grad_norm(*args, **kwargs)
+        # in fp16 the scaler skips such steps by itself
+        if norm is not None and not self.args.fp16 and not math.isfinite(norm):
             raise UserError(
-                f"the loss of step {self.state.global_step + 1} is {loss.item()}, so training stopped before it reached "
-                "the weights; the last checkpoint is good. Lower trl.learning_rate, or train in bf16 or fp32"
+                f"the gradient of step {self.state.global_step + 1} is {float(norm)}, so training stopped before it "
+                "reached the weights; the last checkpoint is good. Lower trl.learning_rate, or train in bf16 or fp32"
             )
-        return loss
+        return norm
 
     def _with_references(self, advantages: Any, first: int, weight: float) -> Any:
         """The advantages of this process's rows with those of its references filled in; logs what happened."""

@@ -13,7 +13,7 @@ import yaml
 from ..harness.errors import UserError
 from .models import first_line, model_path
 from .recipe import Recipe
-from .run import last_checkpoint
+from .run import last_checkpoint, step_of
 from .samples import held_out_rows
 
 
@@ -46,8 +46,7 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
         raise
     except Exception as error:  # whatever the loaders of weights raise
         raise UserError(f"{checkpoint}: cannot be made a model: {first_line(error)}") from None
-    trained = int(checkpoint.name.rpartition("-")[2])
-    (unfinished / "README.md").write_text(_card(recipe, folder, trained), encoding="utf-8")
+    (unfinished / "README.md").write_text(_card(recipe, folder, step_of(checkpoint)), encoding="utf-8")
     shutil.copy(folder / "recipe.yaml", unfinished / "recipe.yaml")
     unfinished.replace(out)
     return out
@@ -59,7 +58,7 @@ def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:
     if recipe.lora is not None:
         from peft import PeftModel
 
-        dtype = "bfloat16" if recipe.trl.get("bf16") else "float32"
+        dtype = "bfloat16" if recipe.bf16 else "float32"
         base = AutoModelForCausalLM.from_pretrained(model_path(recipe.model), dtype=dtype)
         model = PeftModel.from_pretrained(base, str(checkpoint)).merge_and_unload()
     else:
@@ -85,6 +84,7 @@ def _card(recipe: Recipe, folder: Path, step: int) -> str:
         ]
         table.append(f"| {at} | {len(mine)} | {' | '.join(cells)} |")
     judge = recipe.validation.judge.model
+    how = "GRPO and human-reference injection" if recipe.injects else "GRPO"
     return f"""---
 base_model: {json.dumps(recipe.model)}
 library_name: transformers
@@ -96,8 +96,8 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 
 {" ".join(recipe.about.split())}
 
-Trained with GRPO{" and human-reference injection" if recipe.injects else ""} by polaris-eval {versions.get("polaris-eval")}, from
-{recipe.model}, rewarded by {recipe.judge.model} on the Story Quality rubric. The whole recipe is in `recipe.yaml`.
+Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
+{recipe.judge.model} on the Story Quality rubric. The whole recipe is in `recipe.yaml`.
 
 To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
 

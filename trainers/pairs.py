@@ -179,8 +179,8 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
     })  # fmt: skip
 
     def table(chosen: Sequence[dict[str, Any]], held_out: bool) -> Any:
-        columns = [{"reference": [], **row, "held_out": held_out} for row in chosen]
-        return Dataset.from_list([{name: row[name] for name in features} for row in columns], features=features)
+        rows = [{"reference": [], **row, "held_out": held_out} for row in chosen]
+        return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
 
     return Pairs(table(kept, False), table(held, True), ratio, tuple(notes))
 
@@ -195,7 +195,7 @@ def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) 
 
 
 def _check_budget(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> list[str]:
-    """Refuse a limit of tokens under which no answer to some prompt could be long enough to escape the length penalty."""
+    """Refuse a limit of tokens under which the longest story could not escape the length penalty."""
     reasoning = recipe.reward.reasoning_cap if recipe.thinking else 0
     longest = max((target for target in targets if target), default=0)
     if not longest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
@@ -23,6 +24,14 @@ _OURS = {
 }  # fmt: skip
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 1e-5 as the number that people mean; YAML 1.1 wants 1.0e-5."""
+
+
+_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
 class Weights(Frozen):
     """What each part weighs: Story Quality (overall/100) counts for, the three penalties against."""
 
@@ -37,7 +46,7 @@ class RewardSpec(Frozen):
 
     `clip` bounds the weighted sum on both sides. `score` `mean` is that sum as it is; `sum` is it times the
     response's tokens, as released, so that it grows with length. Reasoning tokens beyond `reasoning_cap` cost
-    `reasoning_cost` each; `overlong_tokens` is how many tokens before the limit a response begins to be overlong.
+    `reasoning_cost` each. A response begins to be overlong `overlong_tokens` before the limit (0: never).
     """
 
     weights: Weights = Weights()
@@ -45,7 +54,7 @@ class RewardSpec(Frozen):
     score: Literal["mean", "sum"] = "mean"
     reasoning_cap: int = Field(default=3072, ge=0)
     reasoning_cost: float = Field(default=0.05, ge=0)
-    overlong_tokens: int = Field(default=512, gt=0)
+    overlong_tokens: int = Field(default=512, ge=0)
 
 
 class JudgeSpec(Frozen):
@@ -56,8 +65,8 @@ class JudgeSpec(Frozen):
     """
 
     model: str
-    options: dict[str, Any] = {}
-    model_args: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
+    model_args: dict[str, Any] = Field(default_factory=dict)
     base_url: str | None = None
     concurrency: int = Field(default=4, ge=1)
     price_factor: float = Field(default=1.0, ge=0)
@@ -74,7 +83,7 @@ class Validation(Frozen):
     prompts: int = Field(default=20, ge=0)
     every: int = Field(default=20, ge=1)
     weights: Weights = Weights(repetition=0.8, length=0.2)
-    sampling: dict[str, Any] = {}
+    sampling: dict[str, Any] = Field(default_factory=dict)
 
 
 class Data(Frozen):
@@ -139,7 +148,7 @@ class Recipe(Frozen):
             raise ValueError("trl.max_completion_length: a number of tokens is needed")
         if self.reward.overlong_tokens >= limit:
             raise ValueError(
-                f"reward.overlong_tokens: {self.reward.overlong_tokens} is not under trl.max_completion_length ({limit})"
+                f"reward.overlong_tokens: {self.reward.overlong_tokens} is not below trl.max_completion_length, {limit}"
             )
         return self
 
@@ -152,6 +161,11 @@ class Recipe(Frozen):
     def group(self) -> int:
         """Rows of a group, the reference included."""
         return int(self.trl.get("num_generations", 8))
+
+    @property
+    def bf16(self) -> bool:
+        """Whether training is in bfloat16, which is TRL's default."""
+        return bool(self.trl.get("bf16", not self.trl.get("fp16")))
 
     @property
     def injects(self) -> bool:
@@ -183,7 +197,7 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
         if not equals or not key:
             raise UserError(f"{change!r} is not KEY=VALUE, such as trl.learning_rate=1e-5")
         try:
-            _set(data, key.split("."), yaml.safe_load(text))
+            _set(data, key.split("."), yaml.load(text, _Loader))
         except (KeyError, TypeError):
             raise UserError(f"{key}: a recipe has no such key") from None
         except yaml.YAMLError:
@@ -203,7 +217,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name not in known and not Path(name).is_file():
         raise UserError(f"{name}: no such recipe or file; recipes that ship here: {', '.join(known)}")
     try:
-        data = yaml.safe_load(known[name] if name in known else Path(name).read_text(encoding="utf-8"))
+        data = yaml.load(known[name] if name in known else Path(name).read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"recipe {name}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):

@@ -26,7 +26,7 @@ from .recipe import JudgeSpec, Recipe
 
 # what may differ when a run is continued: it changes no reward, no batch and no update
 _MAY_CHANGE = ("judge.concurrency", "judge.row_timeout", "judge.batch_timeout", "judge.retries", "judge.retry_wait",
-               "judge.base_url", "judge.model_args", "stop.", "about", "shape.", "trl.max_steps",
+               "judge.base_url", "judge.model_args", "stop.", "about", "shape.",
                "trl.save_total_limit", "trl.report_to", "trl.run_name", "trl.dataloader_num_workers")  # fmt: skip
 _VERSIONS = ("polaris-eval", "trl", "transformers", "torch", "accelerate", "peft", "inspect-ai", "datasets", "vllm")
 
@@ -112,9 +112,10 @@ def open_folder(job: Job) -> Path | None:
     kept = folder / "recipe.yaml"
     if kept.is_file():
         earlier = yaml.safe_load(kept.read_text(encoding="utf-8"))
-        changed = sorted(
-            key for key in _differences(earlier, resolved) if not any(key.startswith(free) for free in _MAY_CHANGE)
-        )
+        # more steps are more of the same only where the learning rate does not depend on how many there are
+        constant = job.recipe.trl.get("lr_scheduler_type", "linear") == "constant"
+        free = (*_MAY_CHANGE, *(["trl.max_steps"] if constant else []))
+        changed = sorted(key for key in _differences(earlier, resolved) if not key.startswith(free))
         if changed:
             raise UserError(
                 f"{folder} holds a run of another recipe (different: {', '.join(changed[:6])}); name another folder "
@@ -132,7 +133,7 @@ def open_folder(job: Job) -> Path | None:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run; the trainer's state is what is written last."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    found = sorted(folder.glob("checkpoint-*"), key=step_of)
     for path in reversed(found):
         try:
             json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
@@ -141,6 +142,11 @@ def last_checkpoint(folder: Path) -> Path | None:
             if rank() == 0:
                 shutil.rmtree(path)
     return None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer steps that a checkpoint has behind it."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def _check_packages(recipe: Recipe) -> None:
@@ -161,8 +167,8 @@ def _check_end(recipe: Recipe, tokenizer: Any) -> None:
     after = tokenizer.apply_chat_template(turns, tokenize=False, **kwargs).partition(mark)[2]
     if not after.startswith(tokenizer.eos_token):
         raise UserError(
-            f"model {recipe.model}: its chat template ends an answer with {after[:20]!r}, but its tokenizer's end token "
-            f"is {tokenizer.eos_token!r}; set eos_token in its tokenizer_config.json to the template's"
+            f"model {recipe.model}: its chat template ends an answer with {after[:20]!r}, but its tokenizer's end "
+            f"token is {tokenizer.eos_token!r}; set eos_token in its tokenizer_config.json to the template's"
         )
 
 
@@ -189,8 +195,8 @@ def _check_group(recipe: Recipe, prompts: int) -> None:
     save = int(recipe.trl.get("save_steps", 500))
     if found.per_batch > 1 and save % found.per_batch:
         raise UserError(
-            f"trl.save_steps={save}: one generation batch makes {found.per_batch:g} steps, so a checkpoint between them "
-            f"could not be resumed exactly; use a multiple of {found.per_batch:g}"
+            f"trl.save_steps={save}: one generation batch makes {found.per_batch:g} steps, so a checkpoint between "
+            f"them could not be resumed exactly; use a multiple of {found.per_batch:g}"
         )
 
 
@@ -220,8 +226,9 @@ def _check_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> None:
     needed = plan["checkpoint_gb"] * (int(recipe.trl.get("save_total_limit") or 10) + 1)
     if free < needed:
         raise UserError(
-            f"{parent} has {free:.1f} GB free, and the checkpoints take about {needed:.1f} GB ({plan['checkpoint_gb']} GB "
-            "each); make room, name another folder with --run-dir, or lower trl.save_total_limit"
+            f"{parent} has {free:.1f} GB free, and the checkpoints take about {needed:.1f} GB "
+            f"({plan['checkpoint_gb']} GB each); make room, name another folder with --run-dir, or lower "
+            "trl.save_total_limit"
         )
 
 
@@ -234,7 +241,7 @@ def _warnings(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     expected = recipe.shape.gpus
     if expected > 1 and processes() != expected:
         notes.append(
-            f"the recipe is made for {expected} GPUs, but {processes()} process(es) run: start it with accelerate launch"
+            f"the recipe is for {expected} GPUs, but {processes()} process(es) run: start it with accelerate launch"
         )
     return notes
 

@@ -55,7 +55,7 @@ def measure(
         tokens=len(ids),
         reasoning_tokens=_reasoning_tokens(ids, tokenizer, text, story),
         truncated=not ids or ids[-1] not in ends,
-        overlong=min(1.0, max(0.0, (len(ids) - (limit - spec.overlong_tokens)) / spec.overlong_tokens)),
+        overlong=_overlong(len(ids), limit, spec.overlong_tokens),
         repetition=repetition_penalty(story),
         length=length_penalty(words, target) if target else 0.0,
         blank=blank_penalty(story),
@@ -85,6 +85,10 @@ def combine(quality: float, response: Response, weights: Weights, spec: RewardSp
     if spec.score == "sum":
         return plain * response.tokens - excess - (late if response.truncated else 0.0)
     return plain - excess / max(1, response.tokens) - late
+
+
+def _overlong(tokens: int, limit: int, window: int) -> float:
+    return min(1.0, max(0.0, (tokens - (limit - window)) / window)) if window else 0.0
 
 
 def _reasoning_tokens(ids: Sequence[int], tokenizer: Any, text: str, story: str) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils.logging import disable_progress_bar
 
 from .curves import write_curves
 from .hri import HRIConfig, HRITrainer
 from .recipe import Recipe
 from .reward import HELD_OUT, TRAIN, Judging, Reward
-from .run import Job, answer_opening, model_source, open_folder, rank
+from .run import Job, answer_opening, model_source, open_folder, rank, step_of
 from .samples import write_samples
 from .watch import JudgeLost, Watch
 
@@ -28,11 +30,17 @@ def train(job: Job, console: Console) -> str | None:
     Raises:
         UserError: the folder is another run's, or the loss is no number any more.
     """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    disable_progress_bar()  # of loading weights
+    warnings.simplefilter("ignore", FutureWarning)  # of transformers about names that TRL uses
     recipe, folder = job.recipe, job.options.folder
     config = trl_config(recipe, folder, len(job.pairs.held_out))
     with PartialState().main_process_first():
         checkpoint = open_folder(job)
     quiet = Console(quiet=True) if rank() else console
+    if checkpoint is not None and step_of(checkpoint) >= job.plan["steps"]:
+        quiet.print(f"{folder} is finished: {checkpoint.name} is its last checkpoint")
+        return None
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
     specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}
     judges = {phase: Judging.of(specs[phase], model, job.prices, weights[phase]) for phase, model in job.judges.items()}
@@ -70,8 +78,7 @@ def train(job: Job, console: Console) -> str | None:
 
 def trl_config(recipe: Recipe, folder: Path, held_out: int) -> HRIConfig:
     """TRL's configuration of a recipe."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    dtype = "bfloat16" if recipe.lora and recipe.trl.get("bf16") else "float32"
+    dtype = "bfloat16" if recipe.lora and recipe.bf16 else "float32"
     settings: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "save_steps": 500, **recipe.trl}
     if held_out:
         settings |= {

@@ -45,7 +45,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.random: dict[str, Any] = {}
         self._bad = 0  # batches in a row with too few verdicts
         self._interrupted = False
-        self._batches, self._spent = 0, 0.0
+        self._batches, self._spent, self._start_cost = 0, 0.0, 0.0
+        self._before: Callable[[int, FrameType | None], Any] | int | None = None
         self._started = time.monotonic()
         self._first_step = 0
 
@@ -66,7 +67,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._first_step, self._started = state.global_step, time.monotonic()
         self._spent = self._total(args)[0]
-        before = self._spent
+        self._start_cost = self._spent
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             if self._interrupted:
@@ -74,15 +75,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             self._interrupted = True
             self.console.print("stopping at the next checkpoint; Ctrl-C again stops at once")
 
-        self._start_cost = before
-        self._before: Callable[[int, FrameType | None], Any] | int | None = signal.signal(signal.SIGINT, interrupt)
+        self._before = signal.signal(signal.SIGINT, interrupt)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.restore_signals()
 
     def restore_signals(self) -> None:
         """Give Ctrl-C back its meaning."""
-        if getattr(self, "_before", None) is not None:
+        if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
 
@@ -114,7 +114,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if interrupted:
             self.stopped = "stopped by Ctrl-C"
         elif self.max_cost is not None and spent + each > self.max_cost:
-            self.stopped = f"${spent:.2f} of ${self.max_cost:.2f} are spent (--max-cost), and the next batch takes about ${each:.2f}"
+            self.stopped = f"${spent:.2f} of ${self.max_cost:.2f} are spent, and the next batch takes about ${each:.2f}"
         if self.stopped:
             control.should_save = control.should_training_stop = True
 
