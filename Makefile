@@ -27,6 +27,7 @@ perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/table.py
 	$(BIN)/python tests/perf/report.py
 	$(BIN)/python tests/perf/arena.py
+	$(BIN)/python tests/perf/train.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'

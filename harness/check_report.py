@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from .options import as_judge_config
 from .runs import Request, run
 from .stats import Interval
 from .table import stories_frame
+from .verdicts import SWITCH
 
 
 def run_check(
@@ -45,6 +47,7 @@ def run_check(
             found = planning.estimate((), plan.path, (judge,), (plan.benchmark,), {}, None, None, None)
             planning.show(found, as_json=False)
         return 0
+    os.environ[SWITCH] = "off"  # the same text again is the point here
     frames = {}
     for judge in dict.fromkeys(judges):
         request = Request(

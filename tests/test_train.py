@@ -356,7 +356,7 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         (["validation.prompts=8"], "none are left to train on"),
         (["data.max_prompt_tokens=3"], "no prompt has 3 tokens or fewer"),
         (["judge.model=openai/gpt-5.4-mini"], "OPENAI_API_KEY"),
-        (["judge.options={temperatur: 1}"], "judge.options temperatur"),
+        (["judge.options={temperatur: 1}"], "judge.options: Unknown GenerateConfig field(s): temperatur"),
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),

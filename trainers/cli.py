@@ -87,7 +87,7 @@ def run(
     from .run import Options, prepare
 
     options = Options(run_dir or Path("runs") / chosen.name, max_cost, prices)
-    job = prepare(chosen, options, console, call=not dry_run)
+    job = prepare(chosen, options, console, dry=dry_run)
     if dry_run:
         if as_json:
             import json

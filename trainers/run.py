@@ -63,11 +63,11 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def prepare(recipe: Recipe, options: Options, console: Console, call: bool = True) -> Job:
+def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = False) -> Job:
     """Check a run and print its plan, before any model is loaded.
 
     Args:
-        call: make one tiny call to each judge, to see that its key and address work.
+        dry: only plan: call no judge, and take a lack of disk for a note.
 
     Raises:
         UserError: the first thing that is wrong.
@@ -90,12 +90,15 @@ def prepare(recipe: Recipe, options: Options, console: Console, call: bool = Tru
     plan = estimate.plan(
         recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, processes(), prices
     )
-    notes = [*pairs.notes, *_warnings(recipe, plan)]
+    lack = _lack_of_disk(recipe, options.folder, plan)
+    notes = [*pairs.notes, *_warnings(recipe, plan), *([lack] if lack and dry else [])]
     if rank() == 0:
         estimate.show(plan, notes, console)
-        _check_disk(recipe, options.folder, plan)
-        for model in judges.values() if call else ():
-            _check_judge(model)
+        if not dry:
+            if lack:
+                raise UserError(lack)
+            for model in judges.values():
+                _check_judge(model)
     return Job(recipe, options, tokenizer, pairs, judges, prices, plan)
 
 
@@ -219,17 +222,18 @@ def _check_judge(model: Model) -> None:
         raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
 
 
-def _check_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> None:
+def _lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | None:
     parent = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(parent).free / estimate.GB
     # the new checkpoint is written before the oldest is removed
     needed = plan["checkpoint_gb"] * (int(recipe.trl.get("save_total_limit") or 10) + 1)
-    if free < needed:
-        raise UserError(
-            f"{parent} has {free:.1f} GB free, and the checkpoints take about {needed:.1f} GB "
-            f"({plan['checkpoint_gb']} GB each); make room, name another folder with --run-dir, or lower "
-            "trl.save_total_limit"
-        )
+    if free >= needed:
+        return None
+    return (
+        f"{parent} has {free:.1f} GB free, and the checkpoints take about {needed:.1f} GB "
+        f"({plan['checkpoint_gb']} GB each); make room, name another folder with --run-dir, or lower "
+        "trl.save_total_limit"
+    )
 
 
 def _warnings(recipe: Recipe, plan: dict[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 from polaris_eval.harness.stats import mean_interval
 from polaris_eval.trainers.curves import judged_rows
 
-SEEDS, STEPS, LAST = (1, 2, 3), 40, 10
+SEEDS, STEPS, LAST = (1, 2, 3), 30, 10
 LIMIT = 48
 CONDITIONS = {
     "HRI": {},
@@ -31,7 +31,7 @@ CONDITIONS = {
 SETTINGS = {
     "validation.prompts": 0, "reward.overlong_tokens": 0, "reward.weights.blank": 0, "trl.num_generations": 8,
     "trl.per_device_train_batch_size": 8, "trl.max_steps": STEPS, "trl.max_completion_length": LIMIT,
-    "trl.generation_kwargs": f"{{min_new_tokens: {LIMIT}}}", "trl.learning_rate": 1e-3, "trl.hri_warmup_steps": 5,
+    "trl.generation_kwargs": f"{{min_new_tokens: {LIMIT}}}", "trl.learning_rate": 5e-4, "trl.hri_warmup_steps": 5,
 }  # fmt: skip
 
 

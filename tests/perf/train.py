@@ -1,0 +1,94 @@
+"""Cost of human-reference injection and of the reward, as ratios and times in one run. Asserts nothing.
+
+Run: python tests/perf/train.py (about ten minutes on two cores)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import tiny
+from conftest import PROSE
+from datasets import Dataset
+from inspect_ai.model import Model
+from transformers import AutoModelForCausalLM
+from trl import GRPOTrainer
+
+from polaris_eval.harness.judges import make_model
+from polaris_eval.harness.prices import load_prices
+from polaris_eval.trainers.hri import HRIConfig, HRITrainer
+from polaris_eval.trainers.models import model_path
+from polaris_eval.trainers.recipe import load_recipe
+from polaris_eval.trainers.reward import HELD_OUT, TRAIN, Judging, Reward
+
+TOKENS, STEPS = 48, 4
+
+
+def step_seconds(kind: type[GRPOTrainer], group: int, rows: int) -> float:
+    """Median step of the small real model; references are as long as rollouts, and neither ends before the limit."""
+    prompts = [{"prompt": [{"role": "user", "content": f"Write of ferry number {i}."}]} for i in range(rows // group)]
+    reference = tiny.TOKENIZER.encode(PROSE * 2)[:TOKENS]
+    with tempfile.TemporaryDirectory() as folder:
+        args = HRIConfig(
+            output_dir=folder, per_device_train_batch_size=rows, num_generations=group, max_completion_length=TOKENS,
+            max_steps=STEPS + 1, use_cpu=True, bf16=False, gradient_checkpointing=False, remove_unused_columns=False,
+            report_to="none", logging_steps=1, save_strategy="no", disable_tqdm=True, hri_warmup_steps=0,
+            generation_kwargs={"min_new_tokens": TOKENS},
+        )  # fmt: skip
+        made = kind(
+            model=AutoModelForCausalLM.from_pretrained(model_path("polaris_eval/local"), dtype="float32"),
+            reward_funcs=tiny.letters, args=args, processing_class=tiny.TOKENIZER,
+            train_dataset=Dataset.from_list([{**row, "reference": reference} for row in prompts]),
+        )  # fmt: skip
+        made.train()
+        return median([row["step_time"] for row in made.state.log_history if "step_time" in row][1:])
+
+
+def reward_seconds(latency: float, concurrency: int) -> float:
+    """Time of 48 judged rows of 1,000 words, with a judge that takes `latency` seconds."""
+    judge: Model = make_model("polaris_eval/lexical")
+    plain = judge.api.generate
+
+    async def generate(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(latency)
+        return await plain(*args, **kwargs)
+
+    judge.api.generate = generate  # type: ignore[method-assign]
+    recipe = load_recipe("smoke", ["trl.max_completion_length=4096", f"judge.concurrency={concurrency}"])
+    prices = load_prices(None)
+    with tempfile.TemporaryDirectory() as folder:
+        judging = Judging.of(recipe.judge, judge, prices, recipe.reward.weights)
+        end = tiny.TOKENIZER.eos_token_id
+        reward = Reward(recipe, {TRAIN: judging, HELD_OUT: judging}, tiny.TOKENIZER, "", {end}, Path(folder))
+        texts = [f"{PROSE * 28} {i}" for i in range(48)]
+        ids = [[*tiny.TOKENIZER.encode(text), end] for text in texts]
+        call = reward(
+            prompts=["Write of a ferry."] * 48, completion_ids=ids, uid=[f"p{i}" for i in range(48)],
+            target_words=[1000] * 48, held_out=[False] * 48, is_reference=[False] * 48,
+            trainer_state=SimpleNamespace(global_step=0), log_extra=lambda *_: None, log_metric=lambda *_: None,
+        )  # fmt: skip
+        started = time.perf_counter()
+        found = asyncio.run(call)
+        assert all(value is not None for value in found)
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    for group, rows in ((6, 6), (4, 8), (4, 4)):
+        ours, theirs = step_seconds(HRITrainer, group, rows), step_seconds(GRPOTrainer, group, rows)
+        print(f"group {group}, {rows} rows: step {ours:.2f} s with HRI, {theirs:.2f} s without: {ours / theirs:.2f}")
+    print(f"48 rows at 1 s latency, concurrency 48: {reward_seconds(1.0, 48):.2f} s")
+    print(f"48 rows at once, judge included: {1000 * reward_seconds(0.0, 48) / 48:.1f} ms a row")
+
+
+if __name__ == "__main__":
+    main()
