@@ -110,8 +110,8 @@ async def judge(
     reason: str | None = None
     key = verdict_key(rubric, [system, user], model, config, epoch)
     known = recall(key)
-    replies = [] if known is None else [known]
-    marks = None if known is None else rubric.parse(strip_reasoning(known))
+    marks = None if known is None else _known_marks(rubric, known)
+    replies = [] if known is None or marks is None else [known]
     while marks is None and reason is None:
         try:
             output = await model.generate(messages, config=config)
@@ -152,7 +152,7 @@ async def judge(
         marks=marks,
         evidence=check_evidence(rubric, marks, story),
         disqualified=disqualified,
-        kept=known is not None,
+        kept=bool(replies) and replies[-1] is known,
     )
 
 
@@ -233,6 +233,13 @@ def _read(rubric: Rubric, output: ModelOutput) -> Marks:
     if rubric.response_schema() is None and output.stop_reason in ("max_tokens", "model_length"):
         raise ReplyError("the reply was cut off by the token limit; write a shorter analysis")
     return rubric.parse(strip_reasoning(output.completion))
+
+
+def _known_marks(rubric: Rubric, reply: str) -> Marks | None:
+    try:
+        return rubric.parse(strip_reasoning(reply))
+    except ReplyError:  # kept by a release that read replies differently
+        return None
 
 
 def _config(rubric: Rubric) -> GenerateConfig:

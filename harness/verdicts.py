@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,34 @@ SWITCH = "POLARIS_JUDGE_CACHE"  # environment variable; `off` judges everything 
 
 
 def recall(key: str | None) -> str | None:
-    """The reply that was kept under a key, if any."""
+    """The reply that was kept under a key, if any. Raises UserError where what is kept cannot be read."""
     if key is None:
         return None
     with closing(_open()) as store:
-        found = store.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        try:
+            found = store.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise _broken(error) from None
     return str(found[0]) if found else None
 
 
 def keep(key: str | None, reply: str) -> None:
-    """Keep a reply that was read. One that could not be read must not be kept: it would be wrong forever."""
+    """Keep a reply that was read; where that fails there is a warning.
+
+    One that could not be read must not be kept: it would be wrong forever.
+    """
     if key is not None:
-        with closing(_open()) as store:
-            store.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, reply, time.time()))
+        try:
+            with closing(_open()) as store:
+                store.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
+        except (UserError, sqlite3.Error) as error:  # the judgment itself is good, and was paid for
+            logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
+
+
+def check_store() -> None:
+    """Raise UserError where judgments are to be kept and cannot be."""
+    if os.environ.get(SWITCH) != "off":
+        recall("")
 
 
 def verdict_key(
@@ -66,18 +81,22 @@ _OPERATION = {
 
 
 def _open() -> sqlite3.Connection:
-    path = cache_dir() / "judgments.sqlite"
+    path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         store = sqlite3.connect(path, timeout=30, isolation_level=None)
-        store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT, at REAL)")
+        store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT)")
     except (OSError, sqlite3.Error) as error:
-        raise _broken(path, error) from None
+        raise _broken(error) from None
     return store
 
 
-def _broken(path: Path, error: Exception) -> UserError:
+def _path() -> Path:
+    return cache_dir() / "judgments.sqlite"
+
+
+def _broken(error: Exception) -> UserError:
     return UserError(
-        f"{path}: the judgments kept there cannot be used ({error}). Set {SWITCH}=off, or POLARIS_CACHE to a "
+        f"{_path()}: the judgments kept there cannot be used ({error}). Set {SWITCH}=off, or POLARIS_CACHE to a "
         "folder that can be written"
     )

@@ -16,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 import tiny  # noqa: E402
+from accelerate import PartialState  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from peft import LoraConfig  # noqa: E402
@@ -28,12 +29,11 @@ pytestmark = pytest.mark.xdist_group("train")
 
 
 class Spy(HRITrainer):
-    """Keeps every generation batch that went through, and what was asked of the generator."""
+    """Keeps every generation batch that went through."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.batches: list[dict[str, Any]] = []
-        self.generated: list[list[list[int]]] = []
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         output = super()._generate_and_score_completions(inputs)
@@ -42,10 +42,11 @@ class Spy(HRITrainer):
 
 
 def fixed(*rewards: float | None) -> Any:
-    """A reward function that gives these numbers to the rows of a batch, over and over."""
+    """A reward function that gives these numbers to the rows of a batch, over all processes, over and over."""
 
     def reward(completions: Any, **columns: Any) -> list[float | None]:
-        return [rewards[i % len(rewards)] for i in range(len(completions))]
+        first = PartialState().process_index * len(completions)
+        return [rewards[(first + i) % len(rewards)] for i in range(len(completions))]
 
     return reward
 
@@ -331,7 +332,7 @@ def test_more_processes_give_the_same_advantages(tmp_path: Path, split: int) -> 
         code = TWO.format(tests=str(Path(__file__).parent), folder=str(tmp_path / str(processes)), rows=12 // processes)
         script = tmp_path / f"run{processes}.py"
         script.write_text(code)
-        launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0"]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         command = [sys.executable, *launch, str(script)]
         environment = {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
         done = subprocess.run(

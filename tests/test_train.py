@@ -25,8 +25,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from polaris_eval.trainers.cli import main  # noqa: E402
 from polaris_eval.trainers.curves import judged_rows  # noqa: E402
+from polaris_eval.trainers.folder import last_checkpoint  # noqa: E402
 from polaris_eval.trainers.recipe import load_recipe, shipped  # noqa: E402
-from polaris_eval.trainers.run import last_checkpoint  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("train")
 
@@ -177,11 +177,14 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, recipe: Path) -
 @pytest.mark.slow
 def test_a_judge_that_dies_stops_the_run_and_loses_nothing(tmp_path: Path, recipe: Path) -> None:
     """Two batches are judged, then the judge is gone; when it is back, the run ends as if nothing had been."""
-    alive = True
-    limit = 2 + 8 + 8 + 8  # held out, then three batches; of the fourth nothing
+    calls, limit = 0, 10**6
 
     def script(number: int, system: str, user: str) -> str | int:
-        return well_behaved(system, user) if alive or number < limit else 401
+        nonlocal calls
+        if user == "Answer with the word: ready":
+            return "ready"
+        calls += 1
+        return well_behaved(system, user) if calls <= limit else 401
 
     judge = [f"{spec}.model=openai/gpt-5.4-mini" for spec in ("judge", "validation.judge")]
     key = {"OPENAI_API_KEY": "none"}
@@ -189,26 +192,20 @@ def test_a_judge_that_dies_stops_the_run_and_loses_nothing(tmp_path: Path, recip
         url = [f"{spec}.base_url={server.url}" for spec in ("judge", "validation.judge")]
         whole = train(tmp_path, recipe, *judge, *url, "validation.every=9", "--run-dir", "whole", **key)
         assert whole.returncode == 0, whole.stdout + whole.stderr
-        server.requests.clear()
-        alive = False
-        limit = server_calls(tmp_path / "whole", before=3)
+        # one call for each distinct story, up to the third batch and with it
+        limit = sum(bool(row["usage"]) for row in judged_rows(tmp_path / "whole") if row["step"] < 3)
+        calls = 0
         args = (recipe, *judge, *url, "validation.every=9", "--run-dir", "dies")
         dies = train(tmp_path, *args, **key)
         assert dies.returncode == 1, dies.stdout + dies.stderr
         assert "does not answer (100% of the rows of a batch have no verdict)" in dies.stderr
         assert "everything up to step 3 is kept" in dies.stderr
         assert last_checkpoint(tmp_path / "dies") == tmp_path / "dies" / "checkpoint-3"
-        alive = True
+        limit = 10**6
         back = train(tmp_path, *args, **key)
         assert back.returncode == 0, back.stdout + back.stderr
     assert rewards(tmp_path / "dies") == rewards(tmp_path / "whole")
     assert same_end(tmp_path / "dies", tmp_path / "whole", 4)
-
-
-def server_calls(run: Path, before: int) -> int:
-    """Requests that a run made up to a step: the ping of each judge, and one for each distinct story with words."""
-    rows = [row for row in judged_rows(run) if row["step"] < before and row["status"] == "scored"]
-    return 2 + len([row for row in rows if row["usage"]])
 
 
 @pytest.mark.slow
@@ -223,7 +220,7 @@ def test_a_run_stops_before_it_costs_more_than_allowed(tmp_path: Path, recipe: P
         assert one > 0
         stopped = train(tmp_path, *args, "--max-cost", 3.6 * one, OPENAI_API_KEY="none")
     assert stopped.returncode == 1, stopped.stdout + stopped.stderr
-    assert "are spent, and the next batch takes about" in stopped.stderr
+    assert "are spent, and what comes next takes about" in stopped.stderr
     spent = sum(row["dollars"] for row in judged_rows(tmp_path / "runs" / "tiny"))
     assert one < spent <= 3.6 * one
     kept = last_checkpoint(tmp_path / "runs" / "tiny")
@@ -271,7 +268,7 @@ def test_ctrl_c_stops_at_a_checkpoint(tmp_path: Path, recipe: Path) -> None:
 def test_two_processes_train_together(tmp_path: Path, recipe: Path) -> None:
     one = train(tmp_path, recipe, "trl.hri_warmup_steps=0", "trl.max_steps=1", "--run-dir", "one")
     assert one.returncode == 0, one.stderr
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     args = [
         recipe,
         "trl.hri_warmup_steps=0",
@@ -321,10 +318,10 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         for i in range(1388 + 32)
     ]
     data = write_jsonl(tmp_path / "pairs.jsonl", rows)
-    changes = [f"data.train={data}", f"model={model}", "trl.use_vllm=false"] if name != "smoke" else [f"model={model}"]
+    changes = [f"data.train={data}", f"model={model}"] if name != "smoke" else [f"model={model}"]
     monkeypatch.setenv("WORLD_SIZE", "4" if name in ("polaris-9b", "no-hri") else "1")
     for key in ("OPENAI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.setenv(key, "none")
+        monkeypatch.delenv(key, raising=False)
     done = call(name, *changes, "--dry-run", "--json", "--run-dir", tmp_path / "run")
     assert done.exit_code == 0, done.output
     plan = json.loads(done.stdout)
@@ -332,6 +329,8 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
     assert not (tmp_path / "run").exists()
     if name == "smoke":
         return
+    assert plan["memory_gb"]["vLLM"] == 28
+    assert "GOOGLE_API_KEY" in done.stderr  # said, and no obstacle to planning
     assert plan["steps"] == plan["generation_batches"] == 173
     assert plan["prompts_a_batch"] == 8
     assert plan["rollouts"] + plan["references"] == 173 * 48
@@ -355,12 +354,17 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         (["data.train=null"], "data.train is not set"),
         (["validation.prompts=8"], "none are left to train on"),
         (["data.max_prompt_tokens=3"], "no prompt has 3 tokens or fewer"),
-        (["judge.model=openai/gpt-5.4-mini"], "OPENAI_API_KEY"),
         (["judge.options={temperatur: 1}"], "judge.options: Unknown GenerateConfig field(s): temperatur"),
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),
-        (["judge.model=polaris_eval/other"], "unknown model polaris_eval/other"),
+        (["trl.learning_rate=abc"], "trl.learning_rate: 'abc' is no float"),
+        (["trl.save_steps=null"], "trl.save_steps: None is no"),
+        (["trl.gradient_accumulation_steps=0"], "must be above 0"),
+        (["trl.hri_schedule=quadratic"], "hri_schedule='quadratic' is not possible"),
+        (["trl.scale_rewards=grup"], "scale_rewards='grup' is not possible"),
+        (["validation.sampling={temprature: 1}"], "temprature: no such key"),
+        (["trl.use_vllm=true"], "the rollouts would have no gradient"),
     ],
 )
 def test_wrong_settings_are_one_line(
@@ -392,6 +396,25 @@ def test_wrong_rows_are_one_line(recipe: Path, tmp_path: Path, row: dict[str, An
     done = call(recipe, f"data.train={path}", "validation.prompts=0", "--dry-run")
     assert done.exit_code == 2, done.output
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("judge.model=openai/gpt-5.4-mini", "OPENAI_API_KEY"), ("judge.model=polaris_eval/other", "unknown model")],
+)
+def test_a_judge_that_cannot_be_made_is_one_line(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    done = call(recipe, change)
+    assert done.exit_code == 2
+    assert said in done.output
+    with serve(lambda *_: 401) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+        refused = call(recipe, "judge.model=openai/gpt-5.4-mini", f"judge.base_url={server.url}")
+    assert refused.exit_code == 2
+    assert "the judge openai/gpt-5.4-mini does not answer" in refused.output
 
 
 def test_held_out_prompts_must_not_be_trained_on(recipe: Path, tmp_path: Path) -> None:

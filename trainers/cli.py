@@ -35,8 +35,8 @@ class _Group(click.Group):
 
 
 def _fail(message: str, code: int) -> None:
-    if os.environ.get("RANK", "0") == "0":
-        click.echo(f"polaris-train: {message}", err=True)
+    rank = int(os.environ.get("RANK", "0"))
+    click.echo(f"polaris-train{f' (process {rank})' if rank else ''}: {message}", err=True)
     sys.exit(code)
 
 
@@ -70,7 +70,7 @@ The same command again goes on from the last checkpoint."""
 @click.option("--run-dir", type=PATH, help="Folder of the run. [default: runs/RECIPE]")
 @click.option("--max-cost", type=click.FloatRange(min=0), help="Stop at a checkpoint before judging costs more, in $.")
 @click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
-@click.option("--dry-run", is_flag=True, help="Check and print the plan; load no model and call no judge.")
+@click.option("--dry-run", is_flag=True, help="Check and print the plan; load no weights, call no judge, need no key.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: the plan as JSON.")
 def run(
     recipe: str, changes: tuple[str, ...], run_dir: Path | None, max_cost: float | None, prices: Path | None,
@@ -79,13 +79,15 @@ def run(
     """Train by a recipe: one that ships here, or a file. Settings are changed with dotted keys."""
     from rich.console import Console
 
+    from .checks import check_packages
+
+    check_packages()
     from .recipe import load_recipe
+    from .run import Options, prepare
 
     plain = {} if sys.stdout.isatty() else {"width": 150}
     console = Console(stderr=as_json, **plain)  # type: ignore[arg-type]
     chosen = load_recipe(recipe, changes)
-    from .run import Options, prepare
-
     options = Options(run_dir or Path("runs") / chosen.name, max_cost, prices)
     job = prepare(chosen, options, console, dry=dry_run)
     if dry_run:
@@ -97,8 +99,10 @@ def run(
     from .train import train
 
     stopped = train(job, console)
+    if stopped and os.environ.get("RANK", "0") == "0":
+        click.echo(f"polaris-train: {stopped}; the same command goes on from there", err=True)
     if stopped:
-        _fail(f"{stopped}; the same command goes on from there", 1)
+        sys.exit(1)
     if os.environ.get("RANK", "0") == "0":
         console.print(f"Done. Plots: {options.folder}/curves.png, stories: {options.folder}/samples.md")
 

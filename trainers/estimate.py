@@ -83,10 +83,10 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
 
 
 def checkpoint_gb(recipe: Recipe) -> float:
-    """Gigabytes of one checkpoint: weights in fp32 and Adam's 8 bytes a parameter; for LoRA of the adapter alone."""
+    """Gigabytes of one checkpoint: fp32 weights (under FSDP twice) and Adam's 8 bytes; for LoRA of the adapter."""
     if recipe.lora:
         return recipe.shape.layers * 7 * 2 * recipe.shape.hidden * 1.5 * recipe.lora.r * 12 / GB
-    return recipe.shape.parameters * 12 / GB
+    return recipe.shape.parameters * 16 / GB
 
 
 def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> float:
@@ -120,8 +120,9 @@ def plan(
     found = count_steps(recipe, len(targets), processes)
     tokens = response_tokens(recipe, targets, ratio)
     words = round(fmean([target or 1000 for target in targets])) if targets else 1000
-    # the weight is 0 in the first step, which has rollouts only
-    injected = max(0, found.batches - 1) * found.groups if recipe.injects else 0
+    # with a warm-up the weight is 0 in the first batch, which has rollouts only
+    warm = int(recipe.trl.get("hri_warmup_steps", 15)) > 0
+    injected = max(0, found.batches - warm) * found.groups if recipe.injects else 0
     rollouts = found.batches * found.rows - injected
     every = recipe.validation.every
     validations = (found.steps // every + 1 + (found.steps % every > 0)) if held_out else 0
@@ -140,6 +141,7 @@ def plan(
         "processes": processes,
         "steps": found.steps,
         "generation_batches": found.batches,
+        "steps_a_batch": found.per_batch,
         "prompts_a_batch": found.groups,
         "rollouts": rollouts,
         "references": injected,
@@ -178,8 +180,8 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
                   f"{found['references']:,} human references beside them")  # fmt: skip
     for row in found["judges"]:
         cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
-        table.add_row(f"judge, {row['use']}", f"{row['judge']}: {row['calls']:,} calls at most, {row['tokens_in']:,} "
-                      f"tokens in, {row['tokens_out']:,} out without reasoning, {cost}")  # fmt: skip
+        table.add_row(f"judge, {row['use']}", f"{row['judge']}: {row['calls']:,} judgments, {row['tokens_in']:,} "
+                      f"tokens in, {row['tokens_out']:,} out, {cost}; reasoning and repeats come on top")  # fmt: skip
     where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
     parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")

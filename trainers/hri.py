@@ -3,7 +3,7 @@
 Each group of G rows is G - 1 rollouts of the policy and, last, one reference that is teacher-forced. Mean and
 standard deviation of the group come from the rollouts alone, and the reference's advantage is
 w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and in the group of a row that has no reference,
-the group is G rollouts and this class does what its parent does, to the last bit.
+the group is G rollouts and this class does what its parent does, to the last bit (but for `validation_sampling`).
 
 Written against trl 1.16.0, whose private methods it overrides; tests/test_hri.py is the gate for another version.
 TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
@@ -45,6 +45,21 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
         default=None, metadata={"help": "Sampling in evaluation where it differs: temperature, top_p, top_k, …"}
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wrong = {
+            "hri_weight": self.hri_weight < 0,
+            "hri_final_weight": self.hri_final_weight < 0,
+            "hri_warmup_steps": self.hri_warmup_steps < 0,
+            "hri_decay_steps": self.hri_decay_steps < 0,
+            "hri_schedule": self.hri_schedule not in ("linear", "cosine"),
+            "hri_bound": self.hri_bound is not None and self.hri_bound <= 0,
+            "scale_rewards": self.scale_rewards not in ("group", "batch", "none"),
+        }
+        for name, bad in wrong.items():
+            if bad:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not possible")
+
     def hri_weight_at(self, step: int) -> float:
         """w(step), where `step` counts optimizer steps already taken: 0 at the first step, then rising linearly."""
         if step < self.hri_warmup_steps:
@@ -57,6 +72,11 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
         return self.hri_weight + (self.hri_final_weight - self.hri_weight) * done
 
 
+def opens_reasoning(tokenizer: Any, prompt_ids: Sequence[int]) -> bool:
+    """Whether the chat template has opened the block of reasoning at the end of a prompt."""
+    return bool(tokenizer.decode(list(prompt_ids[-16:])).rstrip().endswith("<think>"))
+
+
 def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoning: str | None) -> list[int]:
     """Tokens of a reference as the policy would have to write it after this prompt, end token included.
 
@@ -64,7 +84,7 @@ def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoni
     it (thinking is off), or there is no reasoning, the story stands alone.
     """
     tail = tokenizer.decode(list(prompt_ids[-16:])).rstrip()
-    if tail.endswith("<think>"):
+    if opens_reasoning(tokenizer, prompt_ids):
         text = f"{reasoning or ''}\n</think>\n{story}"
     elif reasoning and not tail.endswith("</think>"):
         text = f"<think>\n{reasoning}\n</think>\n{story}"
@@ -197,7 +217,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
         """The gradient's norm, with one that is no number caught before it reaches the weights."""
         norm = super()._get_grad_norm(*args, **kwargs)
-        # in fp16 the scaler skips such steps by itself
+        # in fp16 the scaler skips such steps by itself; DeepSpeed has made the step by now, so there it is one too late
         if norm is not None and not self.args.fp16 and not math.isfinite(norm):
             raise UserError(
                 f"the gradient of step {self.state.global_step + 1} is {float(norm)}, so training stopped before it "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import yaml
 
 from ..harness.errors import UserError
+from .folder import last_checkpoint, step_of
 from .models import first_line, model_path
 from .recipe import Recipe
-from .run import last_checkpoint, step_of
 from .samples import held_out_rows
 
 
@@ -53,16 +54,20 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
 
 
 def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
+    from trl.trainer.utils import create_model_from_path
 
+    # as TRL loads it for training: the class that the model's own configuration names
+    settings: dict[str, Any] = {"dtype": "bfloat16" if recipe.bf16 else "float32", "device_map": None}
     if recipe.lora is not None:
         from peft import PeftModel
 
-        dtype = "bfloat16" if recipe.bf16 else "float32"
-        base = AutoModelForCausalLM.from_pretrained(model_path(recipe.model), dtype=dtype)
-        model = PeftModel.from_pretrained(base, str(checkpoint)).merge_and_unload()
+        base = create_model_from_path(model_path(recipe.model), **settings)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*missing adapter keys.*")
+            model = PeftModel.from_pretrained(base, str(checkpoint)).merge_and_unload()
     else:
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="auto")
+        model = create_model_from_path(str(checkpoint), **settings)
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(out)
 

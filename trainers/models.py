@@ -64,8 +64,10 @@ def _unpack(weights: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
     model.generation_config = loaded.generation_config
-    with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-        model.save_pretrained(unfinished)
-        AutoTokenizer.from_pretrained(**source).save_pretrained(unfinished)
-        if not folder.exists():
-            shutil.copytree(unfinished, folder)
+    unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+    model.save_pretrained(unfinished)
+    AutoTokenizer.from_pretrained(**source).save_pretrained(unfinished)
+    try:
+        unfinished.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(unfinished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -47,7 +48,7 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
     rows = read_pairs(recipe.data.train)
     count = recipe.validation.prompts
     if recipe.data.held_out:
-        held = read_pairs(recipe.data.held_out)[: count or None]
+        held = read_pairs(recipe.data.held_out)[:count]
     else:
         rows, held = (rows[:-count], rows[-count:]) if count else (rows, [])
         if not rows:
@@ -117,7 +118,9 @@ def _row(where: str, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(row.get(column) or "", str):
             raise UserError(f"{where}: {column} must be a text")
     asked = row.get("target_word_count")
-    if asked is not None and (not isinstance(asked, int | float) or asked < 1 or asked != int(asked)):
+    if asked is not None and (
+        not isinstance(asked, int | float) or asked < 1 or not math.isfinite(asked) or asked != int(asked)
+    ):
         raise UserError(f"{where}: target_word_count must be a whole number of words, not {asked!r}")
     return {
         "uid": str(row.get("uid") or f"row-{number}"),
@@ -155,6 +158,11 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
             f"{recipe.data.train}: no prompt has {recipe.data.max_prompt_tokens} tokens or fewer "
             "(data.max_prompt_tokens)"
         )
+    short = [
+        row for row in held if len(prompt_tokens(recipe, tokenizer, row["prompt"])) <= recipe.data.max_prompt_tokens
+    ]
+    if len(short) < len(held):
+        notes.append(f"{len(held) - len(short)} held-out prompts have more tokens than that: left out")
     if recipe.injects:
         without = sum(not row["reference"] for row in kept)
         if without == len(kept):
@@ -182,7 +190,7 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
         rows = [{"reference": [], **row, "held_out": held_out} for row in chosen]
         return Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
 
-    return Pairs(table(kept, False), table(held, True), ratio, tuple(notes))
+    return Pairs(table(kept, False), table(short, True), ratio, tuple(notes))
 
 
 def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:

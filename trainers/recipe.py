@@ -23,6 +23,10 @@ _OURS = {
     "logging_nan_inf_filter",
 }  # fmt: skip
 
+_NUMBERS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
+_POSITIVE = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_generations", "num_iterations",
+             "max_completion_length", "save_steps", "steps_per_generation")  # fmt: skip
+
 
 class _Loader(yaml.SafeLoader):
     """YAML that reads 1e-5 as the number that people mean; YAML 1.1 wants 1.0e-5."""
@@ -61,7 +65,8 @@ class JudgeSpec(Frozen):
     """A judge, and how long to wait for it. Times are in seconds; `options` are Inspect's generation settings.
 
     `price_factor` is what its calls cost of the list price (0.5 for a flex tier). A row that got no verdict is
-    tried again `retries` times, `retry_wait` after each round, until `batch_timeout` is over.
+    tried again `retries` times, `retry_wait` after each round, until `batch_timeout` is over. `concurrency` is shared
+    by all processes.
     """
 
     model: str
@@ -76,6 +81,16 @@ class JudgeSpec(Frozen):
     retry_wait: float = Field(default=5, ge=0)
 
 
+class Sampling(Frozen):
+    """Sampling settings of the held-out stories that differ from training's."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+
+
 class Validation(Frozen):
     """Held-out prompts: how many, how often, sampled how, and judged by whom."""
 
@@ -83,7 +98,7 @@ class Validation(Frozen):
     prompts: int = Field(default=20, ge=0)
     every: int = Field(default=20, ge=1)
     weights: Weights = Weights(repetition=0.8, length=0.2)
-    sampling: dict[str, Any] = Field(default_factory=dict)
+    sampling: Sampling = Sampling()
 
 
 class Data(Frozen):
@@ -104,6 +119,7 @@ class Lora(Frozen):
     lora_alpha: int = Field(default=64, ge=1)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: str | list[str] = "all-linear"
+    exclude_modules: str | None = None
 
 
 class Shape(Frozen):
@@ -138,7 +154,6 @@ class Recipe(Frozen):
     validation: Validation
     stop: Stop = Stop()
     shape: Shape
-    thinking: bool = False
     trl: dict[str, Any]
 
     @model_validator(mode="after")
@@ -161,6 +176,11 @@ class Recipe(Frozen):
     def group(self) -> int:
         """Rows of a group, the reference included."""
         return int(self.trl.get("num_generations", 8))
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the chat template is told to let the policy reason first."""
+        return bool((self.trl.get("chat_template_kwargs") or {}).get("enable_thinking"))
 
     @property
     def bf16(self) -> bool:
@@ -259,10 +279,15 @@ def _check_trl(name: str, settings: Mapping[str, Any]) -> None:
     from .hri import HRIConfig
 
     known = HRIConfig.__dataclass_fields__
-    for key in settings:
+    for key, value in settings.items():
         if key in _OURS:
             raise UserError(f"recipe {name}: trl.{key} is set by the run itself; leave it out")
         if key not in known:
             near = get_close_matches(key, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UserError(f"recipe {name}: trl.{key}: TRL's GRPOConfig has no such setting{hint}")
+        wanted = _NUMBERS.get(getattr(known[key].type, "__name__", str(known[key].type)))
+        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
+            raise UserError(f"recipe {name}: trl.{key}: {value!r} is no {wanted[-1].__name__}")
+        if key in _POSITIVE and value <= 0:
+            raise UserError(f"recipe {name}: trl.{key} must be above 0, not {value}")

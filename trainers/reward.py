@@ -64,7 +64,9 @@ class Reward:
         self.opening, self.ends, self.folder, self.rank = opening, ends, folder, rank
         self.rubric: Rubric = load_rubric("story_quality")
         self.path = ranked(folder / "rewards.jsonl", rank)
-        self.spent = sum(row["dollars"] or 0.0 for row in read_rows(self.path))
+        # what earlier parts of the run cost, with however many processes, is on the first one's account
+        earlier = folder.glob("rewards*.jsonl") if rank == 0 else ()
+        self.spent = sum(row["dollars"] or 0.0 for path in earlier for row in read_rows(path))
         _end_line(self.path)
         self._rows: Counter[tuple[str, int]] = Counter()
         self._limits: dict[str, asyncio.Semaphore] = {}  # made inside the loop that uses them
@@ -199,8 +201,13 @@ class Reward:
         path = ranked(self.folder / "held_out" / f"step-{step:05d}.jsonl", self.rank)
         path.parent.mkdir(exist_ok=True)
         fresh = rows[0]["row"] == 0  # a resumed run writes the file anew
+        # TRL fills up the last batch with rows that were there before
+        known = set() if fresh else {story["id"] for story in read_rows(path)}
         with path.open("w" if fresh else "a", encoding="utf-8") as file:
             for prompt, response, row in zip(prompts, responses, rows, strict=True):
+                if row["uid"] in known:
+                    continue
+                known.add(row["uid"])
                 told = {name: row[name] for name in ("reward", *PARTS)}
                 story = {
                     "id": row["uid"], "prompt": prompt, "story": response.story,

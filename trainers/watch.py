@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,11 +37,20 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, folder: Path, reward: Reward, stop: Stop, max_cost: float | None, per_batch: float, console: Console
+        self,
+        folder: Path,
+        reward: Reward,
+        stop: Stop,
+        max_cost: float | None,
+        plan: Mapping[str, Any],
+        console: Console,
     ) -> None:
         self.folder, self.reward, self.stop, self.max_cost = folder, reward, stop, max_cost
-        self.per_batch = max(1, round(per_batch))
+        self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
+        training, validation = plan["judges"]
+        self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])  # until one was paid
+        self._validation_cost = (validation["dollars"] or 0.0) / max(1, plan["validations"])
         self.stopped: str | None = None
         self.random: dict[str, Any] = {}
         self._bad = 0  # batches in a row with too few verdicts
@@ -49,6 +59,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._before: Callable[[int, FrameType | None], Any] | int | None = None
         self._started = time.monotonic()
         self._first_step = 0
+        self._seen_tokens = 0
+        if max_cost is not None and reward.spent + self._batch_cost > max_cost:
+            self.stopped = self._too_dear(reward.spent, self._batch_cost)
 
     def before_update(self, rewards: Any) -> None:
         """Count rows without a verdict, (rows, functions) and gathered, so that every process decides alike.
@@ -57,7 +70,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             JudgeLost: no row has one, or too few had for too many batches in a row.
         """
         missing = rewards.isnan().all(dim=1).float().mean().item()
-        self._bad = self._bad + 1 if missing > self.stop.max_unjudged else 0
+        self._bad = self._bad + 1 if missing >= self.stop.max_unjudged else 0
         if missing == 1 or self._bad >= self.stop.patience:
             raise JudgeLost(
                 f"{missing:.0%} of the rows of a batch have no verdict"
@@ -70,7 +83,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._start_cost = self._spent
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            if self._interrupted:
+            # a launcher passes on the signal that the terminal has already sent
+            if self._interrupted and "TORCHELASTIC_RUN_ID" not in os.environ:
                 raise KeyboardInterrupt
             self._interrupted = True
             self.console.print("stopping at the next checkpoint; Ctrl-C again stops at once")
@@ -88,12 +102,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Remember the random state: a batch that is not used must not have been drawn."""
+        self._seen_tokens = state.num_input_tokens_seen
         self.random = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             self.random["cuda"] = torch.cuda.get_rng_state_all()
 
-    def rewind(self) -> None:
-        """Put the random state back to where the unused batch began."""
+    def rewind(self, state: Any) -> None:
+        """Put the random state, and TRL's count of tokens, back to where the unused batch began."""
+        state.num_input_tokens_seen = self._seen_tokens
         random.setstate(self.random["python"])
         np.random.set_state(self.random["numpy"])
         torch.set_rng_state(self.random["cpu"])
@@ -110,11 +126,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         self._batches += 1
         self._spent = spent
-        each = (spent - self._start_cost) / self._batches
+        each = max(self._batch_cost, (spent - self._start_cost) / self._batches)
+        if control.should_evaluate:
+            each += self._validation_cost
         if interrupted:
             self.stopped = "stopped by Ctrl-C"
         elif self.max_cost is not None and spent + each > self.max_cost:
-            self.stopped = f"${spent:.2f} of ${self.max_cost:.2f} are spent, and the next batch takes about ${each:.2f}"
+            control.should_evaluate = False
+            self.stopped = self._too_dear(spent, each)
         if self.stopped:
             control.should_save = control.should_training_stop = True
 
@@ -133,6 +152,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             write_samples(self.folder)
+
+    def _too_dear(self, spent: float, ahead: float) -> str:
+        return f"${spent:.2f} of ${self.max_cost:.2f} are spent, and what comes next takes about ${ahead:.2f}"
 
     def _total(self, args: Any) -> tuple[float, bool]:
         """Dollars spent and whether anybody asked to stop, over all processes."""
