@@ -32,8 +32,6 @@ from polaris_eval.trainers.recipe import JudgeSpec, Recipe, RewardSpec, Weights,
 from polaris_eval.trainers.reward import HELD_OUT, TRAIN, Judging, Reward, read_rows
 from polaris_eval.trainers.scoring import Response, combine, measure
 
-pytestmark = pytest.mark.xdist_group("train")
-
 LIMIT = 4096
 END = {TOKENIZER.eos_token_id}
 QUICK = {"retries": 1, "retry_wait": 0.05, "row_timeout": 5.0, "batch_timeout": 20.0, "concurrency": 8}

@@ -28,8 +28,6 @@ from polaris_eval.trainers.curves import judged_rows  # noqa: E402
 from polaris_eval.trainers.folder import last_checkpoint  # noqa: E402
 from polaris_eval.trainers.recipe import load_recipe, shipped  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("train")
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -150,6 +148,23 @@ def test_merging_gives_the_model_that_was_trained(tmp_path: Path, recipe: Path) 
 
 
 @pytest.mark.slow
+def test_the_class_of_the_papers_model_trains_and_merges(tmp_path: Path, recipe: Path) -> None:
+    """Its adapter has other names than a text-only class would give it, and a part that sees and is left alone."""
+    from safetensors.torch import load_file
+
+    base = tiny.saved_qwen(tmp_path / "qwen")
+    exclude = "lora.exclude_modules='.*visual.*'"
+    done = train(tmp_path, recipe, f"model={base}", exclude, "validation.prompts=0", "trl.max_steps=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert call("merge", tmp_path / "runs" / "tiny").exit_code == 0
+    before, after = (load_file(p / "model.safetensors") for p in (base, tmp_path / "runs" / "tiny" / "merged"))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any("visual" in name for name in changed)
+
+
+@pytest.mark.slow
 def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, recipe: Path) -> None:
     whole = train(tmp_path, recipe, "trl.max_steps=6", "--run-dir", "whole")
     assert whole.returncode == 0, whole.stderr
@@ -261,7 +276,15 @@ def test_ctrl_c_stops_at_a_checkpoint(tmp_path: Path, recipe: Path) -> None:
     assert "stopped by Ctrl-C; the same command goes on from there" in err
     kept = last_checkpoint(tmp_path / "stopped")
     assert kept is not None
-    assert int(kept.name.rpartition("-")[2]) >= 2
+    step = int(kept.name.rpartition("-")[2])
+    assert step >= 2
+    ends = {}
+    for name in ("stopped", "whole"):
+        done = train(tmp_path, *args[:-1], name, f"trl.max_steps={step + 2}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        ends[name] = tmp_path / name
+    assert rewards(ends["stopped"]) == rewards(ends["whole"])
+    assert same_end(ends["stopped"], ends["whole"], step + 2)
 
 
 @pytest.mark.slow
@@ -319,7 +342,6 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
     ]
     data = write_jsonl(tmp_path / "pairs.jsonl", rows)
     changes = [f"data.train={data}", f"model={model}"] if name != "smoke" else [f"model={model}"]
-    monkeypatch.setenv("WORLD_SIZE", "4" if name in ("polaris-9b", "no-hri") else "1")
     for key in ("OPENAI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.delenv(key, raising=False)
     done = call(name, *changes, "--dry-run", "--json", "--run-dir", tmp_path / "run")
@@ -354,7 +376,7 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         (["data.train=null"], "data.train is not set"),
         (["validation.prompts=8"], "none are left to train on"),
         (["data.max_prompt_tokens=3"], "no prompt has 3 tokens or fewer"),
-        (["judge.options={temperatur: 1}"], "judge.options: Unknown GenerateConfig field(s): temperatur"),
+        (["judge.options={temperatur: 1}"], "train judge's options: Unknown GenerateConfig field(s): temperatur"),
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3_5Config, Qwen3_5ForConditionalGeneration
 from trl import GRPOTrainer
 
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer, reference_ids
@@ -63,6 +63,25 @@ def trainer(
 def saved(folder: Path) -> Path:
     """The tiny model as a folder that transformers loads."""
     model().save_pretrained(folder)
+    TOKENIZER.save_pretrained(folder)
+    return folder
+
+
+def saved_qwen(folder: Path) -> Path:
+    """A tiny random model of the class of the paper's base, which has a part that sees, too."""
+    torch.manual_seed(0)
+    text = {
+        "vocab_size": len(TOKENIZER), "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8, "linear_num_key_heads": 2,
+        "linear_num_value_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+        "layer_types": ["linear_attention", "full_attention"], "eos_token_id": 2, "pad_token_id": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 0],
+                            "partial_rotary_factor": 0.5},
+    }  # fmt: skip
+    vision = {"depth": 1, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 16}
+    made = Qwen3_5ForConditionalGeneration(Qwen3_5Config(text_config=text, vision_config=vision))
+    made.generation_config.eos_token_id = made.generation_config.pad_token_id = 2
+    made.save_pretrained(folder)
     TOKENIZER.save_pretrained(folder)
     return folder
 

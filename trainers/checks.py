@@ -94,8 +94,8 @@ def check_end(recipe: Recipe, tokenizer: Any) -> None:
         )
 
 
-def check_group(recipe: Recipe, prompts: int) -> None:
-    """Refuse groups and batches that do not fit together, or for which there are too few prompts."""
+def check_group(recipe: Recipe, prompts: int, count: int) -> None:
+    """Refuse groups and batches on `count` processes that do not fit together, or that have too few prompts."""
     from .hri import MIN_GROUP
 
     least = MIN_GROUP if recipe.injects else 2
@@ -104,7 +104,7 @@ def check_group(recipe: Recipe, prompts: int) -> None:
             f"trl.num_generations={recipe.group}: a group needs {least} rows or more"
             + (" (one reference, and rollouts that have a standard deviation)" if recipe.injects else "")
         )
-    found = estimate.count_steps(recipe, prompts, processes())
+    found = estimate.count_steps(recipe, prompts, count)
     if found.rows % recipe.group:
         raise UserError(
             f"a generation batch has {found.rows} rows (trl.per_device_train_batch_size x processes x "
@@ -161,8 +161,8 @@ def warnings(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     if recipe.trl.get("mask_truncated_completions") and recipe.injects:
         notes.append("mask_truncated_completions leaves out references that were cut, too")
     expected = recipe.shape.gpus
-    if expected > 1 and processes() != expected:
+    if expected > 1 and plan["processes"] != expected:
         notes.append(
-            f"the recipe is for {expected} GPUs, but {processes()} process(es) run: start it with accelerate launch"
+            f"the recipe is for {expected} GPUs, but {plan['processes']} process(es) run: use accelerate launch"
         )
     return notes

@@ -12,15 +12,16 @@ TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from accelerate.utils import gather
+from torch.utils.data import Sampler
 from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import nanstd
+from trl.trainer.utils import RepeatSampler, nanstd
 
 from ..harness.errors import UserError
 
@@ -104,6 +105,26 @@ class _Batch:
     references: Any = None  # gathered, (all rows,)
 
 
+class _Sampler(Sampler):  # type: ignore[misc]
+    """TRL's order of prompts, which a run that is resumed in a later epoch goes on with.
+
+    TRL draws one permutation an epoch from one generator, which a resumed run would begin anew.
+    """
+
+    def __init__(self, plain: RepeatSampler, epoch: Callable[[], float]) -> None:
+        self.plain, self.epoch = plain, epoch
+
+    def __iter__(self) -> Iterator[int]:
+        if self.plain.shuffle:
+            self.plain.generator.manual_seed(self.plain.seed)
+            for _ in range(int(self.epoch())):
+                torch.randperm(self.plain.num_samples, generator=self.plain.generator)
+        yield from self.plain
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+
 class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer with human-reference injection.
 
@@ -133,6 +154,9 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
                 "human-reference injection works with multi_objective_aggregation=sum_then_normalize, and without "
                 "tools, environments and rollout_func"
             )
+
+    def _get_train_sampler(self, dataset: Any = None) -> _Sampler:
+        return _Sampler(super()._get_train_sampler(dataset), lambda: self.state.epoch or 0)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Mark the references, let TRL do everything, then fill in their advantages."""

@@ -55,8 +55,10 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
 
 def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:
     from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
     from trl.trainer.utils import create_model_from_path
 
+    disable_progress_bar()
     # as TRL loads it for training: the class that the model's own configuration names
     settings: dict[str, Any] = {"dtype": "bfloat16" if recipe.bf16 else "float32", "device_map": None}
     if recipe.lora is not None:

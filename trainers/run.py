@@ -13,6 +13,7 @@ from inspect_ai.model import Model
 from rich.console import Console
 
 from ..harness.errors import UserError
+from ..harness.options import as_judge_config
 from ..harness.prices import Prices, load_prices
 from ..harness.verdicts import check_store
 from . import checks, estimate
@@ -57,7 +58,9 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     tokenizer = load_tokenizer(recipe.model)
     checks.check_end(recipe, tokenizer)
     pairs = load_pairs(recipe, tokenizer)
-    checks.check_group(recipe, len(pairs.train))
+    # a dry run plans for the machine that the recipe is for
+    count = max(1, recipe.shape.gpus) if dry and "WORLD_SIZE" not in os.environ else processes()
+    checks.check_group(recipe, len(pairs.train), count)
     prices = load_prices(options.prices)
     judges = {}
     specs = {"train": recipe.judge, **({"held_out": recipe.validation.judge} if len(pairs.held_out) else {})}
@@ -67,6 +70,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
                 f"--max-cost: the judge {spec.model} has no known price, so its cost cannot be bounded; give one with "
                 "--prices FILE"
             )
+        as_judge_config(spec.options, f"{phase} judge's options")
         try:
             judges[phase] = make_judge(spec)
         except UserError as error:
@@ -74,9 +78,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
                 raise
             notes.append(str(error))
     checks.check_settings(recipe, options.folder, len(pairs.held_out))
-    plan = estimate.plan(
-        recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, processes(), prices
-    )
+    plan = estimate.plan(recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices)
     plan["data_digest"] = _digest(pairs)
     lack = checks.lack_of_disk(recipe, options.folder, plan)
     notes = [*notes, *pairs.notes, *checks.warnings(recipe, plan), *([lack] if lack and dry else [])]

@@ -45,7 +45,8 @@ def train(job: Job, console: Console) -> str | None:
         checkpoint = open_folder(folder, recipe, job.plan)
     config.eval_on_start = config.eval_strategy != "no" and checkpoint is None
     quiet = Console(quiet=True) if rank() else console
-    if checkpoint is not None and step_of(checkpoint) >= job.plan["steps"]:
+    done = step_of(checkpoint) if checkpoint else 0
+    if checkpoint is not None and done >= job.plan["steps"]:
         quiet.print(f"{folder} is finished: {checkpoint.name} is its last checkpoint")
         return None
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
@@ -57,7 +58,7 @@ def train(job: Job, console: Console) -> str | None:
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
     opening = "<think>\n" if opens_reasoning(job.tokenizer, first) else ""
     reward = Reward(recipe, judges, job.tokenizer, opening, set(), folder, rank())
-    watch = Watch(folder, reward, recipe.stop, job.options.max_cost, job.plan, quiet)
+    watch = Watch(folder, reward, recipe.stop, job.options.max_cost, job.plan, done, quiet)
     if watch.stopped:
         return watch.stopped
     try:

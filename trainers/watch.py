@@ -43,13 +43,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         stop: Stop,
         max_cost: float | None,
         plan: Mapping[str, Any],
+        done: int,
         console: Console,
     ) -> None:
         self.folder, self.reward, self.stop, self.max_cost = folder, reward, stop, max_cost
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
         training, validation = plan["judges"]
-        self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])  # until one was paid
+        # what a batch costs: as planned, until some were paid for
+        self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])
+        if done and reward.spent:
+            self._batch_cost = reward.spent / (done / self.per_batch)
         self._validation_cost = (validation["dollars"] or 0.0) / max(1, plan["validations"])
         self.stopped: str | None = None
         self.random: dict[str, Any] = {}
@@ -126,7 +130,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         self._batches += 1
         self._spent = spent
-        each = max(self._batch_cost, (spent - self._start_cost) / self._batches)
+        each = (spent - self._start_cost) / self._batches
         if control.should_evaluate:
             each += self._validation_cost
         if interrupted:
