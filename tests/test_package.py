@@ -41,6 +41,9 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_tests(wheel: Path) -> None:
         "results/published.csv",
         "harness/polaris.mplstyle",
         "harness/judge_check.yaml",
+        "trainers/recipes/smoke.yaml",
+        "trainers/accelerate/fsdp.yaml",
+        "trainers/smoke.jsonl",
         *(
             f"harness/pages/{name}"
             for name in ("base.html", "index.html", "model.html", "prompt.html", "page.css", "page.js")

@@ -104,8 +104,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             signal.signal(signal.SIGINT, self._before)
             self._before = None
 
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._remember(state)
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Remember the random state: a batch that is not used must not have been drawn."""
+        # a run that is resumed at the end of an epoch has the random state from before the next one's first draw
+        if not float(state.epoch or 0).is_integer():
+            self._remember(state)
+
+    def _remember(self, state: Any) -> None:
+        """Keep the random state: a batch that is not used must not have been drawn."""
         self._seen_tokens = state.num_input_tokens_seen
         self.random = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
