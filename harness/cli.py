@@ -17,8 +17,30 @@ from .options import request as as_request
 _COMMANDS = "polaris_eval.commands"
 
 
-class _Group(click.Group):
-    """Commands in the order in which people use them; our own errors become one line and exit code 2.
+class OneLineGroup(click.Group):
+    """Commands whose user's mistakes become one line and exit code 2, and Ctrl-C one line and 1."""
+
+    program = "polaris-eval"
+    kept = "what was finished is kept, and the same command continues from there"
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            self.fail(f"stopped; {self.kept}", 1)
+        except Exception as error:
+            self.fail(_explain(error), 2)
+
+    def fail(self, message: str, code: int) -> None:
+        """Say one line and end."""
+        click.echo(f"{self.program}: {message}", err=True)
+        sys.exit(code)
+
+
+class _Group(OneLineGroup):
+    """Commands in the order in which people use them.
 
     Commands that need the tasks come from the entry points of `polaris_eval.commands`, since nothing here may
     import them.
@@ -34,18 +56,8 @@ class _Group(click.Group):
                 found = entry.load()
         return found
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except KeyboardInterrupt:
-            _fail("stopped; what was finished is kept, and the same command continues from there", 1)
-        except Exception as error:
-            _fail(explained(error), 2)
 
-
-def explained(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """One line for an error that is the user's to mend; any other is raised again."""
     from ..rubrics import RubricError
     from .errors import PrerequisiteError, plain_message
@@ -57,11 +69,6 @@ def explained(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}; what was finished is kept"
     raise error
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(f"polaris-eval: {message}", err=True)
-    sys.exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ..harness.cli import explained
+from ..harness.cli import OneLineGroup
 from ..harness.options import FILE, PATH
 
 
-class _Group(click.Group):
+class _Group(OneLineGroup):
     """A first word that is no command is a recipe: `polaris-train smoke` is `polaris-train run smoke`."""
+
+    program = "polaris-train"
+    kept = "the same command goes on from the last checkpoint"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -23,21 +25,9 @@ class _Group(click.Group):
             args = ["run", *args]
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except KeyboardInterrupt:
-            _fail("stopped; the same command goes on from the last checkpoint", 1)
-        except Exception as error:
-            _fail(explained(error), 2)
-
-
-def _fail(message: str, code: int) -> None:
-    rank = int(os.environ.get("RANK", "0"))
-    click.echo(f"polaris-train{f' (process {rank})' if rank else ''}: {message}", err=True)
-    sys.exit(code)
+    def fail(self, message: str, code: int) -> None:
+        rank = int(os.environ.get("RANK", "0"))
+        super().fail(f"process {rank}: {message}" if rank else message, code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
