@@ -77,6 +77,10 @@ def write_curves(folder: Path, title: str) -> list[Path]:
                 axes.plot(list(values), list(values.values()), ("-", "--", "-.", ":")[number % 4] + look, label=label)
             axes.set_title(name)
             axes.set_xlabel("step")
+            if name.startswith(("judge", "US dollars")):
+                axes.set_ylim(bottom=0, top=1 if name.startswith("judge") else None)
+            if not axes.lines:
+                axes.text(0.5, 0.5, "nothing measured", ha="center", transform=axes.transAxes)
             if axes.lines and len(axes.lines) > 1:
                 axes.legend()
         paths = [folder / f"curves.{form}" for form in ("png", "pdf")]

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..harness.models.lexical import is_proxy
+from ..harness.models.lexical import is_proxy, marked
 from ..harness.plan import judgment_tokens
 from ..harness.prices import Prices
 from ..rubrics import load_rubric
@@ -180,8 +180,8 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
                   f"{found['references']:,} human references beside them")  # fmt: skip
     for row in found["judges"]:
         cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
-        table.add_row(f"judge, {row['use']}", f"{row['judge']}: {row['calls']:,} judgments, {row['tokens_in']:,} "
-                      f"tokens in, {row['tokens_out']:,} out, {cost}; reasoning and repeats come on top")  # fmt: skip
+        told = f"{row['calls']:,} judgments, {row['tokens_in']:,} tokens in, {row['tokens_out']:,} out, {cost}"
+        table.add_row(f"judge, {row['use']}", f"{marked(row['judge'])}: {told}; reasoning and repeats come on top")
     where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
     parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..harness.errors import UserError
+from ..harness.models.lexical import marked
 from .folder import last_checkpoint, step_of
 from .models import first_line, model_path
 from .recipe import Recipe
@@ -104,11 +105,11 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{recipe.judge.model} on the Story Quality rubric. The whole recipe is in `recipe.yaml`.
+{marked(recipe.judge.model)} on the Story Quality rubric. The whole recipe is in `recipe.yaml`.
 
 To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
 
-## Held-out prompts, judged by {judge}
+## Held-out prompts, judged by {marked(judge)}
 
 {chr(10).join(table) if rows else "No prompts were held out."}
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..harness.models.lexical import marked
 from .reward import read_rows
 
 SHOWN = 3  # prompts
@@ -21,11 +22,11 @@ def held_out_rows(folder: Path) -> list[dict[str, Any]]:
     return [found[key] for key in sorted(found)]
 
 
-def write_samples(folder: Path) -> Path:
+def write_samples(folder: Path, judge: str) -> Path:
     """Write `samples.md`: the first held-out prompts, and what was written for them at each validation."""
     rows = held_out_rows(folder)
     prompts = list(dict.fromkeys(row["id"] for row in rows))[:SHOWN]
-    parts = ["# Stories over time\n"]
+    parts = [f"# Stories over time\n\nJudged by {marked(judge)}.\n"]
     for uid in prompts:
         mine = [row for row in rows if row["id"] == uid]
         parts.append(f"## {uid}\n\n{_quoted(mine[0]['prompt'])}\n")

@@ -14,6 +14,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from ..harness.errors import UserError
+from ..harness.models.lexical import marked
 from .checks import processes, rank, shared
 from .curves import write_curves
 from .folder import open_folder, step_of
@@ -58,7 +59,7 @@ def train(job: Job, console: Console) -> str | None:
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
     opening = "<think>\n" if opens_reasoning(job.tokenizer, first) else ""
     reward = Reward(recipe, judges, job.tokenizer, opening, set(), folder, rank())
-    watch = Watch(folder, reward, recipe.stop, job.options.max_cost, job.plan, done, quiet)
+    watch = Watch(folder, reward, recipe, job.options.max_cost, job.plan, done, quiet)
     if watch.stopped:
         return watch.stopped
     try:
@@ -88,8 +89,8 @@ def train(job: Job, console: Console) -> str | None:
     finally:
         watch.restore_signals()
         if rank() == 0:
-            write_samples(folder)
-            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {recipe.judge.model}")
+            write_samples(folder, recipe.validation.judge.model)
+            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.model)}")
     return watch.stopped
 
 

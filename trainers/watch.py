@@ -19,7 +19,7 @@ from accelerate.utils import reduce
 from rich.console import Console
 from transformers import TrainerCallback
 
-from .recipe import Stop
+from .recipe import Recipe
 from .reward import Reward
 from .samples import write_samples
 
@@ -40,13 +40,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self,
         folder: Path,
         reward: Reward,
-        stop: Stop,
+        recipe: Recipe,
         max_cost: float | None,
         plan: Mapping[str, Any],
         done: int,
         console: Console,
     ) -> None:
-        self.folder, self.reward, self.stop, self.max_cost = folder, reward, stop, max_cost
+        self.folder, self.reward, self.max_cost = folder, reward, max_cost
+        self.stop, self.held_out_judge = recipe.stop, recipe.validation.judge.model
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
         training, validation = plan["judges"]
@@ -163,7 +164,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
-            write_samples(self.folder)
+            write_samples(self.folder, self.held_out_judge)
 
     def _too_dear(self, spent: float, ahead: float) -> str:
         return f"${spent:.2f} of ${self.max_cost:.2f} are spent, and what comes next takes about ${ahead:.2f}"

@@ -36,6 +36,11 @@ def is_proxy(judge: str) -> bool:
     return judge == NAME
 
 
+def marked(judge: str) -> str:
+    """A judge's name, with PROXY before it where it is one."""
+    return f"PROXY {judge}" if is_proxy(judge) else judge
+
+
 class Lexical:
     """Answers any rubric's request in the form of its schema, from measured text features."""
 
