@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model
@@ -25,11 +26,13 @@ def recall(key: str | None) -> str | None:
     """The reply that was kept under a key, if any. Raises UserError where what is kept cannot be read."""
     if key is None:
         return None
-    with closing(_open()) as store:
-        try:
-            found = store.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise _broken(error) from None
+    try:
+        found = _store(_path(), get_ident()).execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"{_path()}: the judgments kept there cannot be used ({error}). Set {SWITCH}=off, or POLARIS_CACHE to a "
+            "folder that can be written"
+        ) from None
     return str(found[0]) if found else None
 
 
@@ -40,9 +43,8 @@ def keep(key: str | None, reply: str) -> None:
     """
     if key is not None:
         try:
-            with closing(_open()) as store:
-                store.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
-        except (UserError, sqlite3.Error) as error:  # the judgment itself is good, and was paid for
+            _store(_path(), get_ident()).execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
+        except (OSError, sqlite3.Error) as error:  # the judgment itself is good, and was paid for
             logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
 
 
@@ -80,23 +82,17 @@ _OPERATION = {
 }  # fmt: skip
 
 
-def _open() -> sqlite3.Connection:
-    path = _path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store = sqlite3.connect(path, timeout=30, isolation_level=None)
-        store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT)")
-    except (OSError, sqlite3.Error) as error:
-        raise _broken(error) from None
+@functools.cache
+def _store(path: Path, thread: int) -> sqlite3.Connection:
+    """The connection of a thread; several processes may write at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = sqlite3.connect(path, timeout=30, isolation_level=None)
+    # a power cut may cost the last judgments, not the file
+    store.execute("PRAGMA journal_mode = WAL")
+    store.execute("PRAGMA synchronous = NORMAL")
+    store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT)")
     return store
 
 
 def _path() -> Path:
     return cache_dir() / "judgments.sqlite"
-
-
-def _broken(error: Exception) -> UserError:
-    return UserError(
-        f"{_path()}: the judgments kept there cannot be used ({error}). Set {SWITCH}=off, or POLARIS_CACHE to a "
-        "folder that can be written"
-    )

@@ -6,6 +6,7 @@ Run: python tests/perf/train.py (about ten minutes on two cores)
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -17,14 +18,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import tiny
-from conftest import PROSE
+from conftest import PROSE, reply
 from datasets import Dataset
-from inspect_ai.model import Model
+from inspect_ai.model import GenerateConfig, ModelOutput, ModelUsage
 from transformers import AutoModelForCausalLM
 from trl import GRPOTrainer
 
 from polaris_eval.harness.judges import make_model
 from polaris_eval.harness.prices import load_prices
+from polaris_eval.rubrics import load_rubric
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer
 from polaris_eval.trainers.models import model_path
 from polaris_eval.trainers.recipe import load_recipe
@@ -54,23 +56,26 @@ def step_seconds(kind: type[GRPOTrainer], group: int, rows: int) -> float:
 
 
 def reward_seconds(latency: float, concurrency: int) -> float:
-    """Time of 48 judged rows of 1,000 words, with a judge that takes `latency` seconds."""
-    judge: Model = make_model("polaris_eval/lexical")
-    plain = judge.api.generate
+    """Time of 48 judged rows of 1,000 words with a hosted judge whose replies take `latency` seconds and are kept."""
+    os.environ["OPENAI_API_KEY"] = "none"
+    judge = make_model("openai/gpt-5.4-mini", config=GenerateConfig(max_connections=concurrency))
+    text = reply(load_rubric("story_quality"))
 
-    async def generate(*args: Any, **kwargs: Any) -> Any:
+    async def generate(*args: Any, **kwargs: Any) -> ModelOutput:
         await asyncio.sleep(latency)
-        return await plain(*args, **kwargs)
+        output = ModelOutput.from_content("gpt-5.4-mini", text)
+        output.usage = ModelUsage(input_tokens=3000, output_tokens=1000, total_tokens=4000)
+        return output
 
     judge.api.generate = generate  # type: ignore[method-assign]
-    recipe = load_recipe("smoke", ["trl.max_completion_length=4096", f"judge.concurrency={concurrency}"])
-    prices = load_prices(None)
+    changes = ["trl.max_completion_length=4096", f"judge.concurrency={concurrency}", "judge.model=openai/gpt-5.4-mini"]
+    recipe = load_recipe("smoke", changes)
     with tempfile.TemporaryDirectory() as folder:
-        judging = Judging.of(recipe.judge, judge, prices, recipe.reward.weights)
+        os.environ |= {"POLARIS_CACHE": folder, "POLARIS_JUDGE_CACHE": "on"}
+        judging = Judging.of(recipe.judge, judge, load_prices(None), recipe.reward.weights)
         end = tiny.TOKENIZER.eos_token_id
         reward = Reward(recipe, {TRAIN: judging, HELD_OUT: judging}, tiny.TOKENIZER, "", {end}, Path(folder))
-        texts = [f"{PROSE * 28} {i}" for i in range(48)]
-        ids = [[*tiny.TOKENIZER.encode(text), end] for text in texts]
+        ids = [[*tiny.TOKENIZER.encode(f"{PROSE * 28} {i}"), end] for i in range(48)]
         call = reward(
             prompts=["Write of a ferry."] * 48, completion_ids=ids, uid=[f"p{i}" for i in range(48)],
             target_words=[1000] * 48, held_out=[False] * 48, is_reference=[False] * 48,
@@ -78,16 +83,17 @@ def reward_seconds(latency: float, concurrency: int) -> float:
         )  # fmt: skip
         started = time.perf_counter()
         found = asyncio.run(call)
+        took = time.perf_counter() - started
         assert all(value is not None for value in found)
-        return time.perf_counter() - started
+        return took
 
 
 def main() -> None:
+    print(f"48 rows at 1 s latency, concurrency 48: {reward_seconds(1.0, 48):.2f} s")
+    print(f"48 rows without latency: {1000 * reward_seconds(0.0, 48) / 48:.1f} ms a row")
     for group, rows in ((6, 6), (4, 8), (4, 4)):
         ours, theirs = step_seconds(HRITrainer, group, rows), step_seconds(GRPOTrainer, group, rows)
         print(f"group {group}, {rows} rows: step {ours:.2f} s with HRI, {theirs:.2f} s without: {ours / theirs:.2f}")
-    print(f"48 rows at 1 s latency, concurrency 48: {reward_seconds(1.0, 48):.2f} s")
-    print(f"48 rows at once, judge included: {1000 * reward_seconds(0.0, 48) / 48:.1f} ms a row")
 
 
 if __name__ == "__main__":
