@@ -67,7 +67,7 @@ def by_step(folder: Path, condition: str, seed: int, part: str) -> np.ndarray:
 def measured(folder: Path) -> dict[str, Any]:
     """Means over the first and the last steps, and the paired difference to the run that learned nothing."""
     rewards = {c: np.array([by_step(folder, c, seed, "reward") for seed in SEEDS]) for c in CONDITIONS}
-    found: dict[str, Any] = {"seeds": SEEDS, "steps": STEPS, "last": LAST, "rollouts a step": 8, "conditions": {}}
+    found: dict[str, Any] = {"seeds": SEEDS, "steps": STEPS, "last": LAST, "rows a step": 8, "conditions": {}}
     clusters = [f"{seed}-{step}" for seed in SEEDS for step in range(LAST)]
     for condition, values in rewards.items():
         gain = values[:, -LAST:] - rewards["learning rate 0"][:, -LAST:]  # the same prompts, step by step
