@@ -18,6 +18,8 @@ from polaris_eval.rubrics import Rubric, load_rubric
 ROOT = Path(__file__).parents[1]
 # judgments of another test, or of another day, are not to be found again
 os.environ["POLARIS_JUDGE_CACHE"] = "off"
+# tests run side by side; torch would start a thread for every core in each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 SHARED = ROOT.parent / "shared" / "data"
