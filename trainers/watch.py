@@ -92,7 +92,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             if self._interrupted and "TORCHELASTIC_RUN_ID" not in os.environ:
                 raise KeyboardInterrupt
             self._interrupted = True
-            self.console.print("stopping at the next checkpoint; Ctrl-C again stops at once")
+            # it may have come in the middle of another print
+            os.write(2, b"stopping at the next checkpoint; Ctrl-C again stops at once\n")
 
         self._before = signal.signal(signal.SIGINT, interrupt)
 
