@@ -262,6 +262,24 @@ def test_faults_of_a_judge_do_not_stop_a_run(tmp_path: Path, recipe: Path) -> No
 
 
 @pytest.mark.slow
+def test_held_out_stories_without_a_verdict_have_no_score(tmp_path: Path, recipe: Path) -> None:
+    """The held-out judge answers at first and then no more; training has its own, and goes on."""
+    with serve(lambda number, system, user: "ready" if user == "Answer with the word: ready" else 401) as server:
+        judge = ["validation.judge.model=openai/gpt-5.4-mini", f"validation.judge.base_url={server.url}"]
+        args = (recipe, *judge, "validation.judge.retries=0", "trl.max_steps=1")
+        done = train(tmp_path, *args, OPENAI_API_KEY="none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("no story has a verdict") == 2
+    run = tmp_path / "runs" / "tiny"
+    held = [row for row in judged_rows(run) if row["phase"] == "held_out"]
+    assert len(held) == 4
+    assert all(row["reward"] is None and row["story_quality"] is None for row in held)
+    assert "no verdict" in (run / "samples.md").read_text()
+    assert call("merge", run).exit_code == 0
+    assert "| 0 | 2 | – | – |" in (run / "merged" / "README.md").read_text()
+
+
+@pytest.mark.slow
 def test_ctrl_c_stops_at_a_checkpoint(tmp_path: Path, recipe: Path) -> None:
     args = (recipe, "trl.max_steps=200", "trl.save_steps=100", "validation.prompts=0", "--run-dir", "stopped")
     with subprocess.Popen(command(*args), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

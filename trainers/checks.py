@@ -32,11 +32,11 @@ def processes() -> int:
 def make_judge(spec: JudgeSpec) -> Model:
     """The model of a judge, with this process's share of its concurrency. Raises UserError: unknown, or no key."""
     config = as_judge_config(spec.options, "judge.options")
-    operation = GenerateConfig(max_connections=shared(spec).concurrency)
+    operation = GenerateConfig(max_connections=per_process(spec).concurrency)
     return make_model(spec.model, config=config.merge(operation), base_url=spec.base_url, **spec.model_args)
 
 
-def shared(spec: JudgeSpec) -> JudgeSpec:
+def per_process(spec: JudgeSpec) -> JudgeSpec:
     """A judge's settings for one of the processes that share it."""
     return spec.model_copy(update={"concurrency": max(1, spec.concurrency // processes())})
 
@@ -151,7 +151,7 @@ def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | No
     )
 
 
-def warnings(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
+def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     """What a user should know before a run begins, and may well want."""
     notes = []
     if plan["held_out"] and recipe.judge.model == recipe.validation.judge.model:

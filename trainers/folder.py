@@ -93,9 +93,9 @@ def step_of(checkpoint: Path) -> int:
 
 def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
     """A run goes on exactly only with the same rows on as many processes."""
-    earlier = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     if last_checkpoint(folder) is None:
         return
+    earlier = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     for name, what in (("data_digest", "other rows"), ("processes", "another number of processes")):
         if earlier.get(name) != plan[name]:
             raise UserError(

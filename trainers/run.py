@@ -81,7 +81,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     plan = estimate.plan(recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices)
     plan["data_digest"] = _digest(pairs)
     lack = checks.lack_of_disk(recipe, options.folder, plan)
-    notes = [*notes, *pairs.notes, *checks.warnings(recipe, plan), *([lack] if lack and dry else [])]
+    notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]
     if rank() == 0:
         estimate.show(plan, notes, console)
     if not dry:

@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ..harness.errors import UserError
 from ..harness.models.lexical import marked
-from .checks import processes, rank, shared
+from .checks import per_process, processes, rank
 from .curves import write_curves
 from .folder import open_folder, step_of
 from .hri import HRIConfig, HRITrainer, opens_reasoning
@@ -53,7 +53,7 @@ def train(job: Job, console: Console) -> str | None:
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
     specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}
     judges = {
-        phase: Judging.of(shared(specs[phase]), model, job.prices, weights[phase])
+        phase: Judging.of(per_process(specs[phase]), model, job.prices, weights[phase])
         for phase, model in job.judges.items()
     }
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])

@@ -131,7 +131,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             torch.cuda.set_rng_state_all(self.random["cuda"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        spent, interrupted = self._total(args)
+        self._spent, interrupted = self._total(args)
         done = state.global_step == state.max_steps
         if done:
             control.should_save = True
@@ -139,15 +139,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if done or state.global_step % self.per_batch:
             return
         self._batches += 1
-        self._spent = spent
-        each = (spent - self._start_cost) / self._batches
+        each = (self._spent - self._start_cost) / self._batches
         if control.should_evaluate:
             each += self._validation_cost
         if interrupted:
             self.stopped = "stopped by Ctrl-C"
-        elif self.max_cost is not None and spent + each > self.max_cost:
+        elif self.max_cost is not None and self._spent + each > self.max_cost:
             control.should_evaluate = False
-            self.stopped = self._too_dear(spent, each)
+            self.stopped = self._too_dear(self._spent, each)
         if self.stopped:
             control.should_save = control.should_training_stop = True
 
@@ -193,8 +192,9 @@ def _line(state: Any, logs: dict[str, Any]) -> str | None:
             f"{logs['step_time']:.1f} s" if logs.get("step_time") else "",
         ]
         return ", ".join(filter(None, parts))
-    if logs.get("eval_reward") is not None:
-        return f"held out, after {state.global_step} steps: reward {logs['eval_reward']:.3f}, Story Quality " + (
-            f"{100 * logs['eval_parts/story_quality']:.1f}" if logs.get("eval_parts/story_quality") is not None else "–"
-        )
+    if "eval_reward" in logs:
+        head = f"held out, after {state.global_step} steps:"
+        if logs["eval_reward"] is None:
+            return f"{head} no story has a verdict"
+        return f"{head} reward {logs['eval_reward']:.3f}, Story Quality {100 * logs['eval_parts/story_quality']:.1f}"
     return None
