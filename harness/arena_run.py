@@ -23,6 +23,7 @@ from .pairing import FEW, next_round, round_robin
 from .prices import Prices, load_prices
 from .standings import build_standings
 from .table import KEYS, SCORED, stories_frame
+from .verdicts import check_store
 
 OPTIONS = ("judge", "judge_base_url", "allow_self_judging", "benchmark", "limit", "per_model", "truncate", "seed",
            "anchors", "only_plan", "prices", "details", "plots", "log_dir", "out")  # fmt: skip
@@ -74,6 +75,7 @@ def conduct(request: ArenaRequest) -> int:
     if request.only_plan:
         _show_plan(request, arena, matches, prices)
         return 0
+    check_store([judge])
     _play(request, arena, matches)
     left = arena.pending()
     frame = arena.judged(prices)

@@ -24,6 +24,7 @@ from .judges import BENCHMARKS, PACKAGE, make_model, resolve_judges
 from .logs import judge_label, judge_name, log_files, read_header, settings_text
 from .scorers import KEPT, judged
 from .stories import fingerprint, read_stories, stories_of
+from .verdicts import check_store
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def run(request: Request) -> list[str]:
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args))
     names = list(dict.fromkeys(plan.benchmark for plan in plans))
     judges = resolve_judges(request.judges, names, request.judge_config, request.judge_base_url)
+    check_store(judges.values())
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
     _check_writable(request.log_dir)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -48,10 +49,14 @@ def keep(key: str | None, reply: str) -> None:
             logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
 
 
-def check_store() -> None:
-    """Raise UserError where judgments are to be kept and cannot be."""
-    if os.environ.get(SWITCH) != "off":
+def check_store(judges: Iterable[Model]) -> None:
+    """Raise UserError where judgments of any of these judges are to be kept and cannot be."""
+    if any(_kept(judge) for judge in judges):
         recall("")
+
+
+def _kept(judge: Model) -> bool:
+    return os.environ.get(SWITCH) != "off" and not str(judge).startswith(f"{PACKAGE}/")
 
 
 def verdict_key(
@@ -62,7 +67,7 @@ def verdict_key(
     The n-th epoch of a story has a judgment of its own, so that repeated judgments stay independent. None where
     nothing is kept: the offline judges, which cost nothing, and where POLARIS_JUDGE_CACHE is `off`.
     """
-    if os.environ.get(SWITCH) == "off" or str(model).startswith(f"{PACKAGE}/"):
+    if not _kept(model):
         return None
     asked: dict[str, Any] = {
         "rubric": rubric.digest,

@@ -87,7 +87,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     if not dry:
         if lack and rank() == 0:
             raise UserError(lack)
-        check_store()  # what cannot be used is found now, and not row by row
+        check_store(judges.values())  # what cannot be used is found now, and not row by row
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:  # on every machine
             for spec in specs.values():
                 checks.check_judge(spec)
