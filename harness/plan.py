@@ -100,6 +100,13 @@ def estimate_pairs(
     )
 
 
+def estimate_calls(
+    name: str, model: str, role: str, calls: int, words_in: int, words_out: int, prices: Prices
+) -> dict[str, Any]:
+    """The estimate of so many calls of one model that read and write so many words in all."""
+    return _total([_row(name, model, role, prices, calls, words_in, round(words_out * TOKENS_PER_WORD))], prices)
+
+
 def judgment_tokens(rubric: Rubric, words: int) -> tuple[int, int]:
     """Tokens that a judge reads and writes for one story of so many words, reasoning not counted."""
     return round((_fixed_words(rubric) + words) * TOKENS_PER_WORD), _reply_tokens(rubric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+REQUEST = "The story should be approximately {words} words long."
 _WORD = re.compile(r"\w+")
 _LONGBENCH = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[a-zA-Z]+")
 _REQUEST = re.compile(r"(?<!\d)(\d{1,3}(?:[,.'’\s]\d{3}){1,2}|\d{1,9})(?!\d)[\s-]{0,3}words\s{1,3}long", re.IGNORECASE)
@@ -35,6 +36,11 @@ def target_words(prompt: str) -> int | None:
     """
     request = _length_request(prompt)
     return int(re.sub(r"\D", "", request.group(1))) if request else None
+
+
+def with_length_request(prompt: str, words: int) -> str:
+    """The prompt with a request for so many words after it, in the official wording."""
+    return f"{prompt}\n\n{REQUEST.format(words=words)}"
 
 
 def strip_length_request(prompt: str) -> str:

@@ -1,7 +1,7 @@
 """What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
 
 from .base import Dimension, Evidence, Marks, ReplyError, RubricError
-from .rubric import JudgeSettings, Rubric, fenced, load_rubric, load_rubric_file, rubric_names
+from .rubric import JudgeSettings, Rubric, fence, fenced, load_rubric, load_rubric_file, rubric_names
 
 __all__ = [
     "Dimension",
@@ -11,6 +11,7 @@ __all__ = [
     "ReplyError",
     "Rubric",
     "RubricError",
+    "fence",
     "fenced",
     "load_rubric",
     "load_rubric_file",

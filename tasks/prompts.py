@@ -14,6 +14,7 @@ from inspect_ai.dataset import Sample
 
 from ..harness.errors import UserError
 from ..harness.stories import Story, prompt_id
+from ..harness.words import with_length_request
 from .sources import DATA
 
 OFFICIAL = "rishanthrajendhran/POLARIS"
@@ -75,7 +76,7 @@ def _mini() -> list[Sample]:
     return [
         _sample(
             entry["id"],
-            f"{entry['text']}\n\n{data['request'].format(words=entry['words'])}",
+            with_length_request(entry["text"], entry["words"]),
             entry["words"],
             genre=entry["genre"],
         )

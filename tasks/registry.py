@@ -3,6 +3,7 @@
 from ..harness.models import polaris_eval
 from ..harness.scorers import compared, judged, length_adherence, repetition, stderr
 from .arena import arena
+from .back_translation import back_translate, back_translation, translated
 from .eqbench_creative import eqbench_creative
 from .longbench_write import longbench_write
 from .story_quality import eqbench_longform, story_quality
@@ -11,6 +12,8 @@ from .writingbench import writingbench
 
 __all__ = [
     "arena",
+    "back_translate",
+    "back_translation",
     "compared",
     "eqbench_creative",
     "eqbench_longform",
@@ -23,6 +26,7 @@ __all__ = [
     "repetition",
     "stderr",
     "story_quality",
+    "translated",
     "write",
     "writingbench",
 ]

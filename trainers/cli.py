@@ -10,6 +10,7 @@ import click
 
 from ..harness.cli import OneLineGroup
 from ..harness.options import FILE, PATH
+from .cli_data import data
 
 
 class _Group(OneLineGroup):
@@ -43,6 +44,7 @@ def main() -> None:
                                                               check everything and print the plan; call nothing
     polaris-train show polaris-9b > mine.yaml                 a recipe to change; then: polaris-train mine.yaml
     polaris-train merge runs/polaris-9b-lora                  LoRA and base as one model, with a model card
+    polaris-train data build books/ --out pairs               prompt-story pairs from your books
     """
 
 
@@ -132,6 +134,9 @@ def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
 
     path = merge_run(run_dir, checkpoint, out)
     click.echo(f"{path}: weights, tokenizer and README.md. Evaluate it: polaris-eval run --model hf/{path} …")
+
+
+main.add_command(data)
 
 
 if __name__ == "__main__":

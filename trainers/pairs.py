@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from ..harness.errors import UserError
 from ..harness.length import length_penalty
-from ..harness.words import count_words, target_words
+from ..harness.words import CLOSING_TAGS, count_words, target_words
 from .recipe import Recipe
 
 SMOKE = "smoke"  # the pairs that ship here
@@ -55,13 +55,11 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
             raise UserError(
                 f"{recipe.data.train}: validation.prompts={count} rows are held out, and none are left to train on"
             )
-    texts = {str(row["prompt"]) for row in rows}
-    if shared := [row["uid"] for row in held if str(row["prompt"]) in texts]:
-        raise UserError(
-            f"{recipe.data.train}: {len(shared)} held-out prompts are training prompts too (uid "
-            f"{', '.join(shared[:5])}); a score on them would say nothing"
-        )
-    return _prepared(recipe, tokenizer, rows, held)
+    problems = check_rows(rows, held)
+    if severe := [problem.summary for problem in problems if problem.severe]:
+        raise UserError(f"{recipe.data.train}: {severe[0]}")
+    prepared = _prepared(recipe, tokenizer, rows, held)
+    return replace(prepared, notes=(*(problem.summary for problem in problems), *prepared.notes))
 
 
 def read_pairs(source: str) -> list[dict[str, Any]]:
@@ -80,6 +78,47 @@ def read_pairs(source: str) -> list[dict[str, Any]]:
     if twice := sorted({uid for uid in uids if uids.count(uid) > 1}) if len(set(uids)) < len(uids) else []:
         raise UserError(f"{source}: uid {twice[0]!r} occurs more than once; every row needs one of its own")
     return rows
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about rows: `severe` where they cannot be trained on."""
+
+    summary: str
+    severe: bool = False
+
+
+def check_rows(rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]] = ()) -> list[Problem]:
+    """What is wrong or worth knowing about rows of `read_pairs`, and about them beside those held out; each kind once,
+    with the uids of the first rows."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    prompts, stories = {str(row["prompt"]) for row in held}, {row["story"] for row in held if row["story"]}
+
+    def note(uid: str, what: str, severe: bool = False) -> None:
+        found.setdefault((what, severe), []).append(uid)
+
+    for row in rows:
+        story, target, asked = row["story"], row["target_words"], target_words(row["prompt"][-1]["content"])
+        if str(row["prompt"]) in prompts:
+            note(row["uid"], "are held out too (the same prompt): a score on them would say nothing", True)
+        elif story and story in stories:
+            note(row["uid"], "have a story that is held out too: a score on it would say nothing", True)
+        if any(tag in story + (row["reasoning"] or "") for tag in ("<think>", *CLOSING_TAGS)):
+            note(row["uid"], "hold reasoning tags in story or ground_truth_reasoning, which must be plain text", True)
+        if target is None:
+            note(row["uid"], "ask for no length (… N words long, or target_word_count): no length penalty there")
+        elif asked is not None and asked != target:
+            note(row["uid"], "ask for another length in the prompt than target_word_count says, which counts")
+        if not story.strip():
+            note(row["uid"], "have no story: their groups are rollouts only")
+        elif target is not None and length_penalty(count_words(story), target) > 0:
+            note(row["uid"], "have a story outside the tolerance of the length asked for: it is penalised for it")
+        if story.strip() and row["reasoning"] is None:
+            note(row["uid"], "have a story without ground_truth_reasoning")
+    return [
+        Problem(f"{len(uids)} rows {what} ({', '.join(uids[:3])}{', …' if len(uids) > 3 else ''})", severe)
+        for (what, severe), uids in found.items()
+    ]
 
 
 def _read(source: str) -> list[dict[str, Any]]:
@@ -170,16 +209,10 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
                 f"{recipe.data.train}: human references are to be injected, but no row has a story (column story); add "
                 "them, or train without: trl.hri_weight=0"
             )
-        if without:
-            notes.append(f"{without} of {len(kept)} prompts have no story: their groups are rollouts only")
         if cut:
             notes.append(f"{cut} references are longer than {limit} tokens: cut there, without an end token")
     ratio = tokens / words if words else TOKENS_PER_WORD
     notes += _check_budget(recipe, [row["target_words"] for row in kept], ratio)
-    if not all(row["target_words"] for row in kept):
-        notes.append(
-            f"{sum(not row['target_words'] for row in kept)} prompts ask for no length: no length penalty there"
-        )
     text = Value("string")
     features = Features({
         "prompt": List({"role": text, "content": text}), "uid": text, "target_words": Value("int64"),

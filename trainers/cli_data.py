@@ -1,0 +1,170 @@
+"""`polaris-train data`: from books to training pairs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..harness.options import FILE, PATH, data_dir, operating, pairs
+
+
+@click.group()
+def data() -> None:
+    """Prompt-story pairs from books that you may use: build them, check them.
+
+    \b
+    polaris-train data build books/ --out pairs                     read, cut into stories, filter; then look at pairs/review.csv
+    polaris-train data build books/ --out pairs --model MODEL       and have a model write the prompts and the plans
+    polaris-train data check pairs/train.parquet                    what a training run would say about the rows
+    """
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  polaris-train data build books/ more.epub --out pairs
+  polaris-train data build books/ more.epub --out pairs --model openai/gpt-5.4-mini --plan
+  polaris-train data build books/ more.epub --out pairs --model openai/gpt-5.4-mini --batch
+  polaris-train data build books/ --out pairs --licence "CC0" --licence my-anthology="bought, own use only"
+The same command goes on where it was stopped. What the column keep of review.csv says counts; edit it in between."""
+)
+@click.argument("sources", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
+@click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
+@click.option("-M", "--model-arg", "model_args", multiple=True, callback=pairs, metavar="NAME=VALUE",
+              help="Argument of the model's provider (repeatable).")
+@click.option("--model-base-url", help="Address of the model's server.")
+@click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option("--max-words", type=click.IntRange(min=1), default=4000, show_default=True)
+@click.option("--language", default="en", show_default=True, help="ISO 639-1 code; stories in others are dropped.")
+@click.option("--exclude", multiple=True, type=FILE, metavar="FILE",
+              help="Texts that training must not meet: books, JSONL or Parquet with story or prompt (repeatable).")
+@click.option("--no-test-prompts", is_flag=True, help="Do not compare with the official test prompts.")
+@data_dir
+@click.option("--licence", "licences", multiple=True, metavar="[BOOK=]TEXT",
+              help="Licence for the datasheet, of all books or of one (repeatable). [default: what each book says]")
+@click.option("--held-out", type=click.FloatRange(0, 0.9), default=0.1, show_default=True,
+              help="Share of the pairs to hold out, in whole books.")
+@click.option("--limit", type=click.IntRange(min=1), help="First so many kept stories only.")
+@click.option("--plan", "only_plan", is_flag=True, help="With --model: count and price; call nothing.")
+@click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
+@operating
+def build(**options: Any) -> None:  # fmt: skip
+    """Make prompt-story pairs from SOURCES: EPUB, plain text, Markdown, JSONL, or folders of these."""
+    from rich.console import Console
+
+    from ..harness.errors import UserError
+    from .data.build import REVIEW, Request, collect
+    from .data.filters import Rules, check_packages
+
+    check_packages()
+    if options["min_words"] > options["max_words"]:
+        raise UserError(f"--min-words {options['min_words']} is more than --max-words {options['max_words']}")
+    if options["only_plan"] and not options["model"]:
+        raise UserError("--plan prices the calls of a model; name it with --model")
+    out: Path = options["out"]
+    request = Request(
+        sources=options["sources"],
+        out=out,
+        rules=Rules(options["min_words"], options["max_words"], options["language"]),
+        exclude=options["exclude"],
+        test_prompts=not options["no_test_prompts"],
+        licences=_licences(options["licences"]),
+    )
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    found, excluded = collect(request, _progress)
+    if unknown := set(request.licences) - {"", *(c.book for c in found.candidates)}:
+        raise UserError(f"--licence {min(unknown)}=…: no such book; there are "
+                        f"{', '.join(sorted({c.book for c in found.candidates})[:5])}, …")  # fmt: skip
+    _show(found, console)
+    kept = found.kept[: options["limit"]]
+    if not options["model"]:
+        console.print(f"Look at {out / REVIEW} (column keep); then the same command with --model.", highlight=False)
+        return
+    if not kept:
+        raise UserError(f"no story is kept; {out / REVIEW} says why")
+    _translate(out, found, kept, excluded, options, console)
+
+
+def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: dict[str, Any], console: Any) -> None:
+    from ..harness import plan
+    from ..harness.judges import make_model
+    from ..harness.options import operation, shown
+    from ..harness.prices import load_prices
+    from .data import output
+    from .data.translate import estimate, translate, untranslated
+
+    name = options["model"]
+    if options["only_plan"]:
+        plan.show(estimate(name, untranslated(out, kept, name), load_prices(options["prices"])), as_json=False)
+        return
+    model = make_model(name, base_url=options["model_base_url"], **options["model_args"])
+    outcomes = translate(out, kept, model, display=shown(options["display"]), **operation(options))
+    compared = "not compared with the official test prompts" if options["no_test_prompts"] else (
+        f"compared with {len(excluded)} prompts, the official test prompts among them")  # fmt: skip
+    about = {"test_set": compared, "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
+             "stories_asked_for": f"{options['min_words']} to {options['max_words']} words, {options['language']}"}  # fmt: skip
+    written = output.write(out, found, kept, outcomes, excluded, name, options["held_out"], about)
+    for reason, count in sorted(written.dropped.items(), key=lambda item: -item[1]):
+        console.print(f"  dropped in back-translation: {count:4} {reason}", highlight=False, markup=False)
+    for path in written.paths:
+        console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{written.train} pairs to train on, {written.held_out} held out (no book is in both).")
+    if written.missing:
+        click.echo(f"{written.missing} stories have no prompt yet (see {out / 'logs'}); the same command asks again.")
+    if written.missing or not written.train:
+        sys.exit(1)
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  polaris-train data check pairs/train.parquet --held-out pairs/held_out.parquet
+  polaris-train data check mine.jsonl"""
+)
+@click.argument("source")
+@click.option("--held-out", help="Rows that training must not hold: they are compared with SOURCE.")
+def check(source: str, held_out: str | None) -> None:
+    """Check rows as polaris-train does: SOURCE is a JSONL or Parquet file, or a dataset on the hub. Exit code 1 where
+    a row cannot be trained on."""
+    from .pairs import check_rows, read_pairs
+
+    rows = read_pairs(source)
+    found = check_rows(rows, read_pairs(held_out) if held_out else [])
+    for problem in found:
+        click.echo(f"{'error' if problem.severe else 'note'}: {problem.summary}")
+    severe = sum(problem.severe for problem in found)
+    click.echo(f"{source}: {len(rows)} rows, {'usable' if not severe else f'{severe} kinds of errors'}")
+    sys.exit(1 if severe else 0)
+
+
+def _licences(values: tuple[str, ...]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for value in values:
+        book, equals, text = value.partition("=")
+        named[book if equals else ""] = text if equals else value
+    return named
+
+
+def _progress(found: Iterable[Any], total: int) -> Iterable[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(found, "reading", total, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def _show(found: Any, console: Any) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{len(found.candidates)} pieces, {len(found.kept)} kept", title_justify="left")
+    table.add_column("dropped because", overflow="fold")
+    table.add_column("pieces", justify="right")
+    for reason, count in found.drops().items():
+        table.add_row(reason, str(count))
+    console.print(table)
+    for text in (*found.unreadable, *found.notes):
+        console.print(f"  {text}", highlight=False, markup=False)

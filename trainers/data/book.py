@@ -1,0 +1,58 @@
+"""A book as a line of blocks: what all formats are read into, and stories are cut from."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["heading", "text", "verse", "speech", "break"]
+BREAK = "* * *"
+
+_NOTHING = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_SPACE = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r" *\n *")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, a heading, lines of verse, a speech of a play, or a break between scenes.
+
+    `level` is a heading's, from 1; `frame`: the book's own markup says that it is front or back matter.
+    """
+
+    kind: Kind
+    text: str
+    level: int = 0
+    frame: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table of contents: its title, the number of its first block, and what stands under it."""
+
+    title: str
+    start: int
+    under: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Book:
+    """One book. `id` is unique among the sources; `licence` is what the book itself declares, if anything."""
+
+    id: str
+    path: str
+    title: str
+    author: str = ""
+    language: str = ""
+    licence: str = ""
+    blocks: tuple[Block, ...] = ()
+    contents: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def tidy(text: str) -> str:
+    """Text with plain spaces, composed characters and no invisible ones; line ends are kept."""
+    text = unicodedata.normalize("NFC", text.translate(_NOTHING))
+    return _LINES.sub("\n", _SPACE.sub(" ", text)).strip()

@@ -1,0 +1,154 @@
+"""`data build`: sources, review, back-translation and output, in one folder that can be left and taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...harness.errors import UserError
+from .exclude import Excluded, read_excluded
+from .filters import Rules
+from .near import Near
+from .review import apply_review, write_review
+from .sources import Candidate, Examined, examine_all, find_files
+
+BUILD, STORIES, REVIEW = "build.json", "stories.jsonl", "review.csv"
+Progress = Callable[[Iterable[Examined], int], Iterable[Examined]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked to build. `licences` are declared by book, with "" for all others."""
+
+    sources: tuple[Path, ...]
+    out: Path
+    rules: Rules
+    exclude: tuple[Path, ...] = ()
+    test_prompts: bool = True
+    licences: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pieces of all sources as filters and the review file left them, and what was noticed."""
+
+    candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    edited: bool
+
+    @property
+    def kept(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.reason is None]
+
+    def drops(self) -> dict[str, int]:
+        """Pieces by reason, the most first; near-duplicates are one reason, whatever they are near to."""
+        reasons = Counter(reason_kind(c.reason) for c in self.candidates if c.reason is not None)
+        return dict(reasons.most_common())
+
+
+def reason_kind(reason: str) -> str:
+    """A reason without what only one piece has."""
+    return reason.partition(" of: ")[0]
+
+
+def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
+    """Read, cut, filter and compare all sources; or take up what an earlier call left, with the review file as it is now.
+
+    Raises:
+        UserError: nothing to read, a folder in the way, one that was built from something else, or a review file that
+            cannot be read.
+    """
+    files = find_files(request.sources)
+    excluded = read_excluded(request.exclude, request.test_prompts)
+    asked = _asked(request, files)
+    known = _known(request.out, asked)
+    if known is None:
+        known = _read(request, files, excluded, progress)
+        _save(request.out, asked, known)
+    notes, unreadable = tuple(known["notes"]), tuple(known["unreadable"])
+    automatic = known["candidates"]
+    review = request.out / REVIEW
+    if not review.is_file():
+        write_review(review, automatic)
+    candidates = apply_review(review, automatic)
+    declared = request.licences
+    candidates = [
+        dataclasses.replace(c, licence=declared.get(c.book) or declared.get("") or c.licence) for c in candidates
+    ]
+    edited = any(a.reason != b.reason or a.title != b.title for a, b in zip(automatic, candidates, strict=True))
+    return Found(tuple(candidates), notes, unreadable, edited), excluded
+
+
+def _read(request: Request, files: dict[str, Path], excluded: Excluded, progress: Progress) -> dict[str, Any]:
+    examined = examine_all(files, request.rules, lambda found: progress(found, len(files)))
+    unreadable = [one.error for one in examined if one.error]
+    if len(unreadable) == len(examined):
+        more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
+        raise UserError(f"{unreadable[0]}{more}")
+    candidates: dict[str, Candidate] = {}
+    near = Near()
+    for one in examined:
+        for candidate, sketched in zip(one.candidates, one.sketches, strict=True):
+            key = candidate.id
+            while key in candidates:  # two files of rows with the same books and titles
+                key += "+"
+            reason = candidate.reason
+            if reason is None:
+                twin = near.find(sketched)
+                reason = f"near-duplicate of: {twin}" if twin else excluded.story(sketched, candidate.text)
+                if reason is None:
+                    near.add(key, sketched)
+            candidates[key] = dataclasses.replace(candidate, id=key, reason=reason)
+    notes = [note for one in examined for note in one.notes]
+    return {"candidates": list(candidates.values()), "notes": notes, "unreadable": unreadable}
+
+
+def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:
+    """What the pieces depend on, as plain data."""
+    return {
+        "sources": {book: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for book, path in files.items()},
+        "rules": dataclasses.asdict(request.rules),
+        "exclude": [hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else str(path)
+                    for path in request.exclude],
+        "test_prompts": request.test_prompts,
+    }  # fmt: skip
+
+
+def _known(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
+    path = folder / BUILD
+    if not path.is_file():
+        left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        if folder.exists() and (not folder.is_dir() or set(left) - {STORIES, REVIEW}):
+            raise UserError(f"{folder}: exists, and holds no build ({BUILD}); name another folder with --out")
+        return None
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    changed = [name for name in asked if saved["asked"].get(name) != asked[name]]
+    if changed:
+        raise UserError(
+            f"{folder} was built with other {' and '.join(changed).replace('_', ' ')}; name another folder with --out, "
+            f"or delete {path} to read everything anew (which also forgets what was edited in {REVIEW})"
+        )
+    lines = (folder / STORIES).read_text(encoding="utf-8").splitlines()
+    return {**saved, "candidates": [Candidate(**json.loads(line)) for line in lines]}
+
+
+def _save(folder: Path, asked: dict[str, Any], known: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REVIEW).unlink(missing_ok=True)
+    write_lines(folder / STORIES, [dataclasses.asdict(candidate) for candidate in known["candidates"]])
+    saved = {"asked": asked, "notes": known["notes"], "unreadable": known["unreadable"]}
+    (folder / BUILD).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")  # last: all else is there
+
+
+def write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """JSONL, whole or not at all. Line ends inside texts are escaped, so a line is a row."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    unfinished.replace(path)

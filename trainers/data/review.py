@@ -1,0 +1,57 @@
+"""The review file: one line a piece, with keep or drop and why; people edit it and hand it back by leaving it there."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...harness.errors import UserError
+from .sources import Candidate
+
+COLUMNS = ("keep", "reason", "words", "book", "title", "first", "last", "id")
+BY_HAND = "dropped by hand"
+_YES, _NO = {"yes", "y", "true", "1", "x", "keep"}, {"no", "n", "false", "0", "", "drop"}
+
+
+def write_review(path: Path, candidates: Sequence[Candidate]) -> None:
+    """Write the file, as spreadsheets open it (CSV, UTF-8 with a byte order mark)."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for c in candidates:
+            keep = "no" if c.reason else "yes"
+            rows.writerow([keep, c.reason or "", c.words, c.book, c.title, c.first, c.last, c.id])
+
+
+def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates as a person left them in the file: `keep` and `title` count; a line that is gone is a no.
+
+    Raises:
+        UserError: naming the file and the line.
+    """
+    by_id = {candidate.id: candidate for candidate in candidates}
+    seen: dict[str, tuple[bool, str]] = {}
+    text = path.read_text(encoding="utf-8-sig")
+    delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    if missing := {"keep", "title", "id"} - set(rows.fieldnames or ()):
+        raise UserError(f"{path}: the columns {', '.join(sorted(missing))} are gone; put them back, or delete the file")
+    for row in rows:
+        where = f"{path}, line {rows.line_num}"
+        key, said = row["id"] or "", (row["keep"] or "").strip().lower()
+        if key not in by_id:
+            raise UserError(f"{where}: there is no piece {key!r}; ids are not to be changed")
+        if key in seen:
+            raise UserError(f"{where}: {key!r} stands there twice")
+        if said not in _YES | _NO:
+            raise UserError(f"{where}: keep must be yes or no, not {row['keep']!r}")
+        seen[key] = (said in _YES, (row["title"] or "").strip() or by_id[key].title)
+    found = []
+    for candidate in candidates:
+        keep, title = seen.get(candidate.id, (False, candidate.title))
+        reason = None if keep else candidate.reason or BY_HAND
+        found.append(dataclasses.replace(candidate, reason=reason, title=title))
+    return found
