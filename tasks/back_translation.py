@@ -34,6 +34,7 @@ NAME = "back_translation"
 ATTEMPTS = 3
 MADE, REASON = "made", "reason"  # sample metadata: the texts that stood the checks, or why there are none
 _FORM = "refused, or in the wrong form"
+_SHOWN = 8000  # letters
 _TEXT = {"type": "string"}
 
 
@@ -98,7 +99,7 @@ def back_translate() -> Solver:
             told = "; ".join(text for _, text in complaints)
             again = {**about, "attempt": attempt + 1}
             state.messages += [
-                ChatMessageAssistant(content=reply or "(nothing)"),
+                ChatMessageAssistant(content=_start(reply)),
                 ChatMessageUser(content=asked.again.format(complaints=told), metadata=again),
             ]
         else:
@@ -117,6 +118,11 @@ def translated() -> Scorer:
         return Score(value={MADE: float(reason is None)}, explanation=reason)
 
     return score
+
+
+def _start(reply: str) -> str:
+    """A reply as it is shown again: a model that ran on must not fill its own context with that."""
+    return reply[:_SHOWN] + ("…" if len(reply) > _SHOWN else "") if reply.strip() else "(nothing)"
 
 
 def _read(reply: str) -> dict[str, Any]:

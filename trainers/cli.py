@@ -45,6 +45,8 @@ def main() -> None:
     polaris-train show polaris-9b > mine.yaml                 a recipe to change; then: polaris-train mine.yaml
     polaris-train merge runs/polaris-9b-lora                  LoRA and base as one model, with a model card
     polaris-train data build books/ --out pairs               prompt-story pairs from your books
+    polaris-train audit --model runs/mine --data pairs.parquet
+                                                              what it has memorised of its training stories
     """
 
 
@@ -134,6 +136,64 @@ def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
 
     path = merge_run(run_dir, checkpoint, out)
     click.echo(f"{path}: weights, tokenizer and README.md. Evaluate it: polaris-eval run --model hf/{path} …")
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  polaris-train audit --model runs/polaris-9b-lora --data pairs/train.parquet --control pairs/held_out.parquet
+  polaris-train audit --model merged --base Qwen/Qwen3.5-9B --data pairs/train.parquet --backend vllm --threshold 0.02
+The same command again goes on with what is missing."""
+)
+@click.option("--model", required=True, help="What to audit: a run's folder, an adapter, a model.")
+@click.option("--data", "data_", required=True, metavar="FILE", help="Rows that it was trained on.")
+@click.option("--base", help="Model before training, as a control. [default: the one an adapter was trained on]")
+@click.option("--control", metavar="FILE", help="Rows outside training, as a control.")
+@click.option("--out", type=PATH, default=Path("audit"), show_default=True, help="Folder of the audit.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Exit code 1 where, in any attack, a larger share of continuations copies 50 tokens or more.")
+@click.option("--limit", type=click.IntRange(min=1), help="First so many stories of each file only.")
+@click.option("--tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Length of a continuation.")
+@click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Continuations at a time.")
+def audit(
+    model: str, data_: str, base: str | None, control: str | None, out: Path, threshold: float, limit: int | None,
+    tokens: int, backend: str, batch: int,
+) -> None:  # fmt: skip
+    """What a model copies of its training stories, beside controls: greedy continuations after the prompt alone, and
+    after the reasoning and the first 50, 100 and 200 tokens of the story."""
+    from collections.abc import Iterable
+    from typing import Any
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from . import audit as auditing
+    from .audit_report import table, worst, write_report
+    from .checks import check_packages
+
+    check_packages()
+
+    def progress(found: Iterable[Any], total: int, role: str) -> Iterable[Any]:
+        hidden = not sys.stderr.isatty()
+        return track(found, f"continuing, {role}", total, console=Console(stderr=True), disable=hidden)
+
+    request = auditing.Request(model, data_, base, control, out, limit, tokens, backend, batch)
+    rows = auditing.audit(request, progress)
+    roles = {row.model for row in rows}
+    names = {auditing.AUDITED: model, auditing.BASE: base or "the one that the adapter was trained on"}
+    console = Console() if sys.stdout.isatty() else Console(width=150)
+    console.print(table(rows))
+    for path in write_report(out, rows, {role: names[role] for role in sorted(roles)}, threshold):
+        console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    if auditing.BASE not in roles or control is None:
+        click.echo("Without --base and --control, chance and boilerplate cannot be told from memory.")
+    share, of_controls = worst(rows)
+    beside = "" if of_controls is None else f" (controls: {of_controls:.1%})"
+    click.echo(f"Copied runs of 50 tokens or more: {share:.1%} of the continuations in the worst attack{beside}.")
+    if share > threshold:
+        click.echo(f"polaris-train: that is above the threshold of {threshold:.1%}", err=True)
+        sys.exit(1)
 
 
 main.add_command(data)

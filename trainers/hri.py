@@ -78,19 +78,21 @@ def opens_reasoning(tokenizer: Any, prompt_ids: Sequence[int]) -> bool:
     return bool(tokenizer.decode(list(prompt_ids[-16:])).rstrip().endswith("<think>"))
 
 
-def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoning: str | None) -> list[int]:
-    """Tokens of a reference as the policy would have to write it after this prompt, end token included.
+def story_opening(tokenizer: Any, prompt_ids: Sequence[int], reasoning: str | None) -> str:
+    """What stands between a prompt and the story in an answer with this reasoning.
 
     Where the chat template has opened the block of reasoning already it is not opened twice; where it has closed
     it (thinking is off), or there is no reasoning, the story stands alone.
     """
-    tail = tokenizer.decode(list(prompt_ids[-16:])).rstrip()
     if opens_reasoning(tokenizer, prompt_ids):
-        text = f"{reasoning or ''}\n</think>\n{story}"
-    elif reasoning and not tail.endswith("</think>"):
-        text = f"<think>\n{reasoning}\n</think>\n{story}"
-    else:
-        text = story
+        return f"{reasoning or ''}\n</think>\n"
+    closed = tokenizer.decode(list(prompt_ids[-16:])).rstrip().endswith("</think>")
+    return f"<think>\n{reasoning}\n</think>\n" if reasoning and not closed else ""
+
+
+def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoning: str | None) -> list[int]:
+    """Tokens of a reference as the policy would have to write it after this prompt, end token included."""
+    text = story_opening(tokenizer, prompt_ids, reasoning) + story
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     return [*ids, tokenizer.eos_token_id]
 

@@ -14,7 +14,7 @@ from .book import Block
 from .split import Piece, plain_title
 
 # shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
-VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.03
+VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.01
 _FRAME_TITLES = re.compile(
     r"^(?:title ?page|half ?title(?: ?page)?|imprint|colophon|(?:un)?copyright(?: page)?|copyright notice|cover|(?:table of )?contents|"
     r"dedication|epigraph|foreword|preface|introduction|introductory note|prefatory note|editors? note|publishers? note|"
@@ -30,7 +30,7 @@ _SIGNED = 60  # letters of a last line that is a date, a place or a name
 _SPEAKER = re.compile(r"^\W*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: ?[(\[][^)\]]{1,80}[)\]])?(?:: |\. ?[—–-] ?|\.? ?[—–] ?|\. (?=\S))")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s]+")
 _ODD = re.compile(
-    r"[^\W\d_]\d|\d[^\W\d_]{3,}|[a-z][A-Z]|^[bcdfghjklmnpqrstvwxz]{4,}$|[|\\^~¬<>{}�¦§]|(?:Ã.|â€|Â)|[^\w\s]{5,}"
+    r"[^\W\d_]\d|\d[^\W\d_]{3,}|[a-zß-ÿ][A-ZÀ-Þ]|^[bcdfghjklmnpqrstvwxz]{4,}$|[|\\^~¬<>{}�¦§]|€[™œ˜]|[^\w\s]{5,}"
 )
 _FINE = re.compile(r"^(?:Mac|Mc|De|Di|La|Le|Van|O['’])[A-Z]|^\d+(?:st|nd|rd|th|s|mm|cm|km|lb|am|pm)$|^[.…!?—–*_=-]+$")
 _SAMPLE = 6000  # letters that tell the language

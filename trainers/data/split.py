@@ -87,7 +87,7 @@ def _headings(blocks: Sequence[Block], offset: int) -> list[tuple[str, int]]:
 
 
 def _by_starts(book: Book, starts: list[tuple[str, int]], first: int, last: int) -> list[Piece]:
-    inside = sorted({at: title for title, at in reversed(starts) if first <= at < last}.items())
+    inside = sorted({at: title for title, at in starts if first <= at < last}.items())
     cuts = [(first, book.title), *inside] if not inside or inside[0][0] > first else inside
     ends = [at for at, _ in cuts[1:]] + [last]
     found = [Piece(title, _body(book.blocks[at:end], title)) for (at, title), end in zip(cuts, ends, strict=True)]
