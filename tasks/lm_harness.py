@@ -22,7 +22,8 @@ from ..rubrics import load_rubric
 from .prompts import prompt_samples
 
 RUBRIC = "story_quality"
-# what `polaris_story_quality` reports beside length and repetition; a reply's single marks are in its samples
+MEASURED = ("words", "ratio", "length_score", "length_penalty", "blank", "repetition")
+# what `polaris_story_quality` reports beside these; a reply's single marks are in its samples
 JUDGED = ("score", "positive", "negative", "bonus", "penalty", "overall_released", "coverage", "empty", "quotes_found")
 
 
@@ -39,7 +40,12 @@ def load_docs(
 
     samples = prompt_samples(prompts, split, data_dir)
     rows = [
-        {"id": str(s.id), "prompt": str(s.input), "target_words": (s.metadata or {}).get("target_words"), "judge": judge}
+        {
+            "id": str(s.id),
+            "prompt": str(s.input),
+            "target_words": (s.metadata or {}).get("target_words"),
+            "judge": judge,
+        }
         for s in samples
     ]
     return {"test": Dataset.from_list(rows)}
@@ -51,7 +57,7 @@ def measure(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]
 
 
 def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same, and the judge's marks on Story Quality, all stories at the same time as far as the judge's connections go.
+    """The same, and the judge's marks on Story Quality; stories are judged side by side.
 
     Raises:
         UserError: no such judge, or no key for it; before any story is judged.
@@ -68,7 +74,7 @@ def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping
 def results(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """lm-eval's `process_results`: the numbers that `measure` or `measure_and_judge` put in the story's place."""
     known = found[0]
-    names = (*(JUDGED if "score" in known else ()), "words", "ratio", "length_score", "length_penalty", "blank", "repetition")
+    names = (*JUDGED, *MEASURED) if "score" in known else MEASURED
     return {name: known[name] for name in names}
 
 
@@ -105,4 +111,3 @@ async def _scored(
         return values
 
     return list(await asyncio.gather(*(one(texts, doc) for texts, doc in zip(responses, docs, strict=True))))
-

@@ -6,7 +6,6 @@ import functools
 import re
 from collections import Counter
 from importlib.resources import files
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -60,7 +59,7 @@ def instructions() -> Instructions:
 def rounded(words: int) -> int:
     """A story's length as one would ask for it: two significant digits (3,471 becomes 3,500), so within 5 %."""
     digits = max(1, len(str(words)) - 2)
-    return max(10, round(words / 10**digits) * 10**digits)
+    return int(max(10, round(words / 10**digits) * 10**digits))
 
 
 class PairChecks:

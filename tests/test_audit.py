@@ -94,7 +94,9 @@ def overfitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for row in rows:
         ids = tokenizer.encode(row["story"], add_special_tokens=False)
         row["story"] = tokenizer.decode(ids[:110])
-    data, control = (write_jsonl(folder / name, part) for name, part in (("data.jsonl", rows[:3]), ("control.jsonl", rows[3:])))
+    data, control = (
+        write_jsonl(folder / name, part) for name, part in (("data.jsonl", rows[:3]), ("control.jsonl", rows[3:]))
+    )
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     # the embeddings stay: half of the weights, and not needed for learning by heart
     model.get_input_embeddings().requires_grad_(False)
@@ -162,7 +164,10 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     for args, said in (
         ((*common, "--data", bare), "no row has a story"),
         ((*common, "--data", tmp_path / "none.jsonl"), "no such file"),
-        (("audit", "--model", tmp_path / "none", "--data", rows, "--out", tmp_path / "a"), "tokenizer cannot be loaded"),
+        (
+            ("audit", "--model", tmp_path / "none", "--data", rows, "--out", tmp_path / "a"),
+            "tokenizer cannot be loaded",
+        ),
         ((*common, "--data", rows, "--base", tmp_path / "other"), "another vocabulary"),
         (("audit", "--model", model, "--data", rows, "--out", tmp_path), "holds no audit"),
         ((*common, "--data", rows, "--backend", "vllm"), "vllm is not installed"),

@@ -12,30 +12,28 @@ import pytest
 
 pytest.importorskip("ebooklib", reason="needs the extra data")
 
-from click.testing import CliRunner, Result  # noqa: E402
-from conftest import write_jsonl  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from loopback import serve  # noqa: E402
-from test_data_build import story  # noqa: E402
+from click.testing import CliRunner, Result
+from conftest import write_jsonl
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback import serve
+from test_data_build import story
 
-from polaris_eval.harness.words import count_words, target_words  # noqa: E402
-from polaris_eval.tasks.pair_checks import PairChecks, instructions, rounded  # noqa: E402
-from polaris_eval.trainers.cli import main  # noqa: E402
-from polaris_eval.trainers.data.output import held_out_books  # noqa: E402
-from polaris_eval.trainers.pairs import check_rows, read_pairs  # noqa: E402
+from polaris_eval.harness.words import count_words, target_words
+from polaris_eval.tasks.pair_checks import PairChecks, instructions, rounded
+from polaris_eval.trainers.cli import main
+from polaris_eval.trainers.data.output import held_out_books
+from polaris_eval.trainers.pairs import check_rows, read_pairs
 
-PROMPT = (
-    "Imagine somebody who comes back to a place that has been closed for a long while, and finds that one thing in it is "
-    "still being looked after. Tell it quietly, from close by, in the past tense, and let us wonder for whom number {} is kept."
-)
-PLAN = (
-    "I begin outside, because going in ought to cost something. Whose story is it? Hers, I think, though he owns the key. "
-    "She must want a plain thing that can be lost. I shall keep back who has been tending to it until the middle, and even "
-    "then say it sideways, through an object. Three scenes: arrival, a meal, a night. The room I have allows for one "
-    "detour, and I would rather spend it on the meal than on memory. I do not know yet whether they part. What I must "
-    "avoid is a lesson; nobody explains anything. I want short talk, long looks, and number {} left where it is."
-)
+PROMPT = """Imagine somebody who comes back to a place that has been closed for a long while, and finds that one
+thing in it is still being looked after. Tell it quietly, from close by, in the past tense, and let
+us wonder for whom number {} is kept."""
+PLAN = """I begin outside, because going in ought to cost something. Whose story is it? Hers, I think, though
+he owns the key. She must want a plain thing that can be lost. I shall keep back who has been
+tending to it until the middle, and even then say it sideways, through an object. Three scenes:
+arrival, a meal, a night. The room I have allows for one detour, and I would rather spend it on the
+meal than on memory. I do not know yet whether they part. What I must avoid is a lesson; nobody
+explains anything. I want short talk, long looks, and number {} left where it is."""
 
 
 def answer(number: int = 1, **changes: str) -> str:
@@ -64,7 +62,9 @@ def replies(path: Path, given: dict[str, Any]) -> str:
 def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
     model = replies(tmp_path / "r.jsonl", {key: answer(i) for i, key in enumerate(ids())})
     out = tmp_path / "pairs"
-    result = build(books, "--out", out, "--model", model, "--held-out", 0.2, "--licence", "a=CC0", "--licence", "own | use")
+    result = build(
+        books, "--out", out, "--model", model, "--held-out", 0.2, "--licence", "a=CC0", "--licence", "own | use"
+    )
     assert result.exit_code == 0, result.output
     train, held = (pd.read_parquet(out / f"{name}.parquet") for name in ("train", "held_out"))
     assert list(train) == [
@@ -77,7 +77,9 @@ def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
         (message,) = row["prompt"]
         assert message["role"] == "user"
         assert target_words(message["content"]) == row["target_word_count"] == rounded(count_words(row["story"]))
-        assert message["content"].endswith(f"\n\nThe story should be approximately {row['target_word_count']} words long.")
+        assert message["content"].endswith(
+            f"\n\nThe story should be approximately {row['target_word_count']} words long."
+        )
         assert row["ground_truth_reasoning"].startswith("I begin outside")
         assert row["extra_info"]["prompt_by"] == model
         assert row["extra_info"]["licence"] == ("CC0" if row["source"] == "a" else "own | use")
@@ -87,7 +89,9 @@ def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
     assert facts["pairs"] == {"train": 5, "held_out": 1}
     assert facts["lengths"]["train"]["target_buckets"] == {"1-2k": 5}
     assert (out / "lengths.png").stat().st_size > 5000
-    checked = CliRunner().invoke(main, ["data", "check", str(out / "train.parquet"), "--held-out", str(out / "held_out.parquet")])
+    checked = CliRunner().invoke(
+        main, ["data", "check", str(out / "train.parquet"), "--held-out", str(out / "held_out.parquet")]
+    )
     assert checked.exit_code == 0, checked.output
     assert "5 rows, usable" in checked.output
 
@@ -117,7 +121,7 @@ def test_bad_answers_are_asked_again_and_then_dropped_with_their_reason(books: P
         ids()[1]: [answer(1, reasoning=PLAN.format(1) + leak)] * 3,
         ids()[2]: ["no JSON"] * 3,
         ids()[3]: [answer(3, prompt="Too short."), answer(3, prompt=PROMPT.format(3) + " Use 900 words."), answer(3)],
-        ids()[4]: [answer(4, prompt="I'm sorry, but I can't write that for you at all, whatever you say to me now.")] * 3,
+        ids()[4]: [answer(4, prompt="I'm sorry, but I can't write that for you at all, whatever you say.")] * 3,
         ids()[5]: [json.dumps({"prompt": 3, "reasoning": None})] * 3,
     })  # fmt: skip
     out = tmp_path / "pairs"
@@ -151,22 +155,18 @@ def test_the_plan_counts_what_is_missing(books: Path, tmp_path: Path) -> None:
 
 
 def test_a_hosted_model_is_asked_by_schema(books: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    seen: list[dict[str, Any]] = []
-
-    def reply(request: dict[str, Any]) -> str:
-        seen.append(request)
-        return answer(len(seen))
-
-    with serve(reply) as url:
+    with serve(lambda number, system, user: answer(number)) as server:
         monkeypatch.setenv("LAB_API_KEY", "none")
-        monkeypatch.setenv("LAB_BASE_URL", f"{url}/v1")
+        monkeypatch.setenv("LAB_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
-        args = (books, "--model", "openai-api/lab/writer", "--max-connections", 1)
-        assert build(*args, "--out", tmp_path / "pairs").exit_code == 0
-        assert len(seen) == 6
+        args = (books, "--model", "openai-api/lab/writer", "--max-connections", 1, "--max-retries", 1)
+        first = build(*args, "--out", tmp_path / "pairs")
+        assert first.exit_code == 0, first.output
+        assert len(server.bodies) == 6
         # a reply that was paid for is not asked for again, in another folder either
         assert build(*args, "--out", tmp_path / "second").exit_code == 0
-        assert len(seen) == 6
+        assert len(server.bodies) == 6
+        seen = server.bodies
     schema = seen[0]["response_format"]["json_schema"]
     assert schema["strict"] and set(schema["schema"]["properties"]) == {"prompt", "reasoning"}
     system, user = (message["content"] for message in seen[0]["messages"])
@@ -197,7 +197,8 @@ def test_a_judge_cannot_write_them(books: Path, tmp_path: Path) -> None:
         (PROMPT + " It should be approximately 500 words long.", None, "prompt: asks for a length"),
         (PROMPT + " Keep to the tone of the original story.", None, "prompt: speaks of the story"),
         (None, "Short.", "reasoning: length"),
-        (None, PLAN + " Then they count the ropes twice before the rain begins again and Mara walks.", "reasoning: quotes the story"),
+        (None, PLAN + " Then they count the ropes twice before the rain begins again and Mara walks.",
+         "reasoning: quotes the story"),
         (None, PLAN + "</think>", "reasoning: speaks of the story"),
         ("I'm sorry, I cannot write a prompt for this. " + PROMPT, None, "refused"),
     ],
@@ -246,7 +247,13 @@ def test_check_tells_errors_and_notes(tmp_path: Path) -> None:
     rows = [
         {"uid": "fine", "prompt": ask, "story": story(1, 1000), "ground_truth_reasoning": "Plan."},
         {"uid": "none", "prompt": "Write of a ferry.", "story": story(2), "ground_truth_reasoning": "Plan."},
-        {"uid": "other", "prompt": ask, "target_word_count": 1100, "story": story(3), "ground_truth_reasoning": "Plan."},
+        {
+            "uid": "other",
+            "prompt": ask,
+            "target_word_count": 1100,
+            "story": story(3),
+            "ground_truth_reasoning": "Plan.",
+        },
         {"uid": "far", "prompt": ask, "story": story(4, 3000)},
         {"uid": "bare", "prompt": ask},
         {"uid": "tags", "prompt": ask, "story": story(5), "ground_truth_reasoning": "<think>Plan.</think>"},

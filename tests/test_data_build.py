@@ -1,4 +1,4 @@
-"""From books to stories: readers, cutting, filters, the review file; on real collections, made-up books and broken ones."""
+"""From books to stories: readers, cutting, filters, review file; on real collections, made-up books and broken ones."""
 
 from __future__ import annotations
 
@@ -16,23 +16,38 @@ import pytest
 
 pytest.importorskip("ebooklib", reason="needs the extra data")
 
-from click.testing import CliRunner, Result  # noqa: E402
-from conftest import PROSE, write_jsonl  # noqa: E402
-from ebooklib import epub  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from click.testing import CliRunner, Result
+from conftest import PROSE, write_jsonl
+from ebooklib import epub
+from hypothesis import given
+from hypothesis import strategies as st
 
-from polaris_eval.harness.words import count_words  # noqa: E402
-from polaris_eval.trainers.cli import main  # noqa: E402
-from polaris_eval.trainers.data.build import Request, collect  # noqa: E402
-from polaris_eval.trainers.data.epub import read_epub  # noqa: E402
-from polaris_eval.trainers.data.filters import Rules, noise  # noqa: E402
-from polaris_eval.trainers.data.near import sketch  # noqa: E402
-from polaris_eval.trainers.data.sources import Candidate, examine  # noqa: E402
-from polaris_eval.trainers.data.split import is_part, pieces  # noqa: E402
-from polaris_eval.trainers.data.text import decode, text_blocks  # noqa: E402
+from polaris_eval.trainers.cli import main
+from polaris_eval.trainers.data.build import Request, collect
+from polaris_eval.trainers.data.epub import read_epub
+from polaris_eval.trainers.data.filters import Rules, noise
+from polaris_eval.trainers.data.near import sketch
+from polaris_eval.trainers.data.sources import Candidate, examine
+from polaris_eval.trainers.data.split import is_part, pieces
+from polaris_eval.trainers.data.text import decode, text_blocks
 
-NOUNS = "harbour orchard mirror ferry letter garden winter kitchen soldier violin bridge candle river window stranger".split()
+NOUNS = [
+    "harbour",
+    "orchard",
+    "mirror",
+    "ferry",
+    "letter",
+    "garden",
+    "winter",
+    "kitchen",
+    "soldier",
+    "violin",
+    "bridge",
+    "candle",
+    "river",
+    "window",
+    "stranger",
+]
 VOCABULARY = sorted(set(re.findall(r"[a-z]{3,}", (files("polaris_eval.tasks") / "mini.yaml").read_text().casefold())))
 
 
@@ -138,7 +153,9 @@ def test_a_book_by_its_contents(tmp_path: Path) -> None:
 
 
 def test_parts_are_not_stories_and_books_without_headings_are_one(tmp_path: Path) -> None:
-    novel = make_epub(tmp_path / "novel.epub", [(f"Chapter {i}", html(f"Chapter {i}", story(i, 1500))) for i in (1, 2, 3)])
+    novel = make_epub(
+        tmp_path / "novel.epub", [(f"Chapter {i}", html(f"Chapter {i}", story(i, 1500))) for i in (1, 2, 3)]
+    )
     assert reasons(found(tmp_path / "a", novel)) == {"Collected Pieces": "over 4000 words"}
     bare = make_epub(tmp_path / "bare.epub", [("x", "".join(f"<p>{p}</p>" for p in story(4).split("\n\n")))], toc=False)
     assert reasons(found(tmp_path / "b", bare)) == {"Collected Pieces": None}
@@ -152,12 +169,16 @@ def test_parts_are_not_stories_and_books_without_headings_are_one(tmp_path: Path
 
 
 def test_what_is_no_prose_is_dropped(tmp_path: Path) -> None:
-    verse = "".join(f"<p>O harbour of the {w},<br/>thou {w} of my youth,<br/>I counted every rope</p>" for w in NOUNS * 8)
-    speeches = [f"<p>{who}. I would not count the {NOUNS[i % 15]} twice, nor the ropes, nor you.</p>" for i, who in
+    verse = "".join(
+        f"<p>O harbour of the {w},<br/>thou {w} of my youth,<br/>I counted every rope</p>" for w in NOUNS * 12
+    )
+    speeches = [f"<p>{who}. I would not count the {NOUNS[i % 10]} twice, nor the ropes, nor you.</p>" for i, who in
                 enumerate(["MARA", "PILOT"] * 50)]  # fmt: skip
     scanned = " ".join(f"{w[:2]}1{w[2:]}" if i % 60 == 59 else w for i, w in enumerate(story(9).split(" ")))
-    german = "\n\n".join("Als der Hafen still geworden war, trug sie ihre Geige am Garten vorbei, und er sagte nichts dazu, "
-                         f"obwohl es das Jahr {i} war und der Winter kam." for i in range(60))  # fmt: skip
+    german = "\n\n".join(
+        f"Als der Hafen im Jahr {i} still geworden war, trug sie ihre Geige am Garten vorbei, und er sagte nichts, "
+        "obwohl der Winter kam." for i in range(60)
+    )  # fmt: skip
     cut = story(10).rstrip(".") + " because the"
     path = make_epub(tmp_path / "book.epub", [
         ("Song", "<h2>Song</h2>" + verse), ("Scene", "<h2>Scene</h2>" + "".join(speeches)),
@@ -225,8 +246,8 @@ def test_plain_text_markdown_and_rows(tmp_path: Path) -> None:
     assert not any("General terms" in c.text for c in read)
 
     (tmp_path / "mine.md").write_text(
-        f"---\ntitle: Mine\nauthor: Me\nlicence: CC BY 4.0\n---\n\n# Mine\n\n## The *Ferry*\n\n{story(3)}\n\n## Rain\n\n"
-        f"{story(4)}\n\n---\n\nIt stopped.\n", encoding="utf-8"
+        f"---\ntitle: Mine\nauthor: Me\nlicence: CC BY 4.0\n---\n\n# Mine\n\n## The *Ferry*\n\n{story(3)}\n\n"
+        f"## Rain\n\n{story(4)}\n\n---\n\nIt stopped.\n", encoding="utf-8"
     )  # fmt: skip
     read = found(tmp_path / "md", tmp_path / "mine.md")
     assert reasons(read) == {"The Ferry": None, "Rain": None}
@@ -267,7 +288,12 @@ def test_the_review_file_is_what_counts(tmp_path: Path) -> None:
     text = review.read_text(encoding="utf-8-sig")
     lines = text.splitlines()
     assert lines[0] == "keep,reason,words,book,title,first,last,id"
-    edited = [lines[0], lines[1].replace("no,", "yes,"), lines[2].replace("yes,", "no,"), lines[3].replace(",Birch,", ",III!,")]
+    edited = [
+        lines[0],
+        lines[1].replace("no,", "yes,"),
+        lines[2].replace("yes,", "no,"),
+        lines[3].replace(",Birch,", ",III!,"),
+    ]
     review.write_text("\n".join(edited) + "\n", encoding="utf-8")  # the fourth line is gone
     assert reasons(found(tmp_path / "out", book)) == {
         "Short": None, "Ash": "dropped by hand", "III!": None, "Cedar": "dropped by hand",
@@ -339,9 +365,9 @@ def test_books_that_cannot_be_read_are_told_and_the_others_are_read(tmp_path: Pa
     result = build(books, "--no-test-prompts", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
-    for name, why in (("broken", "is no EPUB, or broken"), ("text", "is no EPUB, or broken"), ("noopf", "the EPUB is broken"),
-                      ("drm", "is locked by DRM"), ("lcp", "is locked by DRM"), ("blank", "the file is empty"),
-                      ("zeros", "is no text file")):  # fmt: skip
+    for name, why in (("broken", "is no EPUB, or broken"), ("text", "is no EPUB, or broken"),
+                      ("noopf", "the EPUB is broken"), ("drm", "is locked by DRM"), ("lcp", "is locked by DRM"),
+                      ("blank", "the file is empty"), ("zeros", "is no text file")):  # fmt: skip
         assert f"{name}.{'txt' if name in ('blank', 'zeros') else 'epub'}: {why}" in said, said
     assert "2 kept" in said  # of the book that only scrambles its fonts
     only = build(books / "drm.epub", "--no-test-prompts", "--out", tmp_path / "two")
@@ -351,7 +377,9 @@ def test_books_that_cannot_be_read_are_told_and_the_others_are_read(tmp_path: Pa
 
 def test_many_books_are_read_by_several_processes_in_order(tmp_path: Path) -> None:
     for i in range(6):
-        (tmp_path / f"{i}.md").write_text(f"# Ash\n\n{story(2 * i)}\n\n# Birch\n\n{story(2 * i + 1)}\n", encoding="utf-8")
+        (tmp_path / f"{i}.md").write_text(
+            f"# Ash\n\n{story(2 * i)}\n\n# Birch\n\n{story(2 * i + 1)}\n", encoding="utf-8"
+        )
     read = found(tmp_path / "out", tmp_path)
     assert [(c.id, c.reason) for c in read] == [(f"{i}/{t}", None) for i in range(6) for t in ("ash", "birch")]
     alone = examine(tmp_path / "3.md", "3", Rules()).candidates

@@ -32,7 +32,9 @@ def summary(rows: Sequence[Copied]) -> list[dict[str, Any]]:
             "longest_median": median(r.longest for r in found), "longest_most": max(r.longest for r in found),
             **{f"span_{n}": fmean(r.longest >= n for r in found) for n in SPANS},
         }
-        for (given, model, stories), found in sorted(cells.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] != TRAINED))
+        for (given, model, stories), found in sorted(
+            cells.items(), key=lambda cell: (cell[0][0], cell[0][1], cell[0][2] != TRAINED)
+        )
     ]  # fmt: skip
 
 
@@ -59,9 +61,9 @@ def table(rows: Sequence[Copied]) -> Table:
             shown.add_section()
         shares = [f"{row[f'span_{n}']:.0%}" for n in SPANS]
         shown.add_row(
-            row["attack"] if row["attack"] != previous else "", row["model"], row["stories"], str(row["continuations"]),
-            f"{row['prefix_mean']:.1f}", str(row["prefix_most"]), f"{row['longest_median']:g}", str(row["longest_most"]),
-            *shares,
+            row["attack"] if row["attack"] != previous else "", row["model"], row["stories"],
+            str(row["continuations"]), f"{row['prefix_mean']:.1f}", str(row["prefix_most"]),
+            f"{row['longest_median']:g}", str(row["longest_most"]), *shares,
         )  # fmt: skip
         previous = row["attack"]
     return shown

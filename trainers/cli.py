@@ -150,8 +150,13 @@ The same command again goes on with what is missing."""
 @click.option("--base", help="Model before training, as a control. [default: the one an adapter was trained on]")
 @click.option("--control", metavar="FILE", help="Rows outside training, as a control.")
 @click.option("--out", type=PATH, default=Path("audit"), show_default=True, help="Folder of the audit.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Exit code 1 where, in any attack, a larger share of continuations copies 50 tokens or more.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Exit code 1 where, in any attack, a larger share of continuations copies 50 tokens or more.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="First so many stories of each file only.")
 @click.option("--tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Length of a continuation.")
 @click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)

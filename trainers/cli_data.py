@@ -17,9 +17,9 @@ def data() -> None:
     """Prompt-story pairs from books that you may use: build them, check them.
 
     \b
-    polaris-train data build books/ --out pairs                     read, cut into stories, filter; then look at pairs/review.csv
-    polaris-train data build books/ --out pairs --model MODEL       and have a model write the prompts and the plans
-    polaris-train data check pairs/train.parquet                    what a training run would say about the rows
+    polaris-train data build books/ --out pairs                  cut into stories, filter; look at pairs/review.csv
+    polaris-train data build books/ --out pairs --model MODEL    and have a model write the prompts and the plans
+    polaris-train data check pairs/train.parquet                 what a training run would say about the rows
     """
 
 
@@ -35,20 +35,42 @@ The same command goes on where it was stopped. What the column keep of review.cs
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
 @click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
-@click.option("-M", "--model-arg", "model_args", multiple=True, callback=pairs, metavar="NAME=VALUE",
-              help="Argument of the model's provider (repeatable).")
+@click.option(
+    "-M",
+    "--model-arg",
+    "model_args",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="Argument of the model's provider (repeatable).",
+)
 @click.option("--model-base-url", help="Address of the model's server.")
 @click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--max-words", type=click.IntRange(min=1), default=4000, show_default=True)
 @click.option("--language", default="en", show_default=True, help="ISO 639-1 code; stories in others are dropped.")
-@click.option("--exclude", multiple=True, type=FILE, metavar="FILE",
-              help="Texts that training must not meet: books, JSONL or Parquet with story or prompt (repeatable).")
+@click.option(
+    "--exclude",
+    multiple=True,
+    type=FILE,
+    metavar="FILE",
+    help="Texts that training must not meet: books, JSONL or Parquet with story or prompt (repeatable).",
+)
 @click.option("--no-test-prompts", is_flag=True, help="Do not compare with the official test prompts.")
 @data_dir
-@click.option("--licence", "licences", multiple=True, metavar="[BOOK=]TEXT",
-              help="Licence for the datasheet, of all books or of one (repeatable). [default: what each book says]")
-@click.option("--held-out", type=click.FloatRange(0, 0.9), default=0.1, show_default=True,
-              help="Share of the pairs to hold out, in whole books.")
+@click.option(
+    "--licence",
+    "licences",
+    multiple=True,
+    metavar="[BOOK=]TEXT",
+    help="Licence for the datasheet, of all books or of one (repeatable). [default: what each book says]",
+)
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Share of the pairs to hold out, in whole books.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="First so many kept stories only.")
 @click.option("--plan", "only_plan", is_flag=True, help="With --model: count and price; call nothing.")
 @click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
@@ -106,8 +128,12 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
     outcomes = translate(out, kept, model, display=shown(options["display"]), **operation(options))
     compared = "not compared with the official test prompts" if options["no_test_prompts"] else (
         f"compared with {len(excluded)} prompts, the official test prompts among them")  # fmt: skip
-    about = {"test_set": compared, "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
-             "stories_asked_for": f"{options['min_words']} to {options['max_words']} words, {options['language']}"}  # fmt: skip
+    asked = f"{options['min_words']} to {options['max_words']} words, {options['language']}"
+    about = {
+        "test_set": compared,
+        "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
+        "stories_asked_for": asked,
+    }
     written = output.write(out, found, kept, outcomes, excluded, name, options["held_out"], about)
     for reason, count in sorted(written.dropped.items(), key=lambda item: -item[1]):
         console.print(f"  dropped in back-translation: {count:4} {reason}", highlight=False, markup=False)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Literal
+
+import yaml
 
 Kind = Literal["heading", "text", "verse", "speech", "break"]
 BREAK = "* * *"
@@ -50,6 +54,13 @@ class Book:
     blocks: tuple[Block, ...] = ()
     contents: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+
+@functools.cache
+def words_of(name: str) -> tuple[str, ...]:
+    """One of the lists of `lists.yaml`."""
+    found = yaml.safe_load((files(__package__) / "lists.yaml").read_text(encoding="utf-8"))[name]
+    return tuple(word for part in found for word in (part if isinstance(part, list) else [part]))
 
 
 def tidy(text: str) -> str:

@@ -59,7 +59,7 @@ def reason_kind(reason: str) -> str:
 
 
 def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
-    """Read, cut, filter and compare all sources; or take up what an earlier call left, with the review file as it is now.
+    """Read, cut, filter and compare all sources; or take up what an earlier call left, with the review file as it is.
 
     Raises:
         UserError: nothing to read, a folder in the way, one that was built from something else, or a review file that

@@ -82,8 +82,8 @@ def _official() -> list[str]:
         task = task_create(f"{PACKAGE}/story_quality", prompts="official", split="test", judge=f"{PACKAGE}/lexical")
     except UserError as error:
         raise UserError(
-            f"{error.text.partition('. Go online')[0]}. Training must not meet them: go online, name a folder with a copy "
-            "(--data-dir), or leave the comparison out (--no-test-prompts), which the datasheet will say"
+            f"{error.text.partition('. Go online')[0]}. Training must not meet them: go online, name a folder with a "
+            "copy (--data-dir), or leave the comparison out (--no-test-prompts), which the datasheet will say"
         ) from None
     return [str(sample.input) for sample in task.dataset]
 

@@ -10,24 +10,22 @@ from dataclasses import dataclass
 
 from ...harness.errors import need_extra
 from ...harness.words import count_words
-from .book import Block
+from .book import Block, words_of
 from .split import Piece, plain_title
 
 # shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
 VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.01
-_FRAME_TITLES = re.compile(
-    r"^(?:title ?page|half ?title(?: ?page)?|imprint|colophon|(?:un)?copyright(?: page)?|copyright notice|cover|(?:table of )?contents|"
-    r"dedication|epigraph|foreword|preface|introduction|introductory note|prefatory note|editors? note|publishers? note|"
-    r"translators? note|authors? note|a note on the (?:text|author|translation|type)|acknowledge?ments|credits|permissions|"
-    r"about the (?:authors?|editors?|publisher|book|translator)|contributors|notes on contributors|also by.*|other books by.*|"
-    r"(?:end|foot)?notes|list of illustrations|illustrations|index|glossary|bibliography|further reading|"
-    r"suggested reading|chronology|afterword|appendix(?: \w+)?|errata|transcribers? notes?|newsletter|advertisements?|praise for.*|"
-    r"discussion questions|reading group guide|landmarks|license|licence)$"
+_FRAME_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("frame_titles")))
+_ENDED = re.compile(
+    r"[.!?…。！？][\s\"'”’»«)\]_*—–-]*$|[—–-][\"'”’»)\]_*\s]*$|\bthe end\b\W*$|\bfinis\b\W*$", re.IGNORECASE
 )
-_ENDED = re.compile(r"[.!?…。！？][\s\"'”’»«)\]_*—–-]*$|[—–-][\"'”’»)\]_*\s]*$|\bthe end\b\W*$|\bfinis\b\W*$", re.IGNORECASE)
-_CUT = re.compile(r"\b(?:to be continued|continued (?:on|in)|end of (?:this )?(?:sample|excerpt|preview))\b", re.IGNORECASE)
+_CUT = re.compile(
+    r"\b(?:to be continued|continued (?:on|in)|end of (?:this )?(?:sample|excerpt|preview))\b", re.IGNORECASE
+)
 _SIGNED = 60  # letters of a last line that is a date, a place or a name
-_SPEAKER = re.compile(r"^\W*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: ?[(\[][^)\]]{1,80}[)\]])?(?:: |\. ?[—–-] ?|\.? ?[—–] ?|\. (?=\S))")
+_SPEAKER = re.compile(
+    r"^\W*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: ?[(\[][^)\]]{1,80}[)\]])?(?:: |\. ?[—–-] ?|\.? ?[—–] ?|\. (?=\S))"
+)
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s]+")
 _ODD = re.compile(
     r"[^\W\d_]\d|\d[^\W\d_]{3,}|[a-zß-ÿ][A-ZÀ-Þ]|^[bcdfghjklmnpqrstvwxz]{4,}$|[|\\^~¬<>{}�¦§]|€[™œ˜]|[^\w\s]{5,}"
@@ -99,7 +97,7 @@ def noise(text: str) -> float:
 
 
 def _is_frame(piece: Piece) -> bool:
-    if _FRAME_TITLES.match(plain_title(piece.title)):
+    if _FRAME_TITLES.fullmatch(plain_title(piece.title)):
         return True
     return sum(len(b.text) for b in piece.blocks if b.frame) > 0.5 * sum(len(b.text) for b in piece.blocks)
 

@@ -10,18 +10,16 @@ from typing import Any
 
 from lxml import etree
 
-from .book import BREAK, Block, Kind, tidy
+from .book import BREAK, Block, Kind, tidy, words_of
 
 _BLOCKS = frozenset(
-    "address article aside blockquote body center dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 h6 header "
-    "hgroup hr li main nav ol p pre section table tbody td tfoot th thead tr ul".split()
-)
+    ("address", "article", "aside", "blockquote", "body", "center", "dd", "div", "dl", "dt", "figcaption", "figure",
+     "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "li", "main", "nav", "ol", "p",
+     "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul")
+)  # fmt: skip
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_SKIPPED = frozenset("head nav script style svg img math audio video object".split())
-_FRAME = frozenset(
-    "frontmatter backmatter titlepage halftitlepage imprint colophon copyright-page dedication acknowledgments endnotes "
-    "footnotes loi lot toc index glossary bibliography preface foreword introduction afterword appendix".split()
-)
+_SKIPPED = frozenset(["head", "nav", "script", "style", "svg", "img", "math", "audio", "video", "object"])
+_FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
 _NOTE = re.compile(r"\b(?:noteref|backlink|doc-noteref|doc-backlink)\b")
 _GUTENBERG = re.compile(r"\bpg-?(?:boilerplate|header|footer)\b")

@@ -55,4 +55,3 @@ class Near:
     def sketch(self, text: str) -> Any:
         """The MinHash of a text, as it is compared here."""
         return sketch(text, self._shingle)
-

@@ -121,8 +121,8 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _facts(
-    found: Found, parts: Mapping[str, Sequence[Mapping[str, Any]]], dropped: Mapping[str, int], missing: int, model: str,
-    about: Mapping[str, Any],
+    found: Found, parts: Mapping[str, Sequence[Mapping[str, Any]]], dropped: Mapping[str, int], missing: int,
+    model: str, about: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     split = {row["source"]: name.partition(".")[0] for name, rows in parts.items() for row in rows}
     books: dict[str, dict[str, Any]] = {}
@@ -170,12 +170,14 @@ def _sheet(facts: Mapping[str, Any]) -> str:
              "edited_by_hand", "sources", "unreadable", "notes")  # fmt: skip
     lines += [f"* {name.replace('_', ' ').capitalize()}: {value}" for name, value in facts.items() if name not in known]
     if facts["without_an_answer_yet"]:
-        lines.append(f"* {facts['without_an_answer_yet']} kept stories have no prompt yet; the same command asks again.")
+        lines.append(
+            f"* {facts['without_an_answer_yet']} kept stories have no prompt yet; the same command asks again."
+        )
     if facts["edited_by_hand"]:
         lines.append("* The review file was edited by hand.")
     lines += ["", "No book is in both splits.", "", f"![Lengths]({PLOT})", "", "## Lengths", ""]
     lines += _table(
-        ("split", "stories, words (least, median, most)", "words in all", "prompt, median", "reasoning, median", "targets"),
+        ("split", "words of stories (least, median, most)", "in all", "prompt, median", "reasoning, median", "targets"),
         [
             (name, f"{s['story_words']['least']:,}, {s['story_words']['median']:,.0f}, {s['story_words']['most']:,}",
              f"{s['story_words']['all']:,}", f"{s['prompt_words_median']:.0f}", f"{s['reasoning_words_median']:.0f}",

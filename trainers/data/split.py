@@ -6,21 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .book import Block, Book, Entry
+from .book import Block, Book, Entry, words_of
 
-_NUMBER = (
-    r"(?:[ivxlc]+|\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|first|second|third|fourth|fifth|last)"
-)
-_WORD = r"(?:chapter|part|letter|section|scene|act|canto|book|stave|entry|day|night|episode|verse)"
+_NUMBER = rf"(?:[ivxlc]+|\d+|{'|'.join(words_of('part_numbers'))})"
+_WORD = f"(?:{'|'.join(words_of('part_words'))})"
 # “III”, “Chapter 4”, “Letter II: From Paris”, “Epilogue”: parts of one work
 _PART = re.compile(
-    rf"^(?:the )?(?:{_WORD}\W+(?:the )?{_NUMBER}\b.*|(?:the )?{_NUMBER} {_WORD}|{_NUMBER}|prologue|epilogue|coda|interlude|postscript)$"
+    rf"^(?:the )?(?:{_WORD}\W+(?:the )?{_NUMBER}\b.*|(?:the )?{_NUMBER} {_WORD}|{_NUMBER}"
+    rf"|{'|'.join(words_of('part_titles'))})$"
 )
 _NUMBERED = re.compile(rf"^{_NUMBER}\s*[.:)—–-]\s*\S")
 _START = re.compile(r"\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG", re.IGNORECASE)
-_END = re.compile(
-    r"\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg'?s?\b", re.IGNORECASE
-)
+_END = re.compile(r"\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg'?s?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: in
         try:
             log = read_eval_log(str(path))
         except Exception as error:  # zip, JSON or schema: whichever it is, the log cannot be used
-            raise UserError(f"{path}: cannot be read ({error}); delete it, and its stories are asked for again") from None
+            raise UserError(
+                f"{path}: cannot be read ({error}); delete it, and its stories are asked for again"
+            ) from None
         if log.eval.model != model or log.eval.task_version != version:
             continue
         for sample in log.samples or []:
