@@ -220,6 +220,7 @@ def _plot(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         axes.hist(list(words.values()), bins=edges, stacked=True, label=[n.replace("_", " ") for n in words])
         axes.set_xlabel("words in the story")
         axes.set_ylabel("stories")
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend()
         figure.savefig(path)
         plt.close(figure)
