@@ -28,6 +28,7 @@ perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/report.py
 	$(BIN)/python tests/perf/arena.py
 	$(BIN)/python tests/perf/train.py
+	$(BIN)/python tests/perf/data.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
@@ -39,7 +40,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -q "torch==2.13.0"
-	$(PIP) install -q -e ".[local,report,train,dev]"
+	$(PIP) install -q -e ".[local,report,train,data,lm-eval,dev]"
 	touch $@ $(VENV)/.demo
 
 clean:

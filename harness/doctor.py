@@ -22,6 +22,7 @@ _EXTRAS = {
     "local": ("xllamacpp", "the small model polaris_eval/local"),
     "vllm": ("vllm", "open-weights models served on this machine"),
     "train": ("trl", "training"),
+    "data": ("ebooklib", "training pairs from books"),
     "report": ("matplotlib", "plots and the report"),
     "lm-eval": ("lm_eval", "running under lm-evaluation-harness"),
 }

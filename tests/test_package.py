@@ -44,6 +44,10 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_tests(wheel: Path) -> None:
         "trainers/recipes/smoke.yaml",
         "trainers/accelerate/fsdp.yaml",
         "trainers/smoke.jsonl",
+        "trainers/data/lists.yaml",
+        "tasks/back_translation.yaml",
+        "tasks/lm_eval/polaris.yaml",
+        "tasks/lm_eval/utils.py",
         *(
             f"harness/pages/{name}"
             for name in ("base.html", "index.html", "model.html", "prompt.html", "page.css", "page.js")
