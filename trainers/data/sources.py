@@ -27,7 +27,8 @@ READERS: dict[str, Callable[[Path, str], Book]] = {
 }  # fmt: skip
 ROWS = ".jsonl"
 _SHOWN = 140  # letters of a first or last sentence
-_SENTENCES = re.compile(r"(?<=[.!?…])(?<!\bMr\.)(?<!\bMrs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\b[A-Z]\.)[\"”’']?\s")
+_ABBREVIATED = "".join(rf"(?<!\b{word}\.)" for word in ("Mr", "Mrs", "Dr", "St", "Rev", "Prof", "Capt", "Col", "[A-Z]"))
+_SENTENCES = re.compile(rf"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]])){_ABBREVIATED}\s+(?=[\w“‘\"'(\[])")
 _FEW = 4  # books for which no further processes are started
 
 
