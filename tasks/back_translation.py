@@ -79,7 +79,7 @@ def back_translate() -> Solver:
         ]
         model = get_model()
         # a reply that was paid for is not asked for again, in another folder either; ours cost nothing
-        cache = CachePolicy(expiry=None) if model.api != PACKAGE else False  # type: ignore[comparison-overlap]
+        cache = CachePolicy(expiry=None) if str(model).partition("/")[0] != PACKAGE else False
         reasons: list[str] = []
         for attempt in range(ATTEMPTS):
             state.output = await model.generate(

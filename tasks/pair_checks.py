@@ -14,9 +14,19 @@ from ..harness.overlap import SuffixAutomaton, contained, shingles
 from ..harness.words import count_words, target_words, with_length_request
 
 _WORD = re.compile(r"\w+")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-zà-ÿ]+(?:['’-][A-Z][a-zà-ÿ]+)?")
+_LETTERS = re.compile(r"[^\W\d_]{3,}")
+_ADDRESS = frozenset(
+    ("Mrs", "Miss", "Lady", "Sir", "Lord", "Madam", "Madame", "Captain", "Colonel", "Doctor", "Professor")
+)
 _REFUSAL = re.compile(
-    r"^\W*(?:i'?m sorry|i am sorry|sorry|i can(?:no|')t|i'?m (?:not able|unable)|as an ai|unfortunately)", re.I
+    r"^\W*(?:i['’]?m sorry|i am sorry|sorry,|i['’]?m (?:not able|unable) to|as an ai\b|unfortunately, i|"
+    r"i (?:cannot|can['’]t) (?:help|assist|write|create|provide|comply|fulfil|do))",
+    re.I,
+)
+_LENGTH = re.compile(
+    r"\b(?:\d[\d,.]*k?|hundreds?|thousands?|dozens?)\b\W{1,3}(?:[^\W\d]+\W{1,3})?(?:words?|pages?)\b"
+    r"|\bword (?:count|limit)",
+    re.I,
 )
 _RECURS = 3  # times from which a capitalised word is one of the story's names
 _RARE = 6  # letters from which a word of the ending tells something
@@ -110,7 +120,7 @@ class PairChecks:
     def _prompt(self, prompt: str, bounds: Bounds) -> list[tuple[str, str]]:
         found = []
         words = _words(prompt)
-        names = sorted({name for name in self._names if re.search(rf"\b{re.escape(name)}\b", prompt)})
+        names = sorted(self._names & set(_LETTERS.findall(prompt)))
         if len(names) > bounds.names:
             found.append(("prompt: names", f"prompt: it gives names away ({', '.join(names[:4])})"))
         if len(self._title.split()) > 1 and f" {self._title} " in f" {' '.join(words)} ":
@@ -118,7 +128,7 @@ class PairChecks:
         told = sorted(self._ending & set(words))
         if len(told) > bounds.ending:
             found.append(("prompt: tells the ending", f"prompt: it tells the ending ({', '.join(told[:4])})"))
-        if target_words(prompt) is not None or re.search(r"\b\d[\d,.]*[\s-]words?\b", prompt):
+        if target_words(prompt) is not None or _LENGTH.search(prompt):
             found.append(("prompt: asks for a length", "prompt: it speaks of a length"))
         elif target_words(with_length_request(prompt, self.target)) != self.target:
             found.append(("prompt: asks for a length", "prompt: the length cannot be read back from it"))
@@ -130,7 +140,9 @@ def _words(text: str) -> list[str]:
 
 
 def _names(story: str) -> set[str]:
-    """Capitalised words inside sentences that recur and are never written small."""
-    found = Counter(_NAME.findall(story))
-    small = set(re.findall(r"\b[a-zà-ÿ]+\b", story))
-    return {name for name, count in found.items() if count >= _RECURS and name.casefold() not in small}
+    """Capitalised words that recur and are never written small, forms of address left out."""
+    found = Counter(_LETTERS.findall(story))
+    return {
+        word for word, count in found.items()
+        if count >= _RECURS and word[0].isupper() and word.casefold() not in found and word not in _ADDRESS
+    }  # fmt: skip

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from polaris_eval.rubrics import Rubric, load_rubric
 
@@ -18,6 +21,7 @@ from polaris_eval.rubrics import Rubric, load_rubric
 ROOT = Path(__file__).parents[1]
 # judgments of another test, or of another day, are not to be found again
 os.environ["POLARIS_JUDGE_CACHE"] = "off"
+os.environ["INSPECT_CACHE_DIR"] = tempfile.mkdtemp(prefix="inspect-cache-")
 # tests run side by side; torch would start a thread for every core in each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
@@ -54,19 +58,24 @@ def shared() -> Path:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Run `polaris-eval` in a folder of its own, without any key."""
+    """Run `polaris-eval` in a folder of its own, without any key.
 
-    def call(*args: object, timeout: int = 300, **env: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if k not in KEYS}
-        return subprocess.run(
-            [sys.executable, "-m", "polaris_eval.harness.cli", *map(str, args)],
-            cwd=tmp_path,
-            env={**clean, **env},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+    In this process: starting one takes seconds, most of them for the providers' packages. `test_package` and whoever
+    stops a run start real ones.
+    """
+
+    def call(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+        from inspect_ai.model._model import _models
+
+        from polaris_eval.harness.cli import main
+
+        _models.clear()  # a model that Inspect remembers has the address of another test's server
+        given = [str(arg) for arg in args]
+        with contextlib.chdir(tmp_path):
+            done = CliRunner(env={**dict.fromkeys(KEYS), **env}).invoke(main, given, prog_name="polaris-eval")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(given, done.exit_code, done.stdout, done.stderr)
 
     return call
 

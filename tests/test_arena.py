@@ -295,7 +295,8 @@ def test_a_judge_with_faults_leaves_gaps_that_are_named_and_filled(cli: Cli, tmp
         (tmp_path / "prices.yaml").write_text(
             "date: '2026-01-01'\nsource: made up\nmodels:\n  judge: {input: 1, output: 2}\n"
         )
-        judge = ("--judge", "openai-api/lab/judge", "--judge-option", "temperature=0.7", "--prices", "prices.yaml")
+        judge = ("--judge", "openai-api/lab/judge", "--judge-option", "temperature=0.7", "--prices", "prices.yaml",
+                 "--max-connections", 1)  # fmt: skip  # one after the other: which requests fail is not left to chance
         done = cli("arena", path, *judge, **env)
         assert done.returncode == 1, done.stderr
         assert "6 scheduled judgments have no result" in done.stdout

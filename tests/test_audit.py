@@ -68,11 +68,16 @@ def test_attacks_hand_over_what_they_say(tmp_path: Path) -> None:
         {"uid": "short", "prompt": "Write of a ferry.", "story": "Rain."},
         {"uid": "none", "prompt": "Write of a ferry."},
     ]
-    attacks = attacks_on(tokenizer, str(write_jsonl(tmp_path / "rows.jsonl", rows)), "trained on", None)
+    path = str(write_jsonl(tmp_path / "rows.jsonl", rows))
+    attacks = attacks_on(tokenizer, path, "trained on", None)
     assert [(a.uid, a.given) for a in attacks] == [
         ("long", 0), ("long", 50), ("long", 100), ("long", 200), ("short", 0)
     ]  # fmt: skip
     ids = tokenizer.encode(story, add_special_tokens=False)
+    template = {"chat_template": "{{ messages[0].content }}{% if deep %} Think.{% endif %}"}
+    assert tokenizer.decode(attacks_on(tokenizer, path, "x", 1, {**template, "deep": True})[0].context) == (
+        "Write of a ferry. Think."
+    )
     for attack in attacks[:4]:
         assert list(attack.truth) == ids[attack.given :]
         text = tokenizer.decode(attack.context)
@@ -83,7 +88,7 @@ def test_attacks_hand_over_what_they_say(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def overfitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The small real model after training on the first three of the pairs that ship here, cut to 110 tokens, until it
+    """The small real model after training on the first three of the pairs that ship here, cut to 80 tokens, until it
     knows them by heart."""
     from transformers import AutoModelForCausalLM
 
@@ -93,7 +98,7 @@ def overfitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     rows = [row for row in read_pairs("smoke") if row["story"]][:4]
     for row in rows:
         ids = tokenizer.encode(row["story"], add_special_tokens=False)
-        row["story"] = tokenizer.decode(ids[:110])
+        row["story"] = tokenizer.decode(ids[:80])
     data, control = (
         write_jsonl(folder / name, part) for name, part in (("data.jsonl", rows[:3]), ("control.jsonl", rows[3:]))
     )
@@ -123,7 +128,7 @@ def overfitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_an_overfitted_model_is_caught_and_its_base_is_not(overfitted: dict[str, Any]) -> None:
     out = overfitted["folder"] / "audit"
     args = ("audit", "--model", overfitted["model"], "--data", overfitted["data"], "--base", "polaris_eval/local",
-            "--control", overfitted["control"], "--tokens", 80, "--out", out, "--threshold", 0.5)  # fmt: skip
+            "--control", overfitted["control"], "--tokens", 64, "--out", out, "--threshold", 0.5)  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "polaris_eval.trainers.cli", *map(str, args)], capture_output=True,
                           text=True, timeout=600, check=False)  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
@@ -132,11 +137,11 @@ def test_an_overfitted_model_is_caught_and_its_base_is_not(overfitted: dict[str,
     assert report["worst_share"] == 1.0
     assert report["worst_share_of_controls"] == 0.0
     cells = {(r["attack"], r["model"], r["stories"]): r for r in report["summary"]}
-    for attack in ("prompt only", "reasoning + 50 tokens"):
-        assert cells[attack, "audited", "trained on"]["longest_median"] >= 55
-        assert cells[attack, "audited", "trained on"]["prefix_mean"] >= 40
-        assert cells[attack, "base", "trained on"]["longest_most"] < 30
-        assert cells[attack, "audited", "outside"]["longest_most"] < 30
+    for attack, least in (("prompt only", 50), ("reasoning + 50 tokens", 25)):
+        assert cells[attack, "audited", "trained on"]["longest_median"] >= least
+        assert cells[attack, "audited", "trained on"]["prefix_mean"] >= least / 2
+        assert cells[attack, "base", "trained on"]["longest_most"] < 20
+        assert cells[attack, "audited", "outside"]["longest_most"] < 20
     assert (out / "copied.png").stat().st_size > 10_000
 
     # the same command again continues nothing anew, and stops in between lose nothing
@@ -144,7 +149,10 @@ def test_an_overfitted_model_is_caught_and_its_base_is_not(overfitted: dict[str,
     (out / "continuations.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:20])
     again = call(*args)
     assert again.exit_code == 1, again.output
-    assert sorted((out / "continuations.jsonl").read_text().splitlines()[: len(lines) - 1]) == sorted(lines[:-1])
+    after = (out / "continuations.jsonl").read_text().splitlines()
+    assert after[:-1] == lines[:-1] and json.loads(after[-1]) == json.loads(lines[-1])  # one line was made anew
+    assert call(*args).exit_code == 1
+    assert (out / "continuations.jsonl").read_text().splitlines() == after
     assert json.loads((out / "report.json").read_text()) == report
     # the base itself passes
     passed = call("audit", "--model", "polaris_eval/local", "--data", overfitted["data"], "--tokens", 60,
@@ -178,6 +186,11 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         assert "Traceback" not in result.output
     begun = call(*common, "--data", rows)
     assert begun.exit_code == 0, begun.output
+    same = call(*common, "--data", rows, "--control", rows)
+    assert same.exit_code == 2 and "so it is no control" in same.output
+    write_jsonl(rows, [{"prompt": "Write.", "story": "The ferry left. " * 30}])
+    rewritten = call(*common, "--data", rows)
+    assert rewritten.exit_code == 2 and "other data" in rewritten.output
     changed = call("audit", "--model", model, "--tokens", 5, "--data", rows, "--out", tmp_path / "audit")
     assert changed.exit_code == 2
     assert "other tokens" in changed.output

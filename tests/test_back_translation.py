@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from conftest import write_jsonl
 from hypothesis import given
 from hypothesis import strategies as st
+from inspect_ai.log import read_eval_log
 from loopback import serve
 from test_data_build import story
 
@@ -84,7 +85,7 @@ def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
         assert row["extra_info"]["prompt_by"] == model
         assert row["extra_info"]["licence"] == ("CC0" if row["source"] == "a" else "own | use")
     sheet = (out / "datasheet.md").read_text()
-    assert "| a |  | CC0 | 3 | 3 | 3 |" in sheet and "own \\| use" in sheet
+    assert "| a | – | CC0 | 3 | 3 | 3 |" in sheet and "own \\| use" in sheet
     facts = json.loads((out / "datasheet.json").read_text())
     assert facts["pairs"] == {"train": 5, "held_out": 1}
     assert facts["lengths"]["train"]["target_buckets"] == {"1-2k": 5}
@@ -101,16 +102,22 @@ def test_what_is_missing_is_asked_for_and_nothing_twice(books: Path, tmp_path: P
     model = replies(path, {key: answer(i) for i, key in enumerate(ids()) if i != 4})
     first = build(books, "--out", out, "--model", model)
     assert first.exit_code == 1, first.output
-    assert "1 stories have no prompt yet" in first.output
+    assert "Stories without a prompt so far: 1" in first.output
     replies(path, {ids()[4]: answer(4)})  # the others would fail now
     second = build(books, "--out", out, "--model", model)
     assert second.exit_code == 0, second.output
     assert sum(len(pd.read_parquet(out / f"{name}.parquet")) for name in ("train", "held_out")) == 6
+    logs = sorted((out / "logs").glob("*.eval"))
+    assert [len(read_eval_log(str(log)).samples or []) for log in logs] == [6, 1]
     # a story that a person drops is gone, and its pair with it; nothing is asked for
     review = out / "review.csv"
     review.write_text(review.read_text(encoding="utf-8-sig").replace("yes,", "no,", 1), encoding="utf-8")
     assert build(books, "--out", out, "--model", model).exit_code == 0
     assert sum(len(pd.read_parquet(out / f"{name}.parquet")) for name in ("train", "held_out")) == 5
+    assert sorted((out / "logs").glob("*.eval")) == logs
+    # with nothing left there is nothing to do
+    review.write_text(re.sub("(?m)^yes,", "no,", review.read_text()), encoding="utf-8")
+    assert build(books, "--out", out, "--model", model).exit_code == 2
     assert json.loads((out / "datasheet.json").read_text())["dropped"] == {"dropped by hand": 1}
 
 
@@ -131,7 +138,8 @@ def test_bad_answers_are_asked_again_and_then_dropped_with_their_reason(books: P
     assert facts["dropped_in_back_translation"] == {
         "refused, or in the wrong form": 2, "reasoning: quotes the story": 1, "refused": 1
     }  # fmt: skip
-    assert facts["pairs"] == {"train": 1, "held_out": 1}
+    assert facts["pairs"] == {"train": 2, "held_out": 0}
+    assert not (out / "held_out.parquet").exists() and "none comes nearer to --held-out" in result.output
 
 
 def test_prompts_of_the_test_set_are_dropped(books: Path, tmp_path: Path) -> None:
@@ -178,7 +186,8 @@ def test_a_hosted_model_is_asked_by_schema(books: Path, tmp_path: Path, monkeypa
 
 def test_a_judge_cannot_write_them(books: Path, tmp_path: Path) -> None:
     result = build(books, "--out", tmp_path / "pairs", "--model", "polaris_eval/lexical")
-    assert result.exit_code in (1, 2), result.output
+    assert result.exit_code == 1, result.output
+    assert "Stories without a prompt so far: 6" in result.output
     assert "Traceback" not in result.output
     unknown = build(books, "--out", tmp_path / "pairs", "--model", "nobody")
     assert unknown.exit_code == 2 and "PROVIDER/MODEL" in unknown.output
@@ -232,10 +241,14 @@ def test_whole_books_are_held_out(counts: dict[str, int], share: float) -> None:
     assert held == held_out_books(dict(reversed(counts.items())), share)
     if share == 0 or len(counts) == 1:
         assert not held
-    elif held:
+    else:
         wanted = share * sum(counts.values())
         away = abs(sum(counts[book] for book in held) - wanted)
-        assert all(away <= abs(count - wanted) + 1e-9 for count in counts.values())
+        assert all(away <= abs(count - wanted) + 1e-9 for count in (0, *counts.values()))
+    # a book that was placed stays there, whatever comes to it
+    sides = {book: "held_out" if book in held else "train" for book in counts}
+    later = held_out_books({**{book: 2 * n for book, n in counts.items()}, "a new book": 3}, share, sides)
+    assert later - {"a new book"} == held
 
 
 def test_bounds_are_read_from_the_file() -> None:
@@ -263,13 +276,13 @@ def test_check_tells_errors_and_notes(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["data", "check", str(path), "--held-out", str(held)])
     assert result.exit_code == 1
     for line in (
-        "error: 1 rows have a story that is held out too: a score on it would say nothing (none)",
-        "error: 1 rows hold reasoning tags in story or ground_truth_reasoning, which must be plain text (tags)",
-        "note: 1 rows ask for no length (… N words long, or target_word_count): no length penalty there (none)",
-        "note: 1 rows ask for another length in the prompt than target_word_count says, which counts (other)",
-        "note: 1 rows have no story: their groups are rollouts only (bare)",
-        "note: 1 rows have a story outside the tolerance of the length asked for: it is penalised for it (far)",
-        "note: 1 rows have a story without ground_truth_reasoning (far)",
+        "error: rows that have a story that is held out too: a score on it would say nothing: 1 (none)",
+        "error: rows that hold reasoning tags in story or ground_truth_reasoning, which must be plain text: 1 (tags)",
+        "note: rows that ask for no length (… N words long, or target_word_count): no length penalty there: 1 (none)",
+        "note: rows that ask for another length in the prompt than target_word_count says, which counts: 1 (other)",
+        "note: rows that have no story: their groups are rollouts only: 1 (bare)",
+        "note: rows that have a story outside the tolerance of the length asked for: it is penalised for it: 1 (far)",
+        "note: rows that have a story without ground_truth_reasoning: 1 (far)",
     ):
         assert line in result.output
     assert check_rows(read_pairs(str(write_jsonl(tmp_path / "one.jsonl", rows[:1])))) == []

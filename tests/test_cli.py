@@ -36,14 +36,24 @@ def frame(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "results" / "stories.csv").sort_values(["model", "id"], ignore_index=True)
 
 
+@pytest.mark.parametrize("module", ["harness.cli", "trainers.cli"])
+def test_help_answers_at_once(module: str) -> None:
+    """It loads nothing heavy, in a process of its own."""
+    code = (
+        f"import sys; from polaris_eval.{module} import main; main(['--help'], standalone_mode=False); "
+        "sys.exit(str({'inspect_ai', 'pandas', 'scipy', 'torch', 'datasets', 'lxml'} & set(sys.modules) or '') or 0)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Commands:" in done.stdout
+
+
 @pytest.mark.parametrize(
     "command", ["", "run", "score", "leaderboard", "report", "judge-check", "plan", "doctor", "view"]
 )
-def test_help_answers_at_once_and_shows_how(cli: Cli, command: str) -> None:
-    started = time.monotonic()
+def test_help_shows_how(cli: Cli, command: str) -> None:
     done = cli(*command.split(), "--help")
     assert done.returncode == 0
-    assert time.monotonic() - started < 3  # a bound for a loaded machine; tests/perf measures it
     if command in ("", "run", "score", "leaderboard", "report", "judge-check", "plan"):
         assert "polaris-eval" in done.stdout.replace("Usage: ", "", 1)
 

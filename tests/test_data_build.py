@@ -218,7 +218,7 @@ def test_the_official_test_prompts_are_kept_out(tmp_path: Path) -> None:
     book = make_epub(tmp_path / "b.epub", [("A", html("A", prompt + "\n\n" + story(1))), ("B", html("B", story(2)))])
     result = build(book, "--out", tmp_path / "out", "--data-dir", tmp_path / "hub")
     assert result.exit_code == 0, result.output
-    assert "near a prompt of official test prompt" in result.output
+    assert "near a prompt of the official test set" in result.output
     absent = build(book, "--out", tmp_path / "no", "--data-dir", tmp_path / "none")
     assert absent.exit_code == 2
     assert "--no-test-prompts" in absent.output or "no such folder" in absent.output

@@ -6,15 +6,17 @@ model on the same stories, and both models on stories outside training.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..harness.errors import UserError
 from ..harness.overlap import SuffixAutomaton, common_prefix
-from .generators import base_of, continuations, weights_of
+from .data.build import write_lines
+from .generators import base_of, continuations, recipe_of, weights_of
 from .hri import story_opening
 from .models import load_tokenizer
 from .pairs import read_pairs
@@ -42,6 +44,7 @@ class Request:
     tokens: int = TOKENS
     backend: str = "transformers"
     batch: int = 8
+    template: Mapping[str, Any] = field(default_factory=dict)  # arguments of the chat template
 
 
 @dataclass(frozen=True)
@@ -74,24 +77,34 @@ def attack_name(given: int) -> str:
     return "prompt only" if given == 0 else f"reasoning + {given} tokens"
 
 
-def audit(request: Request, progress: Progress) -> list[Copied]:
-    """Run all attacks that an earlier call has not run yet, and return what came of all of them.
+def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str, str]]:
+    """Run all attacks that an earlier call has not run yet, and return what came of all of them, and the names of the
+    models by their roles.
 
     Raises:
         UserError: data or a model that cannot be used, or a folder that holds another audit.
     """
     weights = {AUDITED: weights_of(request.model)}
-    base = request.base or base_of(weights[AUDITED])
-    if base is not None:
+    recipe = recipe_of(request.model)
+    base = request.base or base_of(weights[AUDITED]) or (recipe and recipe.model)
+    if base:
         weights[BASE] = weights_of(base)
+    # the prompt as it was trained on
+    template = {**((recipe.trl.get("chat_template_kwargs") or {}) if recipe else {}), **request.template}
     tokenizer = load_tokenizer(weights[AUDITED])
     if BASE in weights and load_tokenizer(weights[BASE]).get_vocab() != tokenizer.get_vocab():
         raise UserError(f"{base} has another vocabulary than {request.model}: it is not its base")
-    attacks = attacks_on(tokenizer, request.data, TRAINED, request.limit)
+    attacks = attacks_on(tokenizer, request.data, TRAINED, request.limit, template)
     if request.control is not None:
-        attacks += attacks_on(tokenizer, request.control, OUTSIDE, request.limit)
-    known = {tuple(row[k] for k in ("model", "stories", "given", "uid")): row for row in _known(request, weights)}
+        attacks += attacks_on(tokenizer, request.control, OUTSIDE, request.limit, template)
+        truths = {attack.truth for attack in attacks if attack.stories == TRAINED}
+        if both := [a.uid for a in attacks if a.stories == OUTSIDE and a.truth in truths]:
+            raise UserError(f"{request.control}: {both[0]} is a story of {request.data} too, so it is no control")
+    known = {
+        tuple(row[k] for k in ("model", "stories", "given", "uid")): row for row in _known(request, weights, template)
+    }
     path = request.out / ROWS
+    write_lines(path, list(known.values()))  # without a line that a stop has cut
     for role, loaded in weights.items():
         missing = [a for a in attacks if (role, a.stories, a.given, a.uid) not in known]
         missing.sort(key=lambda attack: len(attack.context))  # little padding
@@ -106,16 +119,22 @@ def audit(request: Request, progress: Progress) -> list[Copied]:
                 file.flush()
                 known[role, attack.stories, attack.given, attack.uid] = row
     asked = [(role, a.stories, a.given, a.uid) for role in weights for a in attacks]
-    return [Copied(**known[key]) for key in asked]
+    return [Copied(**known[key]) for key in asked], {AUDITED: request.model, **({BASE: base} if base else {})}
 
 
-def attacks_on(tokenizer: Any, source: str, stories: str, limit: int | None) -> list[Attack]:
+def attacks_on(
+    tokenizer: Any, source: str, stories: str, limit: int | None, template: Mapping[str, Any] | None = None
+) -> list[Attack]:
     """The attacks on the rows of a file that have a story, in its order. A story that has no more tokens than an attack
-    hands over is not attacked so."""
+    hands over is not attacked so.
+
+    With the prompt alone a block of reasoning that the chat template has opened is closed at once, so that the story
+    comes next.
+    """
     found: list[Attack] = []
     for row in [row for row in read_pairs(source) if row["story"].strip()][:limit]:
         prompt: list[int] = tokenizer.apply_chat_template(
-            row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True
+            row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True, **(template or {})
         )["input_ids"]
         story: list[int] = tokenizer.encode(row["story"], add_special_tokens=False)
         for given in GIVEN:
@@ -136,13 +155,15 @@ def measure(model: str, attack: Attack, continuation: Sequence[int], text: str) 
     return Copied(model, attack.stories, attack.given, attack.uid, len(continuation), prefix, longest, text)
 
 
-def _known(request: Request, weights: dict[str, str]) -> list[dict[str, Any]]:
+def _known(request: Request, weights: dict[str, str], template: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What an earlier call left in the folder; begins the folder where there is none."""
     settings = {
         "models": {role: _fingerprint(path) for role, path in weights.items()},
         "tokens": request.tokens,
-        "data": request.data,
-        "control": request.control,
+        "backend": request.backend,
+        "template": dict(template),
+        "data": _digest(request.data),
+        "control": request.control and _digest(request.control),
     }
     path = request.out / SETTINGS
     if path.is_file():
@@ -157,6 +178,11 @@ def _known(request: Request, weights: dict[str, str]) -> list[dict[str, Any]]:
     request.out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return []
+
+
+def _digest(source: str) -> str:
+    """A hash of the rows of a file."""
+    return hashlib.sha256(json.dumps(read_pairs(source)).encode()).hexdigest()[:16]
 
 
 def _fingerprint(weights: str) -> str:

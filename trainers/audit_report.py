@@ -83,8 +83,12 @@ def write_report(folder: Path, rows: Sequence[Copied], names: dict[str, str], th
         f"| {' | '.join(f'{v:.2f}' if isinstance(v, float) else str(v) for v in row.values())} |" for row in found
     ]
     named = "\n".join(f"* {role}: {name}" for role, name in names.items())
+    verdict = f"{share:.1%} of the continuations of training stories hold 50 copied tokens in the worst attack"
+    verdict += "" if control is None else f" (controls: {control:.1%})"
+    verdict += f"; the threshold is {threshold:.1%}."
     paths[1].write_text(
-        f"# Memorisation audit\n\n{named}\n\n![Copied runs]({PLOT}.png)\n\n" + "\n".join(lines) + "\n", encoding="utf-8"
+        f"# Memorisation audit\n\n{verdict}\n\n{named}\n\n![Copied runs]({PLOT}.png)\n\n" + "\n".join(lines) + "\n",
+        encoding="utf-8",
     )
     return [*paths, *_plot(folder, rows)]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..harness.cli import OneLineGroup
-from ..harness.options import FILE, PATH
+from ..harness.options import FILE, PATH, pairs
 from .cli_data import data
 
 
@@ -147,7 +148,7 @@ The same command again goes on with what is missing."""
 )
 @click.option("--model", required=True, help="What to audit: a run's folder, an adapter, a model.")
 @click.option("--data", "data_", required=True, metavar="FILE", help="Rows that it was trained on.")
-@click.option("--base", help="Model before training, as a control. [default: the one an adapter was trained on]")
+@click.option("--base", help="Model before training, as a control. [default: a run's or an adapter's own]")
 @click.option("--control", metavar="FILE", help="Rows outside training, as a control.")
 @click.option("--out", type=PATH, default=Path("audit"), show_default=True, help="Folder of the audit.")
 @click.option(
@@ -160,15 +161,21 @@ The same command again goes on with what is missing."""
 @click.option("--limit", type=click.IntRange(min=1), help="First so many stories of each file only.")
 @click.option("--tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Length of a continuation.")
 @click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
+@click.option(
+    "--template",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="Argument of the chat template, such as enable_thinking=true (repeatable). [default: the run's]",
+)
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Continuations at a time.")
 def audit(
     model: str, data_: str, base: str | None, control: str | None, out: Path, threshold: float, limit: int | None,
-    tokens: int, backend: str, batch: int,
+    tokens: int, backend: str, batch: int, template: dict[str, Any],
 ) -> None:  # fmt: skip
     """What a model copies of its training stories, beside controls: greedy continuations after the prompt alone, and
     after the reasoning and the first 50, 100 and 200 tokens of the story."""
     from collections.abc import Iterable
-    from typing import Any
 
     from rich.console import Console
     from rich.progress import track
@@ -183,15 +190,13 @@ def audit(
         hidden = not sys.stderr.isatty()
         return track(found, f"continuing, {role}", total, console=Console(stderr=True), disable=hidden)
 
-    request = auditing.Request(model, data_, base, control, out, limit, tokens, backend, batch)
-    rows = auditing.audit(request, progress)
-    roles = {row.model for row in rows}
-    names = {auditing.AUDITED: model, auditing.BASE: base or "the one that the adapter was trained on"}
+    request = auditing.Request(model, data_, base, control, out, limit, tokens, backend, batch, template)
+    rows, names = auditing.audit(request, progress)
     console = Console() if sys.stdout.isatty() else Console(width=150)
     console.print(table(rows))
-    for path in write_report(out, rows, {role: names[role] for role in sorted(roles)}, threshold):
+    for path in write_report(out, rows, names, threshold):
         console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
-    if auditing.BASE not in roles or control is None:
+    if auditing.BASE not in names or control is None:
         click.echo("Without --base and --control, chance and boilerplate cannot be told from memory.")
     share, of_controls = worst(rows)
     beside = "" if of_controls is None else f" (controls: {of_controls:.1%})"

@@ -19,7 +19,7 @@ def data() -> None:
     \b
     polaris-train data build books/ --out pairs                  cut into stories, filter; look at pairs/review.csv
     polaris-train data build books/ --out pairs --model MODEL    and have a model write the prompts and the plans
-    polaris-train data check pairs/train.parquet                 what a training run would say about the rows
+    polaris-train data check pairs/train.parquet                 the checks of rows that a training run begins with
     """
 
 
@@ -81,9 +81,10 @@ def build(**options: Any) -> None:  # fmt: skip
 
     from ..harness.errors import UserError
     from .data.build import REVIEW, Request, collect
-    from .data.filters import Rules, check_packages
+    from .data.filters import Rules, check_language, check_packages
 
     check_packages()
+    check_language(options["language"])
     if options["min_words"] > options["max_words"]:
         raise UserError(f"--min-words {options['min_words']} is more than --max-words {options['max_words']}")
     if options["only_plan"] and not options["model"]:
@@ -100,15 +101,15 @@ def build(**options: Any) -> None:  # fmt: skip
     console = Console() if sys.stdout.isatty() else Console(width=150)
     found, excluded = collect(request, _progress)
     if unknown := set(request.licences) - {"", *(c.book for c in found.candidates)}:
-        raise UserError(f"--licence {min(unknown)}=…: no such book; there are "
-                        f"{', '.join(sorted({c.book for c in found.candidates})[:5])}, …")  # fmt: skip
+        some = ", ".join(sorted({c.book for c in found.candidates})[:5])
+        raise UserError(f"--licence {min(unknown)}=…: no such book; a few that there are: {some}")
     _show(found, console)
     kept = found.kept[: options["limit"]]
+    if not kept:
+        raise UserError(f"no story is kept; {out / REVIEW} says why (column keep)")
     if not options["model"]:
         console.print(f"Look at {out / REVIEW} (column keep); then the same command with --model.", highlight=False)
         return
-    if not kept:
-        raise UserError(f"no story is kept; {out / REVIEW} says why")
     _translate(out, found, kept, excluded, options, console)
 
 
@@ -133,6 +134,7 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
         "test_set": compared,
         "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
         "stories_asked_for": asked,
+        "kept_but_not_asked_about": len(found.kept) - len(kept),
     }
     written = output.write(out, found, kept, outcomes, excluded, name, options["held_out"], about)
     for reason, count in sorted(written.dropped.items(), key=lambda item: -item[1]):
@@ -140,8 +142,14 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
     for path in written.paths:
         console.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{written.train} pairs to train on, {written.held_out} held out (no book is in both).")
+    if options["held_out"] and written.train and not written.held_out:
+        console.print(
+            "Whole books are held out, and none comes nearer to --held-out than none at all.", highlight=False
+        )
     if written.missing:
-        click.echo(f"{written.missing} stories have no prompt yet (see {out / 'logs'}); the same command asks again.")
+        click.echo(
+            f"Stories without a prompt so far: {written.missing} (see {out / 'logs'}); the same command asks again."
+        )
     if written.missing or not written.train:
         sys.exit(1)
 

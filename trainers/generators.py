@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ..harness.errors import UserError, need_extra
 from .folder import last_checkpoint
 from .models import first_line, model_path
-
-BACKENDS = ("transformers", "vllm")
+from .recipe import Recipe
 
 
 def weights_of(name: str) -> str:
@@ -25,6 +26,12 @@ def weights_of(name: str) -> str:
     return model_path(name)
 
 
+def recipe_of(name: str) -> Recipe | None:
+    """The recipe of a training run's folder, or None where it is none."""
+    path = Path(name) / "recipe.yaml"
+    return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
 def base_of(weights: str) -> str | None:
     """The model that an adapter was trained on, or None where the weights are a whole model."""
     import json
@@ -33,13 +40,23 @@ def base_of(weights: str) -> str | None:
     return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]) if path.is_file() else None
 
 
+def check_backend(backend: str, weights: str) -> None:
+    """Refuse a backend that is not installed, or that cannot load these weights."""
+    if backend != "vllm":
+        return
+    if importlib.util.find_spec("vllm") is None:
+        raise need_extra("vllm", "vllm")
+    if base_of(weights) is not None:
+        raise UserError(f"{weights}: is an adapter; merge it first (polaris-train merge), or use transformers")
+
+
 def continuations(
     backend: str, weights: str, tokenizer: Any, contexts: Sequence[Sequence[int]], tokens: int, batch: int
 ) -> Iterator[list[int]]:
     """The greedy continuation of each context, in order, at most so many tokens, end token left out.
 
     Raises:
-        UserError: the model cannot be loaded, or the backend is not installed.
+        UserError: the model cannot be loaded.
     """
     run = _vllm if backend == "vllm" else _transformers
     for ids in run(weights, tokenizer, contexts, tokens, batch):
@@ -80,10 +97,6 @@ def _transformers(
 def _vllm(
     weights: str, tokenizer: Any, contexts: Sequence[Sequence[int]], tokens: int, batch: int
 ) -> Iterator[list[int]]:
-    if importlib.util.find_spec("vllm") is None:
-        raise need_extra("vllm", "vllm")
-    if base_of(weights) is not None:
-        raise UserError(f"{weights}: is an adapter; merge it first (polaris-train merge), or use transformers")
     from vllm import LLM, SamplingParams
 
     try:

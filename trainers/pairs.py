@@ -55,7 +55,7 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
             raise UserError(
                 f"{recipe.data.train}: validation.prompts={count} rows are held out, and none are left to train on"
             )
-    problems = check_rows(rows, held)
+    problems = check_rows(rows, held, stories=recipe.injects)
     if severe := [problem.summary for problem in problems if problem.severe]:
         raise UserError(f"{recipe.data.train}: {severe[0]}")
     prepared = _prepared(recipe, tokenizer, rows, held)
@@ -88,11 +88,13 @@ class Problem:
     severe: bool = False
 
 
-def check_rows(rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]] = ()) -> list[Problem]:
+def check_rows(
+    rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]] = (), stories: bool = True
+) -> list[Problem]:
     """What is wrong or worth knowing about rows of `read_pairs`, and about them beside those held out; each kind once,
-    with the uids of the first rows."""
+    with the uids of the first rows. `stories`: they are going to be used."""
     found: dict[tuple[str, bool], list[str]] = {}
-    prompts, stories = {str(row["prompt"]) for row in held}, {row["story"] for row in held if row["story"]}
+    prompts, texts = {str(row["prompt"]) for row in held}, {row["story"] for row in held if row["story"]}
 
     def note(uid: str, what: str, severe: bool = False) -> None:
         found.setdefault((what, severe), []).append(uid)
@@ -101,14 +103,17 @@ def check_rows(rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, An
         story, target, asked = row["story"], row["target_words"], target_words(row["prompt"][-1]["content"])
         if str(row["prompt"]) in prompts:
             note(row["uid"], "are held out too (the same prompt): a score on them would say nothing", True)
-        elif story and story in stories:
+        elif story and story in texts:
             note(row["uid"], "have a story that is held out too: a score on it would say nothing", True)
-        if any(tag in story + (row["reasoning"] or "") for tag in ("<think>", *CLOSING_TAGS)):
+        tagged = any(tag in story + (row["reasoning"] or "") for tag in ("<think>", *CLOSING_TAGS))
+        if stories and tagged:
             note(row["uid"], "hold reasoning tags in story or ground_truth_reasoning, which must be plain text", True)
         if target is None:
             note(row["uid"], "ask for no length (… N words long, or target_word_count): no length penalty there")
         elif asked is not None and asked != target:
             note(row["uid"], "ask for another length in the prompt than target_word_count says, which counts")
+        if not stories:
+            continue
         if not story.strip():
             note(row["uid"], "have no story: their groups are rollouts only")
         elif target is not None and length_penalty(count_words(story), target) > 0:
@@ -116,7 +121,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, An
         if story.strip() and row["reasoning"] is None:
             note(row["uid"], "have a story without ground_truth_reasoning")
     return [
-        Problem(f"{len(uids)} rows {what} ({', '.join(uids[:3])}{', …' if len(uids) > 3 else ''})", severe)
+        Problem(f"rows that {what}: {len(uids)} ({', '.join(uids[:3])}{', …' if len(uids) > 3 else ''})", severe)
         for (what, severe), uids in found.items()
     ]
 

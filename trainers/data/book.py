@@ -49,7 +49,6 @@ class Book:
     path: str
     title: str
     author: str = ""
-    language: str = ""
     licence: str = ""
     blocks: tuple[Block, ...] = ()
     contents: tuple[Entry, ...] = ()
@@ -64,6 +63,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def tidy(text: str) -> str:
-    """Text with plain spaces, composed characters and no invisible ones; line ends are kept."""
+    """Text with plain spaces, composed characters and none that is invisible or no character; line ends are kept."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = unicodedata.normalize("NFC", text.translate(_NOTHING))
     return _LINES.sub("\n", _SPACE.sub(" ", text)).strip()

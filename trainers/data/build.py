@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.errors import UserError
-from .exclude import Excluded, read_excluded
+from .exclude import EXCLUDED, Excluded, read_excluded
 from .filters import Rules
 from .near import Near
 from .review import apply_review, write_review
-from .sources import Candidate, Examined, examine_all, find_files
+from .sources import Candidate, Examined, examine_all, find_files, free
 
 BUILD, STORIES, REVIEW = "build.json", "stories.jsonl", "review.csv"
+TWIN = "near-duplicate of: "
 Progress = Callable[[Iterable[Examined], int], Iterable[Examined]]
 
 
@@ -65,11 +66,12 @@ def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
         UserError: nothing to read, a folder in the way, one that was built from something else, or a review file that
             cannot be read.
     """
-    files = find_files(request.sources)
+    files = find_files(request.sources, request.out)
     excluded = read_excluded(request.exclude, request.test_prompts)
     asked = _asked(request, files)
     known = _known(request.out, asked)
     if known is None:
+        _begin(request.out, asked)
         known = _read(request, files, excluded, progress)
         _save(request.out, asked, known)
     notes, unreadable = tuple(known["notes"]), tuple(known["unreadable"])
@@ -78,6 +80,7 @@ def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
     if not review.is_file():
         write_review(review, automatic)
     candidates = apply_review(review, automatic)
+    _check_kept(review, automatic, candidates)
     declared = request.licences
     candidates = [
         dataclasses.replace(c, licence=declared.get(c.book) or declared.get("") or c.licence) for c in candidates
@@ -96,18 +99,31 @@ def _read(request: Request, files: dict[str, Path], excluded: Excluded, progress
     near = Near()
     for one in examined:
         for candidate, sketched in zip(one.candidates, one.sketches, strict=True):
-            key = candidate.id
-            while key in candidates:  # two files of rows with the same books and titles
-                key += "+"
+            key = free(candidate.id, candidates)  # two files of rows may have the same books and titles
             reason = candidate.reason
             if reason is None:
                 twin = near.find(sketched)
-                reason = f"near-duplicate of: {twin}" if twin else excluded.story(sketched, candidate.text)
+                reason = f"{TWIN}{twin}" if twin else excluded.story(sketched, candidate.text)
                 if reason is None:
                     near.add(key, sketched)
             candidates[key] = dataclasses.replace(candidate, id=key, reason=reason)
     notes = [note for one in examined for note in one.notes]
     return {"candidates": list(candidates.values()), "notes": notes, "unreadable": unreadable}
+
+
+def _check_kept(review: Path, automatic: Sequence[Candidate], candidates: Sequence[Candidate]) -> None:
+    """Refuse what must not be kept, whoever says so: two stories that are nearly the same, and what is excluded."""
+    kept = {candidate.id for candidate in candidates if candidate.reason is None}
+    for candidate in automatic:
+        if candidate.id not in kept or candidate.reason is None:
+            continue
+        if candidate.reason.startswith(EXCLUDED):
+            raise UserError(
+                f"{review}: {candidate.id} cannot be kept, it is {candidate.reason}; training must not meet that"
+            )
+        twin = candidate.reason.removeprefix(TWIN)
+        if candidate.reason.startswith(TWIN) and twin in kept:
+            raise UserError(f"{review}: {candidate.id} and {twin} are nearly the same; keep one of them")
 
 
 def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:
@@ -124,27 +140,42 @@ def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:
 def _known(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     path = folder / BUILD
     if not path.is_file():
-        left = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        if folder.exists() and (not folder.is_dir() or set(left) - {STORIES, REVIEW}):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder}: exists, and holds no build ({BUILD}); name another folder with --out")
         return None
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if not saved["whole"]:
+            return None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: cannot be read; delete it with {folder / STORIES} to read everything anew") from None
     changed = [name for name in asked if saved["asked"].get(name) != asked[name]]
     if changed:
         raise UserError(
             f"{folder} was built with other {' and '.join(changed).replace('_', ' ')}; name another folder with --out, "
-            f"or delete {path} to read everything anew (which also forgets what was edited in {REVIEW})"
+            f"or delete this one (what was edited in {REVIEW} goes with it)"
         )
     lines = (folder / STORIES).read_text(encoding="utf-8").splitlines()
     return {**saved, "candidates": [Candidate(**json.loads(line)) for line in lines]}
 
 
-def _save(folder: Path, asked: dict[str, Any], known: dict[str, Any]) -> None:
+def _begin(folder: Path, asked: dict[str, Any]) -> None:
+    """Mark a folder as one of ours, before anything else is in it."""
     folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / BUILD, {"asked": asked, "whole": False})
+
+
+def _save(folder: Path, asked: dict[str, Any], known: dict[str, Any]) -> None:
     (folder / REVIEW).unlink(missing_ok=True)
     write_lines(folder / STORIES, [dataclasses.asdict(candidate) for candidate in known["candidates"]])
-    saved = {"asked": asked, "notes": known["notes"], "unreadable": known["unreadable"]}
-    (folder / BUILD).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")  # last: all else is there
+    saved = {"asked": asked, "whole": True, "notes": known["notes"], "unreadable": known["unreadable"]}
+    _write_json(folder / BUILD, saved)  # last: all else is there
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
 
 
 def write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from lxml.etree import LxmlError
+
 from ...harness.errors import UserError
 from .book import Block, Book, Entry, tidy
 from .markup import Page
@@ -30,7 +32,10 @@ def read_epub(path: Path, book_id: str) -> Book:
         item = epub.get_item_with_id(item_id)
         if item is None or not hasattr(item, "content") or "html" not in (item.media_type or ""):
             continue
-        page = Page(item.content)
+        try:
+            page = Page(item.content)
+        except (RecursionError, ValueError, LxmlError) as error:
+            raise UserError(f"{path}: the page {item.file_name} cannot be read: {type(error).__name__}") from None
         name = posixpath.normpath(item.file_name)
         places.setdefault(name, len(blocks))
         for anchor, number in page.anchors.items():
@@ -43,10 +48,10 @@ def read_epub(path: Path, book_id: str) -> Book:
         path=str(path),
         title=_said(epub, "title") or path.stem,
         author=_said(epub, "creator"),
-        language=_said(epub, "language")[:2].lower(),
         licence=_said(epub, "rights"),
         blocks=tuple(blocks),
-        contents=_entries(epub.toc, places),
+        contents=_entries(epub.toc, places, missing := []),
+        notes=tuple([f"{len(missing)} lines of the table of contents lead to no place in the book"] if missing else []),
     )
 
 
@@ -82,15 +87,17 @@ def _said(epub: Any, name: str) -> str:
     return tidy(", ".join(found) if name == "creator" else found[0]).replace("\n", " ") if found else ""
 
 
-def _entries(toc: Any, places: dict[str, int]) -> tuple[Entry, ...]:
+def _entries(toc: Any, places: dict[str, int], missing: list[str]) -> tuple[Entry, ...]:
+    """The table of contents; titles of lines that lead nowhere go to `missing`."""
     found = []
     for item in toc if isinstance(toc, list | tuple) else [toc]:
         link, children = item if isinstance(item, tuple) else (item, ())
-        under = _entries(children, places) if children else ()
+        under = _entries(children, places, missing) if children else ()
         target = unquote(link.href or "")
         start = places.get(posixpath.normpath(target.partition("#")[0]) + (f"#{target.partition('#')[2]}" if
                            "#" in target else ""))  # fmt: skip
         if start is None:  # an anchor that is missing: the page will do
+            missing.append(link.title or "")
             start = places.get(posixpath.normpath(target.partition("#")[0]))
         if start is None and under:
             start = under[0].start

@@ -13,13 +13,15 @@ from ...harness.judges import PACKAGE
 from ...harness.overlap import contained, shingles
 from ...harness.words import strip_length_request
 from .filters import story_text
-from .near import Near
+from .near import Near, sketch
 from .sources import READERS, ROWS, find_files, read_rows
 from .split import pieces
 
-TEST = "official test prompt"
+TEST = "the official test set"
+EXCLUDED = "near a"  # how the reasons begin
 _SHINGLE = 3  # words of a prompt
 _HELD = 0.5  # share of a prompt's shingles that stand in a text which holds it
+_WINDOW = 2000  # words of a long text that are compared at a time
 _WORD = re.compile(r"\w+")
 
 
@@ -28,6 +30,7 @@ class Excluded:
 
     def __init__(self) -> None:
         self._stories = Near()
+        self._count = 0
         self._prompts: list[tuple[str, set[tuple[Any, ...]]]] = []
 
     def __len__(self) -> int:
@@ -38,13 +41,16 @@ class Excluded:
         self._prompts += [(name, _shingles(strip_length_request(prompt))) for prompt in prompts]
 
     def add_story(self, name: str, text: str) -> None:
-        """Keep out a story and what is nearly the same."""
-        self._stories.add(f"{name}#{len(self._prompts)}-{hash(text)}", self._stories.sketch(text))
+        """Keep out a story, its parts and what is nearly the same; a long text (a book) also in any part of it."""
+        words = text.split()
+        for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2):
+            self._count += 1
+            self._stories.add(f"{name}#{self._count}", sketch(" ".join(words[start : start + _WINDOW])))
 
     def story(self, sketched: Any, text: str) -> str | None:
         """Why a story must not be trained on, or None. `sketched` is its MinHash."""
         near = self._stories.find(sketched)
-        return f"near a text of {near.rpartition('#')[0]}" if near else self.prompt(text)
+        return f"{EXCLUDED} text of {near.rpartition('#')[0]}" if near else self.prompt(text)
 
     def prompt(self, text: str) -> str | None:
         """Why a prompt (or a text that may hold one) must not be trained on, or None."""
@@ -52,7 +58,7 @@ class Excluded:
             return None
         own = _shingles(text)
         name = next((name for name, prompt in self._prompts if prompt and contained(prompt, own) >= _HELD), None)
-        return f"near a prompt of {name}" if name else None
+        return f"{EXCLUDED} prompt of {name}" if name else None
 
 
 def read_excluded(files: Iterable[Path], test_prompts: bool) -> Excluded:
@@ -100,6 +106,8 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
         return found
     if path.suffix.lower() == ROWS:
         return [row for _, row in read_rows(path)]
+    if not path.is_dir() and path.suffix.lower() not in READERS:
+        raise UserError(f"{path}: what to exclude is read from .jsonl and .parquet files, and from books")
     books = ((file, READERS[file.suffix.lower()](file, book)) for book, file in find_files([path]).items()
              if file.suffix.lower() in READERS)  # fmt: skip
     return [{"story": story_text(piece.blocks)} for _, book in books for piece in pieces(book)]
@@ -113,7 +121,8 @@ def _prompt(value: Any) -> str:
         except ValueError:
             return str(value)
     if isinstance(value, list):
-        return "\n".join(m["content"] for m in value if isinstance(m, dict) and m.get("role") == "user")
+        said = [m.get("content") for m in value if isinstance(m, dict) and m.get("role") == "user"]
+        return "\n".join(text for text in said if isinstance(text, str))
     return value if isinstance(value, str) else ""
 
 

@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...harness.errors import need_extra
+from ...harness.errors import UserError, need_extra
 from ...harness.words import count_words
-from .book import Block, words_of
-from .split import Piece, plain_title
+from .book import Block
+from .split import Piece, is_frame_title
 
 # shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
 VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.01
-_FRAME_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("frame_titles")))
 _ENDED = re.compile(
     r"[.!?…。！？][\s\"'”’»«)\]_*—–-]*$|[—–-][\"'”’»)\]_*\s]*$|\bthe end\b\W*$|\bfinis\b\W*$", re.IGNORECASE
 )
@@ -45,17 +44,29 @@ class Rules:
 
 def check_packages() -> None:
     """Refuse with the pip command where what reading and filtering need is not installed."""
-    for name in ("ebooklib", "lxml", "datasketch", "py3langid", "matplotlib"):
+    for name in (
+        "ebooklib",
+        "lxml",
+        "markdown_it",
+        "charset_normalizer",
+        "datasketch",
+        "xxhash",
+        "py3langid",
+        "matplotlib",
+    ):
         if importlib.util.find_spec(name) is None:
             raise need_extra(name, "data")
 
 
 def story_text(blocks: Sequence[Block]) -> str:
-    """The story as one text: paragraphs with an empty line between them, breaks inside kept, those at the end cut."""
-    texts = [block.text for block in blocks]
-    while blocks and blocks[len(texts) - 1].kind == "break":
-        texts.pop()
-    return "\n\n".join(texts)
+    """The story as one text: paragraphs with an empty line between them, breaks inside kept, those at the end cut.
+
+    What the book marks as front or back matter (a footnote, say) is left out, unless it is all there is.
+    """
+    kept = [block for block in blocks if not block.frame] or list(blocks)
+    while kept and kept[-1].kind == "break":
+        kept.pop()
+    return "\n\n".join(block.text for block in kept)
 
 
 def reason_to_drop(piece: Piece, text: str, rules: Rules) -> str | None:
@@ -88,6 +99,15 @@ def language_of(text: str) -> str:
     return str(py3langid.classify(text[middle : middle + _SAMPLE])[0])
 
 
+def check_language(code: str) -> None:
+    """Refuse a language that would not be told. Raises UserError."""
+    import py3langid
+
+    known = sorted(str(name) for name, _ in py3langid.rank("a"))
+    if code not in known:
+        raise UserError(f"--language {code}: is no ISO 639-1 code that is known here; known: {', '.join(known)}")
+
+
 def noise(text: str) -> float:
     """Share of words that look like a scanner's mistakes: digits in words, capitals inside them, four consonants and
     nothing else, stray signs, broken encodings."""
@@ -97,7 +117,7 @@ def noise(text: str) -> float:
 
 
 def _is_frame(piece: Piece) -> bool:
-    if _FRAME_TITLES.fullmatch(plain_title(piece.title)):
+    if is_frame_title(piece.title):
         return True
     return sum(len(b.text) for b in piece.blocks if b.frame) > 0.5 * sum(len(b.text) for b in piece.blocks)
 
@@ -117,9 +137,12 @@ def _is_play(blocks: Sequence[Block]) -> bool:
 def _is_whole(blocks: Sequence[Block], text: str) -> bool:
     """It begins with a capital (or a quotation, or a number) and ends with the end of a sentence, of verse, or a
     signature."""
-    texts = [block.text for block in blocks if block.kind != "break"]
+    kept = [block for block in blocks if block.kind != "break" and not block.frame]
+    texts = [block.text for block in kept]
+    if not texts:
+        return False
     opening = next((c for c in text if c.isalnum()), "")
     if opening.islower() or _CUT.search(texts[-1]):
         return False
     last = texts[-1] if len(texts[-1]) > _SIGNED or len(texts) < 2 else texts[-2]
-    return bool(_ENDED.search(texts[-1]) or _ENDED.search(last)) or blocks[-1].kind == "verse"
+    return bool(_ENDED.search(texts[-1]) or _ENDED.search(last)) or kept[-1].kind == "verse"

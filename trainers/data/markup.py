@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import lxml.html
 from lxml import etree
 
 from .book import BREAK, Block, Kind, tidy, words_of
@@ -21,10 +22,14 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SKIPPED = frozenset(["head", "nav", "script", "style", "svg", "img", "math", "audio", "video", "object"])
 _FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
-_NOTE = re.compile(r"\b(?:noteref|backlink|doc-noteref|doc-backlink)\b")
+# marks of footnotes and numbers of pages, which stand inside sentences
+_NOTE = re.compile(r"\b(?:noteref|backlink|fnanchor|footnote-?ref|pagebreak|page-?num(?:ber)?)\b")
+_MARK = re.compile(r"[\[(]?(?:\d{1,4}|[*†‡§]+|[ivxlc]{1,6})[\])]?\.?")
+_VERSE_LETTERS = 60  # lines of verse are shorter on average
 _GUTENBERG = re.compile(r"\bpg-?(?:boilerplate|header|footer)\b")
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 _XML = {b"amp", b"lt", b"gt", b"quot", b"apos"}
+_EMPTY = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*$")
 
 
 class Page:
@@ -33,16 +38,21 @@ class Page:
     def __init__(self, content: bytes) -> None:
         self.blocks: list[Block] = []
         self.anchors: dict[str, int] = {}
-        parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=True)
-        root = etree.fromstring(_ENTITY.sub(_character, content), parser)
-        if root is not None:
-            body = next((e for e in root.iter() if _name(e) == "body"), root)
-            self._walk(body, frame=False, verse=False)
+        if _EMPTY.match(content):
+            return
+        try:
+            parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+            root = etree.fromstring(_ENTITY.sub(_character, content), parser)
+        except etree.XMLSyntaxError:  # not well-formed: read it as browsers do
+            root = lxml.html.document_fromstring(content, lxml.html.HTMLParser(encoding="utf-8", huge_tree=True))
+        body = next((e for e in root.iter() if _name(e) == "body"), root)
+        self._walk(body, frame=False, verse=False)
 
     def _walk(self, element: Any, frame: bool, verse: bool) -> None:
         name, types = _name(element), _types(element)
-        if anchor := element.get("id"):
-            self.anchors.setdefault(anchor, len(self.blocks))
+        if not name:
+            return
+        self._anchor(element)
         if name in _SKIPPED or _GUTENBERG.search(types):
             return
         frame = frame or not _FRAME.isdisjoint(types.split())
@@ -65,18 +75,26 @@ class Page:
                     loose.clear()
                     self._walk(child, frame, verse)
                 else:
+                    self._anchor(child)
+                    self._anchors_in(child)
                     loose.append("".join(_pieces(child)))
                 loose.append(child.tail or "")
             self._add("text", "".join(loose), frame)
         else:
             self._anchors_in(element)
-            text = _text(element)
-            self._add("verse" if verse or text.count("\n") > 1 else "text", text, frame)
+            for text in re.split(r"\n{2,}", _text(element)):  # two line ends are how some books end a paragraph
+                lines = text.split("\n")
+                short = sum(map(len, lines)) / len(lines) < _VERSE_LETTERS
+                self._add("verse" if (len(lines) > 2 and short) or verse else "text", text, frame)
 
     def _anchors_in(self, element: Any) -> None:
         for inner in element.iterdescendants():
-            if isinstance(inner.tag, str) and (anchor := inner.get("id") or inner.get("name")):
-                self.anchors.setdefault(anchor, len(self.blocks))
+            self._anchor(inner)
+
+    def _anchor(self, element: Any) -> None:
+        """Remember where an element stands: at the block that comes next."""
+        if isinstance(element.tag, str) and (anchor := element.get("id") or element.get("name")):
+            self.anchors.setdefault(anchor, len(self.blocks))
 
     def _add(self, kind: Kind, text: str, frame: bool, level: int = 0) -> None:
         text = tidy(text)
@@ -90,7 +108,7 @@ def _text(element: Any) -> str:
 
 def _pieces(element: Any) -> Iterator[str]:
     """Text as a reader sees it: white space is a space, `br` a new line, and marks of footnotes are left out."""
-    if _name(element) in _SKIPPED or _NOTE.search(_types(element)):
+    if _name(element) in _SKIPPED or _NOTE.search(_types(element)) or _is_note_mark(element):
         return
     if _name(element) == "br":
         yield "\n"
@@ -99,6 +117,13 @@ def _pieces(element: Any) -> Iterator[str]:
         for child in element:
             yield from _pieces(child)
             yield re.sub(r"\s+", " ", child.tail or "")
+
+
+def _is_note_mark(element: Any) -> bool:
+    """A number or sign that leads to a note: a link to a place, or such a link set high."""
+    links = [element] if _name(element) == "a" else list(element.iter("{*}a")) if _name(element) == "sup" else []
+    text = "".join(element.itertext()).strip() if links else ""
+    return bool(_MARK.fullmatch(text)) and any("#" in (link.get("href") or "") for link in links)
 
 
 def _name(element: Any) -> str:

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 SHINGLE = 5  # words
-SAME = 0.5  # estimated Jaccard similarity from which two texts count as one
+SAME = 0.5  # share of the shorter text's shingles, estimated, from which two texts count as one
 PERMUTATIONS = 128
+_CANDIDATES = 0.15  # Jaccard similarity of a text to one four times as long that holds most of it
 _WORD = re.compile(r"\w+")
 
 
-def sketch(text: str, shingle: int = SHINGLE) -> Any:
+def sketch(text: str) -> Any:
     """The MinHash of a text. Letter case, marks and line ends do not matter; a text of fewer words is one shingle."""
     from datasketch import MinHash
     from xxhash import xxh32_intdigest
 
     words = [xxh32_intdigest(word.encode("utf-8", "surrogatepass")) for word in _WORD.findall(text.casefold())]
     hashed = np.array(words or [0], dtype=np.uint64)
-    size = min(shingle, len(hashed))
+    size = min(SHINGLE, len(hashed))
     # a polynomial over the words of each window: one pass in C, where hashing every shingle's bytes is ten
     rolled = np.zeros(len(hashed) - size + 1, dtype=np.uint64)
     for place in range(size):
@@ -30,28 +31,32 @@ def sketch(text: str, shingle: int = SHINGLE) -> Any:
     return found
 
 
-class Near:
-    """Texts that were seen, by name; asks whether another is one of them."""
+def shared(one: Any, other: Any) -> float:
+    """Share of the shorter text's shingles that the other has, 0 to 1, from two MinHashes.
 
-    def __init__(self, same: float = SAME, shingle: int = SHINGLE) -> None:
+    With Jaccard similarity J and sizes a and b, they share J (a + b) / (1 + J).
+    """
+    jaccard, sizes = one.jaccard(other), (one.count(), other.count())
+    return min(1.0, jaccard * sum(sizes) / (1 + jaccard) / max(1.0, min(sizes)))
+
+
+class Near:
+    """Texts that were seen, by name; asks whether another is one of them, or a part of one, or holds one."""
+
+    def __init__(self) -> None:
         from datasketch import MinHashLSH
 
-        self._same, self._shingle = same, shingle
-        # candidates are looked for below the threshold and then compared, so that few are missed
-        self._index = MinHashLSH(threshold=max(0.1, same - 0.2), num_perm=PERMUTATIONS)
+        self._index = MinHashLSH(threshold=_CANDIDATES, num_perm=PERMUTATIONS)
         self._sketches: dict[str, Any] = {}
 
     def find(self, sketched: Any) -> str | None:
-        """The name of the most similar text that is at least as similar as `same`."""
-        near = [(sketched.jaccard(self._sketches[name]), name) for name in self._index.query(sketched)]
+        """The name of the text that shares most, from `SAME` on."""
+        near = [(shared(sketched, self._sketches[name]), name) for name in self._index.query(sketched)]
         best = max(near, default=(0.0, ""))
-        return best[1] if best[0] >= self._same else None
+        return best[1] if best[0] >= SAME else None
 
     def add(self, name: str, sketched: Any) -> None:
+        """Remember a text. A name that is taken already keeps its text."""
         if name not in self._sketches:
             self._sketches[name] = sketched
             self._index.insert(name, sketched)
-
-    def sketch(self, text: str) -> Any:
-        """The MinHash of a text, as it is compared here."""
-        return sketch(text, self._shingle)

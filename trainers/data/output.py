@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.markup import escape
+from rich.table import Table
+
+from ...harness.export import markdown_table
 from ...harness.length import ABOVE, BELOW, BUCKETS, bucket
 from ...harness.words import count_words
 from .build import Found, reason_kind
@@ -58,37 +62,65 @@ def write(
         elif made is not None:
             rows.append(_row(story, made, model))
     missing = sum(story.id not in outcomes for story in stories)
-    if not rows:
-        return Written(0, 0, dict(dropped), missing, ())
-    held = held_out_books(Counter(row["source"] for row in rows), share)
+    about = {**about, "held_out_share": share}
+    held = held_out_books(Counter(row["source"] for row in rows), share, _sides(folder, share))
     parts = {
         TRAIN: [row for row in rows if row["source"] not in held],
         HELD_OUT: [row for row in rows if row["source"] in held],
     }
     for name, part in parts.items():
-        _write_rows(folder / name, part)
+        if part:
+            _write_rows(folder / name, part)
+        else:  # what an earlier call wrote does not hold any more
+            (folder / name).unlink(missing_ok=True)
+    if not rows:
+        for name in (f"{SHEET}.md", f"{SHEET}.json", PLOT):
+            (folder / name).unlink(missing_ok=True)
+        return Written(0, 0, dict(dropped), missing, ())
     facts = _facts(found, parts, dict(dropped.most_common()), missing, model, about)
     (folder / f"{SHEET}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / f"{SHEET}.md").write_text(_sheet(facts), encoding="utf-8")
     _plot(folder / PLOT, parts)
-    paths = tuple(folder / name for name in (TRAIN, HELD_OUT, f"{SHEET}.md", f"{SHEET}.json", PLOT))
+    names = [*(name for name, part in parts.items() if part), f"{SHEET}.md", f"{SHEET}.json", PLOT]
+    paths = tuple(folder / name for name in names)
     return Written(len(parts[TRAIN]), len(parts[HELD_OUT]), dict(dropped), missing, paths)
 
 
-def held_out_books(counts: Mapping[str, int], share: float) -> set[str]:
-    """Books whose stories together come nearest to a share of all, from an order drawn by their names; never all."""
-    wanted = share * sum(counts.values())
-    if wanted <= 0 or len(counts) < 2:
+def held_out_books(counts: Mapping[str, int], share: float, sides: Mapping[str, str] | None = None) -> set[str]:
+    """Books whose stories together come nearest to a share of all, from an order drawn by their names; never all.
+
+    Args:
+        counts: stories by book.
+        share: 0 to 1; where no book is nearer to it than none at all, none is held out.
+        sides: of books that an earlier call has placed (`train` or `held_out`), where they stay.
+    """
+    known = {book: side for book, side in (sides or {}).items() if book in counts}
+    held = {book for book, side in known.items() if side == "held_out"}
+    if share <= 0 or len(counts) < 2:
         return set()
-    order = sorted(counts, key=lambda book: hashlib.sha256(book.encode(errors="surrogatepass")).hexdigest())
+    wanted = share * sum(counts.values()) - sum(counts[book] for book in held)
+    free = [book for book in counts if book not in known]
+    order = sorted(free, key=lambda book: hashlib.sha256(book.encode(errors="surrogatepass")).hexdigest())
     # the sets of books by their number of stories: a subset-sum, of which the first found of each sum is kept
     sums: dict[int, tuple[str, ...]] = {0: ()}
     for book in order:
         for total, books in list(sums.items()):
             if total + counts[book] <= 2 * wanted + max(counts.values()):
                 sums.setdefault(total + counts[book], (*books, book))
-    possible = [(abs(total - wanted), total) for total, books in sums.items() if 0 < len(books) < len(counts)]
-    return set(sums[min(possible)[1]])
+    possible = [(abs(total - wanted), -total) for total, books in sums.items() if len(held) + len(books) < len(counts)]
+    return held.union(sums[-min(possible)[1]] if possible else ())
+
+
+def _sides(folder: Path, share: float) -> dict[str, str]:
+    """Where an earlier call with the same share, which left nothing unanswered, has put each book: what was trained on
+    must not be held out later."""
+    try:
+        facts = json.loads((folder / f"{SHEET}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if facts.get("held_out_share") != share or facts.get("without_an_answer_yet"):
+        return {}
+    return {book: said["split"] for book, said in facts["sources"].items() if said["split"]}
 
 
 def _row(story: Candidate, made: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -131,9 +163,9 @@ def _facts(
     for candidate in found.candidates:
         per_book[candidate.book].append(candidate)
     for book, candidates in per_book.items():
-        one = candidates[0]
         books[book] = {
-            "author": one.author, "licence": one.licence or "not declared", "pieces": len(candidates),
+            "author": _all(c.author for c in candidates) or "–",
+            "licence": _all(c.licence for c in candidates) or "not declared", "pieces": len(candidates),
             "kept": sum(c.reason is None for c in candidates), "pairs": pairs[book], "split": split.get(book),
         }  # fmt: skip
     return {
@@ -149,6 +181,10 @@ def _facts(
         "unreadable": list(found.unreadable),
         "notes": list(found.notes),
     }
+
+
+def _all(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
 def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -167,7 +203,7 @@ def _sheet(facts: Mapping[str, Any]) -> str:
     lines += [f"* {count} pairs in {name}" for name, count in facts["pairs"].items()]
     lines += [f"* Prompts and reasoning were written by {facts['prompts_by']}, not by people."]
     known = ("pairs", "prompts_by", "lengths", "dropped", "dropped_in_back_translation", "without_an_answer_yet",
-             "edited_by_hand", "sources", "unreadable", "notes")  # fmt: skip
+             "edited_by_hand", "sources", "unreadable", "notes", "held_out_share")  # fmt: skip
     lines += [f"* {name.replace('_', ' ').capitalize()}: {value}" for name, value in facts.items() if name not in known]
     if facts["without_an_answer_yet"]:
         lines.append(
@@ -201,8 +237,10 @@ def _sheet(facts: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in cells)]
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    return [markdown_table(table)]
 
 
 def _plot(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

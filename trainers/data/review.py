@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...harness.errors import UserError
 from .sources import Candidate
+from .text import decode
 
 COLUMNS = ("keep", "reason", "words", "book", "title", "first", "last", "id")
 BY_HAND = "dropped by hand"
@@ -17,13 +18,15 @@ _YES, _NO = {"yes", "y", "true", "1", "x", "keep"}, {"no", "n", "false", "0", ""
 
 
 def write_review(path: Path, candidates: Sequence[Candidate]) -> None:
-    """Write the file, as spreadsheets open it (CSV, UTF-8 with a byte order mark)."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    """Write the file, whole or not at all, as spreadsheets open it (CSV, UTF-8 with a byte order mark)."""
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
         for c in candidates:
             keep = "no" if c.reason else "yes"
             rows.writerow([keep, c.reason or "", c.words, c.book, c.title, c.first, c.last, c.id])
+    unfinished.replace(path)
 
 
 def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -34,14 +37,16 @@ def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     seen: dict[str, tuple[bool, str]] = {}
-    text = path.read_text(encoding="utf-8-sig")
+    text, _ = decode(path)  # a spreadsheet may have saved it in another encoding
     delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     if missing := {"keep", "title", "id"} - set(rows.fieldnames or ()):
         raise UserError(f"{path}: the columns {', '.join(sorted(missing))} are gone; put them back, or delete the file")
     for row in rows:
         where = f"{path}, line {rows.line_num}"
-        key, said = row["id"] or "", (row["keep"] or "").strip().lower()
+        if not any((value or "").strip() for value in row.values() if not isinstance(value, list)):
+            continue  # an empty row
+        key, said = (row["id"] or "").strip(), (row["keep"] or "").strip().lower()
         if key not in by_id:
             raise UserError(f"{where}: there is no piece {key!r}; ids are not to be changed")
         if key in seen:
@@ -52,6 +57,7 @@ def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]
     found = []
     for candidate in candidates:
         keep, title = seen.get(candidate.id, (False, candidate.title))
+        title = candidate.title if title == candidate.title.strip() else title
         reason = None if keep else candidate.reason or BY_HAND
         found.append(dataclasses.replace(candidate, reason=reason, title=title))
     return found

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,17 +70,23 @@ class Examined:
     error: str | None = None
 
 
-def find_files(sources: Iterable[Path]) -> dict[str, Path]:
-    """The files of all sources by the id of their book, in order of their names.
+def find_files(sources: Iterable[Path], out: Path | None = None) -> dict[str, Path]:
+    """The files of all sources by the id of their book, in order of their names; none of them from the folder `out`.
 
     Raises:
-        UserError: no such file, a kind that is not read, or a folder with none.
+        UserError: no such file, a kind that is not read, a folder with none, or a file in `out`.
     """
     files: list[Path] = []
+    apart = out.resolve() if out else None
     for source in sources:
         known = [*READERS, ROWS]
+        if source.is_file() and apart in source.resolve().parents:
+            raise UserError(f"{source} lies in {out}, which is written to; name another folder with --out")
         if source.is_dir():
-            found = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix.lower() in known)
+            found = sorted(
+                path for path in source.rglob("*")
+                if path.is_file() and path.suffix.lower() in known and apart not in path.resolve().parents
+            )  # fmt: skip
             if not found:
                 raise UserError(f"{source}: the folder holds no books ({', '.join(known)})")
             files += found
@@ -92,7 +98,7 @@ def find_files(sources: Iterable[Path]) -> dict[str, Path]:
             files.append(source)
     named: dict[str, Path] = {}
     for path in dict.fromkeys(files):
-        named[_free(_slug(path.stem), named)] = path
+        named[free(_slug(path.stem), named)] = path
     return named
 
 
@@ -116,8 +122,10 @@ def examine(path: Path, book: str, rules: Rules) -> Examined:
         read = READERS[path.suffix.lower()](path, book)
     except UserError as error:
         return Examined(str(path), error=error.text)
-    except OSError as error:
-        return Examined(str(path), error=f"{path}: {error.strerror}")
+    except Exception as error:  # one odd book must not keep the others from being read
+        return Examined(
+            str(path), error=f"{path}: cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        )
     found = (
         (Candidate("", book, piece.title, read.author, read.licence, str(path), text, 0), piece)
         for piece in pieces(read)
@@ -131,7 +139,7 @@ def _examined(path: Path, rules: Rules, found: Iterable[tuple[Candidate, Piece]]
     candidates: dict[str, Candidate] = {}
     sketches = []
     for candidate, piece in found:
-        key = _free(f"{candidate.book}/{_slug(candidate.title)}", candidates)
+        key = free(f"{candidate.book}/{_slug(candidate.title)}", candidates)
         reason = reason_to_drop(piece, candidate.text, rules)
         words = count_words(candidate.text)
         candidates[key] = dataclasses.replace(candidate, id=key, words=words, reason=reason)
@@ -149,15 +157,15 @@ def _rows(path: Path, book: str) -> Iterator[tuple[Candidate, Piece]]:
         title = str(row.get("title") or row.get("id") or row.get("uid") or f"story {number}")
         licence = str(row.get("licence") or row.get("license") or "")
         text = tidy(text)
-        yield (
-            Candidate("", of, title, str(row.get("author") or ""), licence, str(path), text, 0),
-            Piece(title, tuple(text_blocks(text))),
-        )
+        # where no line is empty, every line is a paragraph
+        blocks = text_blocks(text if "\n\n" in text else text.replace("\n", "\n\n"))
+        about = (tidy(title).replace("\n", " "), tidy(str(row.get("author") or "")), tidy(licence))
+        yield Candidate("", tidy(of).replace("\n", " "), *about, str(path), text, 0), Piece(about[0], tuple(blocks))
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines of a JSONL file with their numbers, from 1. Raises UserError naming the line."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, 1):
                 if line.strip():
@@ -182,7 +190,8 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text.casefold()).strip("-.")[:80] or "untitled"
 
 
-def _free(name: str, taken: Sequence[str] | dict[str, Any]) -> str:
+def free(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken: the name itself, or with a number after it."""
     number, found = 1, name
     while found in taken:
         number += 1

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from .book import Block, Book, Entry, words_of
 
-_NUMBER = rf"(?:[ivxlc]+|\d+|{'|'.join(words_of('part_numbers'))})"
-_WORD = f"(?:{'|'.join(words_of('part_words'))})"
+_ROMAN = r"(?=[ivxlc])c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
+_WORDS = f"(?:{'|'.join(words_of('part_numbers'))})"
+_NUMBER = rf"(?:{_ROMAN}|\d+|{_WORDS})"
 # “III”, “Chapter 4”, “Letter II: From Paris”, “Epilogue”: parts of one work
 _PART = re.compile(
-    rf"^(?:the )?(?:{_WORD}\W+(?:the )?{_NUMBER}\b.*|(?:the )?{_NUMBER} {_WORD}|{_NUMBER}"
-    rf"|{'|'.join(words_of('part_titles'))})$"
+    rf"^(?:(?:{'|'.join(words_of('part_words'))})\W+(?:the )?{_NUMBER}\b.*|{_ROMAN}|\d+"
+    rf"|(?:the )?{_WORDS} (?:{'|'.join(words_of('counted_words'))})|{'|'.join(words_of('part_titles'))})$"
 )
+_WORD_ALONE = re.compile(rf"^{_WORDS}$")  # “One”: a part where others are called so too
 _NUMBERED = re.compile(rf"^{_NUMBER}\s*[.:)—–-]\s*\S")
+_FRAME_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("frame_titles")))
 _START = re.compile(r"\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG", re.IGNORECASE)
 _END = re.compile(r"\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg'?s?\b", re.IGNORECASE)
 
@@ -43,10 +46,23 @@ def plain_title(text: str) -> str:
     return " ".join(words[1:] if len(words) > 1 and re.fullmatch(r"[ivxlc]+|\d+", words[0]) else words)
 
 
+def is_frame_title(title: str) -> bool:
+    """Whether a title is that of front or back matter."""
+    return bool(_FRAME_TITLES.fullmatch(plain_title(title)))
+
+
 def is_part(title: str, inside: bool = True) -> bool:
     """Whether a title is that of a part of a work (“II”, “Chapter 4”); `inside` a work a number before it will do."""
     plain = title.casefold().strip(" .:“”\"'")
-    return bool(_PART.match(plain) or (inside and _NUMBERED.match(plain)))
+    return bool(_PART.match(plain) or (inside and (_NUMBERED.match(plain) or _WORD_ALONE.match(plain))))
+
+
+def are_parts(titles: Sequence[str]) -> bool:
+    """Whether titles that stand side by side are all those of parts; numbers in words count from two on."""
+    words = sum(bool(_WORD_ALONE.match(title.casefold().strip(" ."))) for title in titles)
+    return len(titles) > 1 and sum(is_part(title, inside=False) for title in titles) + words * (words > 1) == len(
+        titles
+    )
 
 
 def _gutenberg(blocks: Sequence[Block]) -> tuple[int, int]:
@@ -57,7 +73,7 @@ def _gutenberg(blocks: Sequence[Block]) -> tuple[int, int]:
 
 def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     """Titles and places of the stories in a table of contents: its lines, but not the parts that works are made of."""
-    if entries and len(entries) > 1 and all(is_part(entry.title, inside=False) for entry in entries):
+    if are_parts([entry.title for entry in entries if not is_frame_title(entry.title)]):
         if not any(entry.under for entry in entries):
             return []
         return [start for entry in entries for start in (_starts(entry.under) or [(entry.title, entry.start)])]
@@ -71,14 +87,15 @@ def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
 
 
 def _headings(blocks: Sequence[Block], offset: int) -> list[tuple[str, int]]:
-    """Titles and places of the headings of the highest level that has two or more that name no mere parts."""
+    """Titles and places of the headings of the highest level that has two or more stories under it."""
     named = [
         (block.level, block.text, number)
         for number, block in enumerate(blocks, offset)
-        if block.kind == "heading" and not block.frame and not is_part(block.text, inside=False)
+        if block.kind == "heading" and not is_part(block.text, inside=False)
     ]
     for level in sorted({level for level, _, _ in named}):
-        if sum(found == level for found, _, _ in named) > 1:
+        titles = [text for found, text, _ in named if found == level and not is_frame_title(text)]
+        if len(titles) > 1 and not are_parts(titles):
             return [(text, number) for found, text, number in named if found <= level]
     return []
 

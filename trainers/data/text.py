@@ -19,7 +19,7 @@ _BREAK = re.compile(r"^[\s*#•·~—–_=-]{1,40}$")
 _HEADING_LETTERS = 70  # a longer line is no heading
 _CONTENTS = re.compile(r"^(?:table of )?contents$", re.IGNORECASE)
 _PAGE_NUMBER = re.compile(r"[\s.·…_]*\d*$")
-_LABEL = re.compile(r"^(title|author|language):\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+_LABEL = re.compile(r"^(title|author):\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 _BYLINE = re.compile(r"^by (.{3,60})$", re.IGNORECASE)
 
 
@@ -37,38 +37,34 @@ def read_text(path: Path, book_id: str) -> Book:
     author = labels.get("author", "")
     if not author:
         author = next((m.group(1) for b in blocks[:6] if (m := _BYLINE.match(b.text))), "")
-    return Book(
-        book_id, str(path), labels.get("title") or path.stem, author, labels.get("language", "")[:2].lower(), "",
-        blocks, _listed(blocks), notes,
-    )  # fmt: skip
+    return Book(book_id, str(path), labels.get("title") or path.stem, author, "", blocks, _listed(blocks), notes)
 
 
 def read_markdown(path: Path, book_id: str) -> Book:
-    """A book from Markdown; a front matter in YAML may name `title`, `author`, `language` and `licence`."""
+    """A book from Markdown; a front matter in YAML may name `title`, `author` and `licence`."""
     text, notes = decode(path)
     said: dict[str, str] = {}
     if text.startswith("---\n") and "\n---\n" in text[4:]:
-        head, _, text = text[4:].partition("\n---\n")
+        head, _, rest = text[4:].partition("\n---\n")
         try:
             loaded = yaml.safe_load(head)
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: its front matter is not YAML: {' '.join(str(error).split())[:120]}") from None
-        said = {str(k).lower(): str(v) for k, v in loaded.items()} if isinstance(loaded, dict) else {}
+        except yaml.YAMLError:
+            loaded = None
+        if isinstance(loaded, dict):  # else it is a scene between two rules
+            said, text = {str(k).lower(): str(v) for k, v in loaded.items()}, rest
     page = Page(f"<body>{MarkdownIt('commonmark', {'html': False}).render(text)}</body>".encode())
     if not page.blocks:
         raise UserError(f"{path}: the file is empty")
     licence = said.get("licence") or said.get("license", "")
-    return Book(
-        book_id, str(path), said.get("title") or path.stem, said.get("author", ""),
-        said.get("language", "")[:2].lower(), licence, tuple(page.blocks), (), notes,
-    )  # fmt: skip
+    title = said.get("title") or path.stem
+    return Book(book_id, str(path), title, said.get("author", ""), licence, tuple(page.blocks), (), notes)
 
 
 def decode(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of a file in whatever encoding, and what was noticed about it.
 
     UTF-8 (or what a byte order mark says); a file in which only some lines are UTF-8 is read line by line, the others
-    as Windows-1252; else the encoding that its bytes look like.
+    as Windows-1252; else Windows-1252 where its bytes may be that, or the encoding that they look like.
 
     Raises:
         UserError: the bytes are no text.
@@ -76,19 +72,24 @@ def decode(path: Path) -> tuple[str, tuple[str, ...]]:
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _lines(data.decode("utf-16", "replace")), ()
+    if b"\0" in data:
+        raise UserError(f"{path}: is no text file (or UTF-16 without a byte order mark: save it as UTF-8)")
     try:
         return _lines(data.decode("utf-8-sig")), ()
     except UnicodeDecodeError:
         pass
-    if b"\0" in data:
-        raise UserError(f"{path}: is no text file")
     lines = data.splitlines(keepends=True)
     odd = [line for line in lines if not line.isascii()]
     broken = sum(_decoded(line, "utf-8") is None for line in odd)
     if broken < len(odd):
         text = "".join(_decoded(line, "utf-8") or line.decode("cp1252", "replace") for line in lines)
         return _lines(text), (f"mixed encodings: {broken} lines are not UTF-8, and were read as Windows-1252",)
-    best = from_bytes(data).best()
+    possible = from_bytes(data)
+    names = {name for match in possible for name in (match.encoding, *match.could_be_from_charset)}
+    western = _decoded(data, "cp1252") if "cp1252" in names else None
+    if western is not None:
+        return _lines(western), ("read as Windows-1252",)
+    best = possible.best()
     if best is None:
         raise UserError(f"{path}: its encoding is not known; save it as UTF-8")
     return _lines(str(best)), (f"read as {best.encoding}",)
