@@ -16,7 +16,7 @@ from typing import Any
 from ..harness.errors import UserError
 from ..harness.overlap import SuffixAutomaton, common_prefix
 from .data.build import write_lines
-from .generators import base_of, continuations, recipe_of, weights_of
+from .generators import base_of, check_backend, continuations, recipe_of, weights_of
 from .hri import story_opening
 from .models import load_tokenizer
 from .pairs import read_pairs
@@ -100,9 +100,10 @@ def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str,
         truths = {attack.truth for attack in attacks if attack.stories == TRAINED}
         if both := [a.uid for a in attacks if a.stories == OUTSIDE and a.truth in truths]:
             raise UserError(f"{request.control}: {both[0]} is a story of {request.data} too, so it is no control")
-    known = {
-        tuple(row[k] for k in ("model", "stories", "given", "uid")): row for row in _known(request, weights, template)
-    }
+    for loaded in weights.values():
+        check_backend(request.backend, loaded)
+    left = _known(request, weights, template)
+    known = {tuple(row[name] for name in ("model", "stories", "given", "uid")): row for row in left}
     path = request.out / ROWS
     write_lines(path, list(known.values()))  # without a line that a stop has cut
     for role, loaded in weights.items():

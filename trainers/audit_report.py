@@ -86,10 +86,8 @@ def write_report(folder: Path, rows: Sequence[Copied], names: dict[str, str], th
     verdict = f"{share:.1%} of the continuations of training stories hold 50 copied tokens in the worst attack"
     verdict += "" if control is None else f" (controls: {control:.1%})"
     verdict += f"; the threshold is {threshold:.1%}."
-    paths[1].write_text(
-        f"# Memorisation audit\n\n{verdict}\n\n{named}\n\n![Copied runs]({PLOT}.png)\n\n" + "\n".join(lines) + "\n",
-        encoding="utf-8",
-    )
+    parts = ["# Memorisation audit", verdict, named, f"![Copied runs]({PLOT}.png)", "\n".join(lines)]
+    paths[1].write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return [*paths, *_plot(folder, rows)]
 
 

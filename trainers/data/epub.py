@@ -43,6 +43,8 @@ def read_epub(path: Path, book_id: str) -> Book:
         blocks += page.blocks
     if not any(block.kind != "heading" for block in blocks):
         raise UserError(f"{path}: the EPUB holds no text")
+    missing: list[str] = []
+    contents = _entries(epub.toc, places, missing)
     return Book(
         id=book_id,
         path=str(path),
@@ -50,7 +52,7 @@ def read_epub(path: Path, book_id: str) -> Book:
         author=_said(epub, "creator"),
         licence=_said(epub, "rights"),
         blocks=tuple(blocks),
-        contents=_entries(epub.toc, places, missing := []),
+        contents=contents,
         notes=tuple([f"{len(missing)} lines of the table of contents lead to no place in the book"] if missing else []),
     )
 

@@ -24,7 +24,7 @@ _FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
 # marks of footnotes and numbers of pages, which stand inside sentences
 _NOTE = re.compile(r"\b(?:noteref|backlink|fnanchor|footnote-?ref|pagebreak|page-?num(?:ber)?)\b")
-_MARK = re.compile(r"[\[(]?(?:\d{1,4}|[*†‡§]+|[ivxlc]{1,6})[\])]?\.?")
+_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[*†‡§]+|[ivxlc]{1,6})[\])]?\.?")
 _VERSE_LETTERS = 60  # lines of verse are shorter on average
 _GUTENBERG = re.compile(r"\bpg-?(?:boilerplate|header|footer)\b")
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")

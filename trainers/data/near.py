@@ -37,7 +37,7 @@ def shared(one: Any, other: Any) -> float:
     With Jaccard similarity J and sizes a and b, they share J (a + b) / (1 + J).
     """
     jaccard, sizes = one.jaccard(other), (one.count(), other.count())
-    return min(1.0, jaccard * sum(sizes) / (1 + jaccard) / max(1.0, min(sizes)))
+    return float(min(1.0, jaccard * sum(sizes) / (1 + jaccard) / max(1.0, min(sizes))))
 
 
 class Near:

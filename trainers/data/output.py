@@ -248,6 +248,7 @@ def _plot(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     with as_file(files("polaris_eval.harness") / "polaris.mplstyle") as style, mpl.rc_context(fname=str(style)):
         figure, axes = plt.subplots(figsize=(7, 3.4))
@@ -258,7 +259,7 @@ def _plot(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         axes.hist(list(words.values()), bins=edges, stacked=True, label=[n.replace("_", " ") for n in words])
         axes.set_xlabel("words in the story")
         axes.set_ylabel("stories")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
         figure.savefig(path)
         plt.close(figure)
