@@ -390,7 +390,8 @@ def test_many_books_are_read_by_several_processes_in_order(tmp_path: Path) -> No
 PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata
 xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Pieces</dc:title></metadata><manifest>
 <item id="n" href="n.xhtml" media-type="application/xhtml+xml" properties="nav"/>
-<item id="p" href="p.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="p"/></spine></package>"""
+<item id="p" href="p.xhtml" media-type="application/xhtml+xml"/></manifest>
+<spine><itemref idref="p"/></spine></package>"""
 CONTAINER = """<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>
 <rootfile full-path="c.opf" media-type="application/oebps-package+xml"/></rootfiles></container>"""
 
