@@ -11,7 +11,7 @@ import click
 
 from .cli_arena import arena, study
 from .cli_results import judge_check, leaderboard, report, show_tables
-from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, pairs, prompting
+from .options import FILE, PATH, TASK_OPTIONS, data_dir, given, judging, model_place, prompting
 from .options import request as as_request
 
 _COMMANDS = "polaris_eval.commands"
@@ -110,16 +110,7 @@ The same command again continues a broken run: nothing is written or judged twic
 @click.option("--repetition-penalty", type=float, help="[default: of the benchmark, where the provider takes it]")
 @click.option("--reasoning-effort", type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
 @click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
-@click.option(
-    "-M",
-    "--model-arg",
-    "model_args",
-    multiple=True,
-    callback=pairs,
-    metavar="NAME=VALUE",
-    help="Argument of the writing model's provider (repeatable).",
-)
-@click.option("--model-base-url", help="Address of the writing model's server.")  # fmt: skip
+@model_place
 @click.option("--with-published", is_flag=True, help="Show the published rows under the table.")
 def run(**options: Any) -> None:
     """Write a story for every prompt and judge it; or judge the stories of a file."""

@@ -87,6 +87,13 @@ prompting = _options(
 )  # fmt: skip
 
 
+model_place = _options(
+    click.option("-M", "--model-arg", "model_args", multiple=True, callback=pairs, metavar="NAME=VALUE",
+                 help="Argument of the writing model's provider (repeatable)."),
+    click.option("--model-base-url", help="Address of the writing model's server."),
+)  # fmt: skip
+
+
 def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | None) -> Any:
     """The `Request` that the options of a command add up to."""
     writing = given({name: options.get(name) for name in (*_SAMPLING, "model_base_url")})

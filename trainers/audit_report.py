@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
+from ..harness.export import markdown_table
 from .audit import AUDITED, BASE, OUTSIDE, SPANS, TRAINED, Copied, attack_name
 
 REPORT, PLOT = "report", "copied"
@@ -77,16 +78,11 @@ def write_report(folder: Path, rows: Sequence[Copied], names: dict[str, str], th
              "above_threshold": share > threshold, "summary": found}  # fmt: skip
     paths = [folder / f"{REPORT}.json", folder / f"{REPORT}.md"]
     paths[0].write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    head = list(found[0])
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += [
-        f"| {' | '.join(f'{v:.2f}' if isinstance(v, float) else str(v) for v in row.values())} |" for row in found
-    ]
     named = "\n".join(f"* {role}: {name}" for role, name in names.items())
     verdict = f"{share:.1%} of the continuations of training stories hold 50 copied tokens in the worst attack"
     verdict += "" if control is None else f" (controls: {control:.1%})"
     verdict += f"; the threshold is {threshold:.1%}."
-    parts = ["# Memorisation audit", verdict, named, f"![Copied runs]({PLOT}.png)", "\n".join(lines)]
+    parts = ["# Memorisation audit", verdict, named, f"![Copied runs]({PLOT}.png)", markdown_table(table(rows))]
     paths[1].write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return [*paths, *_plot(folder, rows)]
 
@@ -99,7 +95,9 @@ def _plot(folder: Path, rows: Sequence[Copied]) -> list[Path]:
 
     given = sorted({row.given for row in rows})
     with as_file(files("polaris_eval.harness") / "polaris.mplstyle") as style, mpl.rc_context(fname=str(style)):
-        figure, grid = plt.subplots(1, len(given), figsize=(3 * len(given), 3), sharey=True, squeeze=False)
+        figure, grid = plt.subplots(
+            1, len(given), figsize=(max(6.5, 3 * len(given)), 3.2), sharey=True, squeeze=False, layout="constrained"
+        )
         most = max(max(row.longest for row in rows), SPANS[-1])
         for axes, tokens in zip(grid[0], given, strict=True):
             for look, (model, stories) in zip(
@@ -112,11 +110,15 @@ def _plot(folder: Path, rows: Sequence[Copied]) -> list[Path]:
             for span in SPANS:
                 axes.axvline(span, color="0.85", linewidth=0.8, zorder=0)
             axes.set_xscale("log")
+            ticks = [tick for tick in (1, 5, 20, *SPANS, 500) if tick <= most]
+            axes.set_xticks(ticks, labels=map(str, ticks))
+            axes.minorticks_off()
             axes.set_ylim(0, 1.02)
             axes.set_title(attack_name(tokens))
             axes.set_xlabel("copied run, tokens")
         grid[0][0].set_ylabel("share of continuations")
-        grid[0][-1].legend()
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
         paths = [folder / f"{PLOT}.{form}" for form in ("png", "pdf")]
         for path in paths:
             figure.savefig(path)

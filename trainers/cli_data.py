@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..harness.options import FILE, PATH, data_dir, operating, pairs
+from ..harness.options import FILE, PATH, data_dir, model_place, operating
 
 
 @click.group()
@@ -35,16 +35,7 @@ The same command goes on where it was stopped. What the column keep of review.cs
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
 @click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
-@click.option(
-    "-M",
-    "--model-arg",
-    "model_args",
-    multiple=True,
-    callback=pairs,
-    metavar="NAME=VALUE",
-    help="Argument of the model's provider (repeatable).",
-)
-@click.option("--model-base-url", help="Address of the model's server.")
+@model_place
 @click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--max-words", type=click.IntRange(min=1), default=4000, show_default=True)
 @click.option("--language", default="en", show_default=True, help="ISO 639-1 code; stories in others are dropped.")
