@@ -18,7 +18,6 @@ class _Group(OneLineGroup):
     """A first word that is no command is a recipe: `polaris-train smoke` is `polaris-train run smoke`."""
 
     program = "polaris-train"
-    kept = "the same command goes on from the last checkpoint"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
