@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import zipfile
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -86,7 +88,8 @@ def make_epub(path: Path, chapters: list[tuple[str, str]], toc: bool = True) -> 
 
 
 def build(*args: object) -> Result:
-    return CliRunner().invoke(main, ["data", "build", *map(str, args)])
+    with mock.patch.dict(os.environ):  # --data-dir goes into it
+        return CliRunner().invoke(main, ["data", "build", *map(str, args)])
 
 
 def found(folder: Path, *sources: Path, **options: Any) -> list[Candidate]:

@@ -354,7 +354,7 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         {
             "uid": f"u{i}",
             "prompt": f"Tale {i}. It should be approximately {1000 + i} words long.",
-            "story": "A tale. " * 50,
+            "story": "A tale. " * 50 + f"It was number {i}.",
         }
         for i in range(1388 + 32)
     ]
@@ -458,10 +458,10 @@ def test_a_judge_that_cannot_be_made_is_one_line(
 
 
 def test_held_out_prompts_must_not_be_trained_on(recipe: Path, tmp_path: Path) -> None:
-    rows = [{"prompt": f"Write {i % 3}.", "story": "s"} for i in range(6)]
+    rows = [{"prompt": f"Write {i % 3}.", "story": f"s{i}"} for i in range(6)]
     done = call(recipe, f"data.train={write_jsonl(tmp_path / 'w.jsonl', rows)}", "--dry-run")
     assert done.exit_code == 2
-    assert "2 held-out prompts are training prompts too" in done.output
+    assert "rows that are held out too (the same prompt): a score on them would say nothing: 2 (" in done.output
 
 
 def test_references_over_the_budget_are_cut_without_an_end(recipe: Path, tmp_path: Path) -> None:
@@ -478,7 +478,7 @@ def test_references_over_the_budget_are_cut_without_an_end(recipe: Path, tmp_pat
     assert second[-1] == end
     assert last == []
     assert "1 references are longer than 12 tokens: cut there, without an end token" in pairs.notes
-    assert "1 of 4 prompts have no story: their groups are rollouts only" in pairs.notes
+    assert "rows that have no story: their groups are rollouts only: 1 (row-4)" in pairs.notes
 
 
 def test_recipes_build_on_one_another(tmp_path: Path) -> None:
