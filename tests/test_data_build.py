@@ -515,7 +515,7 @@ def test_nothing_of_the_users_is_overwritten(tmp_path: Path) -> None:
     saved.write_text(json.dumps({**json.loads(saved.read_text()), "whole": False}))
     assert build(*args).exit_code == 0
     saved.write_text("{")
-    assert "cannot be read; delete it" in build(*args).output
+    assert "cannot be read; name another folder" in build(*args).output
 
 
 def test_odd_texts(tmp_path: Path) -> None:

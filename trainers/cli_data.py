@@ -66,7 +66,7 @@ The same command goes on where it was stopped. What the column keep of review.cs
 @click.option("--plan", "only_plan", is_flag=True, help="With --model: count and price; call nothing.")
 @click.option("--prices", type=FILE, help="Price file of your own, in the form of the one that ships here.")
 @operating
-def build(**options: Any) -> None:  # fmt: skip
+def build(**options: Any) -> None:
     """Make prompt-story pairs from SOURCES: EPUB, plain text, Markdown, JSONL, or folders of these."""
     from rich.console import Console
 

@@ -148,7 +148,7 @@ def _known(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
         if not saved["whole"]:
             return None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: cannot be read; delete it with {folder / STORIES} to read everything anew") from None
+        raise UserError(f"{path}: cannot be read; name another folder with --out, or delete this one") from None
     changed = [name for name in asked if saved["asked"].get(name) != asked[name]]
     if changed:
         raise UserError(

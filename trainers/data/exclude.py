@@ -21,6 +21,7 @@ TEST = "the official test set"
 EXCLUDED = "near a"  # how the reasons begin
 _SHINGLE = 3  # words of a prompt
 _HELD = 0.5  # share of a prompt's shingles that stand in a text which holds it
+_LEAST = 8  # shingles; a shorter prompt (“Write a story.”) stands in too many texts to say anything
 _WINDOW = 2000  # words of a long text that are compared at a time
 _WORD = re.compile(r"\w+")
 
@@ -37,8 +38,10 @@ class Excluded:
         return len(self._prompts)
 
     def add_prompts(self, name: str, prompts: Iterable[str]) -> None:
-        """Keep out prompts, and stories that hold one. The request for a length is no part of them."""
-        self._prompts += [(name, _shingles(strip_length_request(prompt))) for prompt in prompts]
+        """Keep out prompts, and stories that hold one. The request for a length is no part of them; a prompt of under
+        ten words is left aside."""
+        found = ((name, _shingles(strip_length_request(prompt))) for prompt in prompts)
+        self._prompts += [(name, prompt) for name, prompt in found if len(prompt) >= _LEAST]
 
     def add_story(self, name: str, text: str) -> None:
         """Keep out a story, its parts and what is nearly the same; a long text (a book) also in any part of it."""
@@ -57,7 +60,7 @@ class Excluded:
         if not self._prompts:
             return None
         own = _shingles(text)
-        name = next((name for name, prompt in self._prompts if prompt and contained(prompt, own) >= _HELD), None)
+        name = next((name for name, prompt in self._prompts if contained(prompt, own) >= _HELD), None)
         return f"{EXCLUDED} prompt of {name}" if name else None
 
 
