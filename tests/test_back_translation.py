@@ -210,13 +210,17 @@ def test_a_judge_cannot_write_them(books: Path, tmp_path: Path) -> None:
          "reasoning: quotes the story"),
         (None, PLAN + "</think>", "reasoning: speaks of the story"),
         ("I'm sorry, I cannot write a prompt for this. " + PROMPT, None, "refused"),
+        ("I’m sorry, but I can’t write a prompt for this. " + PROMPT, None, "refused"),
+        (None, "I can't open on the funeral, so where? " + PLAN, None),
+        (PROMPT + " Mrs. Étienne and Mr. Packle are there.", None, "prompt: names"),
+        (PROMPT + " It should fill about two thousand words.", None, "prompt: asks for a length"),
     ],
 )  # fmt: skip
 def test_what_leaks_is_found(prompt: str | None, reasoning: str | None, reason: str | None) -> None:
     text = (
         "They count the ropes twice before the rain begins again and Mara walks away, so Mara and Tom say nothing. "
         "Beside the wall Mara, and Tom, and Quill watched; later Quill and Tom, with Quill gone, and Hale, slept. " * 12
-        + story(3) + " A regiment dynamited the lighthouse."
+        + "Mrs. Étienne nodded to Mr. Packle. " * 3 + story(3) + " A regiment dynamited the lighthouse."
     )  # fmt: skip
     checks = PairChecks(text, title="The Tide Clerk Waits")
     found = checks.complaints((prompt or PROMPT).format(1), (reasoning or PLAN).format(1))
