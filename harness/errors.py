@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from inspect_ai._util.error import PrerequisiteError
 from rich.markup import escape
 from rich.text import Text
+
+from .inspect_seam import PrerequisiteError
 
 __all__ = ["PrerequisiteError", "UserError", "need_extra", "plain_message"]
 

@@ -21,10 +21,14 @@ from inspect_ai.scorer import stderr as plain_stderr
 from inspect_ai.solver import TaskState
 
 from ..rubrics import Rubric, load_rubric
-from .judge import Verdict, compare, judge_criteria
-from .judge import judge as judge_story
+from .errors import UserError
+from .inspect_seam import is_cut
+from .judge.call import Verdict, compare, judge_criteria
+from .judge.call import judge as judge_story
+from .judge.judgment import KEY as JUDGMENT
+from .judge.judgment import criteria_judgment, judgment_of
+from .judge.named import is_proxy
 from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score, length_score_longbench
-from .models.lexical import is_proxy
 from .repetition import repetition_penalty
 from .style import STYLE, style
 from .words import count_reasoning, count_words, count_words_longbench, strip_reasoning, target_words
@@ -70,11 +74,15 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
     A rubric with slots is asked once for each entry of `criteria` in the sample's metadata.
 
     Args:
-        rubric: name of the rubric.
+        rubric: name of a rubric that ships here, or path of a file.
         judge: name of the judging model; by default the model role `grader`, which is then required.
         disqualify: apply the rubric's optional disqualification gate.
     """
     chosen = load_rubric(rubric)
+    if chosen.pairs:
+        raise UserError(f"the rubric {chosen.name} compares two stories: it is for polaris-eval arena")
+    if disqualify and not chosen.rule.gate:
+        raise UserError(f"the rubric {chosen.name} has no disqualification gate")
 
     async def score(state: TaskState, target: Target) -> Score:
         asked = requested_words(state)
@@ -102,10 +110,12 @@ def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
     An unscored pair has NaN everywhere but in style and flags.
 
     Args:
-        rubric: name of the rubric.
+        rubric: name of a pairwise rubric that ships here, or path of a file.
         judge: name of the judging model; by default the model role `grader`, which is then required.
     """
     chosen = load_rubric(rubric)
+    if not chosen.pairs:
+        raise UserError(f"the rubric {chosen.name} marks one story at a time; an arena needs one that compares two")
 
     async def score(state: TaskState, target: Target) -> Score:
         first, second = (message.text for message in state.messages[-2:])
@@ -175,10 +185,6 @@ def _reasoning_words(state: TaskState) -> int:
     return sum(map(count_words, blocks)) + count_reasoning(state.output.completion)
 
 
-def _truncated(state: TaskState) -> bool:
-    return state.output.stop_reason in ("max_tokens", "model_length")
-
-
 def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | None) -> Score:
     marks = verdict.marks
     value: dict[str, float] = {name: verdict.scores.get(name, math.nan) for name in rubric.score_names}
@@ -193,7 +199,7 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
     value |= {
         "coverage": float(verdict.status != "unscored"),
         "empty": float(verdict.status == "empty"),
-        "truncated": float(_truncated(state)),
+        "truncated": float(is_cut(state.output)),
     }
     details: dict[str, Any] = {
         "target_words": asked,
@@ -209,6 +215,9 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         details["quotes_not_found"] = list(verdict.evidence.not_found)
         details["quotes_too_long"] = list(verdict.evidence.too_long)
         details["quotes_left_out"] = list(verdict.evidence.missing)
+    if verdict.status == "scored":
+        found = judgment_of(rubric, marks) if marks else criteria_judgment(rubric, details["criteria"])
+        details[JUDGMENT] = found.data()
     return _with_details(rubric, verdict, value, details)
 
 

@@ -1,7 +1,7 @@
 """What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
 
 from .base import Dimension, Evidence, Marks, ReplyError, RubricError
-from .rubric import JudgeSettings, Rubric, fence, fenced, load_rubric, load_rubric_file, rubric_names
+from .rubric import JudgeSettings, Rubric, fence, fenced, load_rubric, parse_rubric, rubric_names
 
 __all__ = [
     "Dimension",
@@ -14,6 +14,6 @@ __all__ = [
     "fence",
     "fenced",
     "load_rubric",
-    "load_rubric_file",
+    "parse_rubric",
     "rubric_names",
 ]

@@ -116,11 +116,12 @@ class Marks:
 class Rule(Frozen, ABC):
     """How one kind of rubric is replied to, read and scored. Pure: no model, no clock, no network.
 
-    What only some rubrics have (quotes, claimed totals, labels, a gate) defaults to having none. `stories` says
+    What only some rubrics have (quotes, claimed totals, labels, a `gate`) defaults to having none. `stories` says
     between which lines the texts to be judged stand in the judge's message.
     """
 
     quotes: ClassVar[bool] = False
+    gate: ClassVar[bool] = False
     stories: ClassVar[tuple[str, ...]] = ("STORY",)
 
     @abstractmethod

@@ -46,8 +46,9 @@ class Prompt(Frozen):
 class Rubric(Frozen):
     """A rubric: one validated data file. Everything here is pure: no model, no clock, no network.
 
-    `judge` is the paper's judge and its sampling; `scale` says in words what the score is; `digest` is the
-    sha256 of the file in hexadecimal: numbers compare only where it agrees. `side` names further scores
+    `judge` is the judge that the rubric was made for and its sampling; `scale` says in words what the score is. `text`
+    is the whole file and `digest` its sha256 in hexadecimal: numbers compare only where it agrees. `source` is what
+    `load_rubric` finds it by: a name, or a file's path. `side` names further scores
     that tables show, with their headings, and `published` the score that published numbers use. The prompt
     is shown without its request for a length where `hides_length`. `slots` are the placeholders that a call fills
     besides: with the texts of one of a sample's criteria, or with the other story of a pair. `length_score` names the
@@ -67,7 +68,20 @@ class Rubric(Frozen):
     dimensions: tuple[Dimension, ...] = Field(min_length=1)
     rule: StoryQuality | WeightedMean | Pairwise = Field(discriminator="name")
     prompt: Prompt
+    source: str = Field(repr=False)
+    text: str = Field(repr=False)
     digest: str
+
+    @property
+    def pairs(self) -> bool:
+        """Whether two stories are compared, in place of one being marked."""
+        return len(self.rule.stories) == 2
+
+    @property
+    def faultless(self) -> float:
+        """The score of a story with every strength, no fault and no bonus; what counts as 1 in a training reward."""
+        best = {d.id: float(d.max if d.sign == "positive" else d.min) for d in self.dimensions}
+        return self.score(Marks({**dict.fromkeys(self.mark_names, 0.0), **best}))["score"]
 
     def messages(self, prompt: str, story: str, **slots: str) -> list[dict[str, str]]:
         """The judge's messages as `{"role", "content"}`, the fixed rubric first so that providers can cache it.
@@ -196,45 +210,67 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_rubric_file(path: Path) -> Rubric:
-    """Load and validate a rubric file.
+def parse_rubric(text: str, source: str) -> Rubric:
+    """Validate the text of a rubric file; `source` is kept, and named in errors.
 
     Raises:
-        RubricError: one line that names the file and the key.
+        RubricError: one line that names the source and the key.
     """
     try:
-        data = path.read_bytes()
-        content = yaml.load(data.decode(), Loader=_StrictLoader)
+        content = yaml.load(text, Loader=_StrictLoader)
         if not isinstance(content, dict):
             raise ValueError("expected a mapping at the top")
-        if "digest" in content:
-            raise ValueError("digest: computed from the file, not given in it")
-        rubric = Rubric.model_validate({**content, "digest": hashlib.sha256(data).hexdigest()})
+        found = {"source": source, "text": text, "digest": hashlib.sha256(text.encode()).hexdigest()}
+        for key in found.keys() & content.keys():
+            raise ValueError(f"{key}: comes from the file, and is not given in it")
+        rubric = Rubric.model_validate({**content, **found})
         _check(rubric)
     except ValidationError as error:
-        raise RubricError(f"{path.name}: {'; '.join(_complaints(error))}") from None
+        raise RubricError(f"{source}: {'; '.join(_complaints(error))}") from None
     except yaml.YAMLError as error:
-        raise RubricError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
-    except (ValueError, OSError) as error:
-        raise RubricError(f"{path.name}: {error}") from None
+        raise RubricError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise RubricError(f"{source}: {error}") from None
     return rubric
 
 
+@functools.cache
 def rubric_names() -> list[str]:
     """The rubrics that ship here."""
     return sorted(p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml"))
 
 
-@functools.cache
-def load_rubric(name: str) -> Rubric:
-    """A shipped rubric by name.
+def load_rubric(source: str) -> Rubric:
+    """A rubric that ships here by its name, or one of your own by the path of its file (`.yaml`).
 
     Raises:
         RubricError: no such rubric (the message lists the names), or a file that fails validation.
     """
-    if name not in rubric_names():
-        raise RubricError(f"unknown rubric {name!r}; known: {', '.join(rubric_names())}")
-    return load_rubric_file(Path(str(files(__package__) / f"{name}.yaml")))
+    if source in rubric_names():
+        path = Path(str(files(__package__) / f"{source}.yaml"))
+    else:
+        path = Path(source).absolute()
+        if path.suffix not in (".yaml", ".yml"):
+            raise RubricError(
+                f"unknown rubric {source!r}; known: {', '.join(rubric_names())}, or a file of yours, .yaml"
+            )
+        source = str(path)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise RubricError(f"{path}: {error.strerror}") from None
+    return _load(path, source, state.st_mtime_ns, state.st_size)
+
+
+@functools.cache
+def _load(path: Path, source: str, changed: int, size: int) -> Rubric:
+    """The rubric, read once for each state of its file."""
+    try:
+        return parse_rubric(path.read_bytes().decode(), source)
+    except OSError as error:
+        raise RubricError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise RubricError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
 
 
 def _check(rubric: Rubric) -> None:

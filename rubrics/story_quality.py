@@ -8,18 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import (
-    Band,
-    Dimension,
-    Evidence,
-    Frozen,
-    Marks,
-    ReplyError,
-    Rule,
-    check_bands,
-    integer_schema,
-    object_schema,
-)
+from .base import Band, Dimension, Evidence, Frozen, Marks, ReplyError, Rule, check_bands, integer_schema, object_schema
 from .replies import last_object, whole_number
 
 OPEN_ENDED = ("bonus", "penalty")
@@ -63,6 +52,7 @@ class StoryQuality(Rule):
     """overall = positive - negative + bonus - penalty, in [-159, 108], never clamped at 0."""
 
     quotes: ClassVar[bool] = True
+    gate: ClassVar[bool] = True
 
     name: Literal["story_quality"]
     open_ended: OpenEnded

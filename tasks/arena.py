@@ -7,27 +7,33 @@ from pathlib import Path
 from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 
-from ..harness.arena import BENCHMARK, RUBRIC, possible_matches, read_entries
+from ..harness.arena.entries import RUBRIC, possible_matches, read_entries
+from ..harness.logs.pairs import ARENA
 from ..harness.scorers import compared, grader
 from ..rubrics import load_rubric
-from .benchmark import MAX_RETRIES
-from .writing import paired
+from .writing import MAX_RETRIES, paired
 
 VERSION = 1
 
 
 @task
-def arena(stories: str | list[str], truncate: int | None = None, benchmark: str | None = None,
-          judge: str | None = None) -> Task:  # fmt: skip
+def arena(
+    stories: str | list[str],
+    truncate: int | None = None,
+    benchmark: str | None = None,
+    rubric: str = RUBRIC,
+    judge: str | None = None,
+) -> Task:
     """Compare the stories of every two models on the prompts that both have, each pair in both orders.
 
     Args:
         stories: stories files, logs or folders of logs (several: a list, or separated by commas).
         truncate: judge the first so many characters of each story; by default the whole.
         benchmark: only stories that were written for this benchmark.
+        rubric: name or file of a pairwise rubric.
         judge: judging model; by default the model role `grader`, which is then required.
     """
-    rubric = load_rubric(RUBRIC)
+    chosen = load_rubric(rubric)
     if judge is None:
         grader(None)  # refuse now, before the first call
     sources = [Path(place) for place in (stories.split(",") if isinstance(stories, str) else stories)]
@@ -35,16 +41,17 @@ def arena(stories: str | list[str], truncate: int | None = None, benchmark: str 
     return Task(
         dataset=[sample for pair in matches.values() for match in pair for sample in match.samples()],
         solver=paired(),
-        scorer=compared(rubric.name, judge),
+        scorer=compared(chosen.source, judge),
         config=GenerateConfig(max_retries=MAX_RETRIES),
-        version=f"{VERSION}+{rubric.digest[:8]}",
+        version=f"{VERSION}+{chosen.digest[:8]}",
         metadata={
-            "benchmark": BENCHMARK,
-            "title": rubric.title,
-            "rubric": rubric.name,
-            "rubric_digest": rubric.digest,
+            "benchmark": ARENA,
+            "title": chosen.title,
+            "rubric": chosen.name,
+            "rubric_digest": chosen.digest,
+            "rubric_text": chosen.text,
             "headline": "score",
-            "scale": rubric.scale,
+            "scale": chosen.scale,
             "truncate": truncate,
         },
     )

@@ -1,32 +1,31 @@
-"""Everything of ours that Inspect finds by name: tasks, scorers, solvers, metrics and models."""
+"""Everything of ours that Inspect finds by name: tasks, scorers, solvers, metrics and models.
 
+The tasks of the benchmarks, ours and other packages' alike, are made here from their records.
+"""
+
+from ..harness.benchmarks import benchmarks
 from ..harness.models import polaris_eval
 from ..harness.scorers import compared, judged, length_adherence, repetition, stderr
 from .arena import arena
-from .back_translation import back_translate, back_translation, translated
-from .eqbench_creative import eqbench_creative
-from .longbench_write import longbench_write
-from .story_quality import eqbench_longform, story_quality
+from .back_translation.task import back_translate, back_translation, translated
+from .benchmarks.task import benchmark_task
 from .writing import paired, recorded, write
-from .writingbench import writingbench
 
 __all__ = [
     "arena",
     "back_translate",
     "back_translation",
     "compared",
-    "eqbench_creative",
-    "eqbench_longform",
     "judged",
     "length_adherence",
-    "longbench_write",
     "paired",
     "polaris_eval",
     "recorded",
     "repetition",
     "stderr",
-    "story_quality",
     "translated",
     "write",
-    "writingbench",
 ]
+
+for _benchmark in benchmarks().values():
+    benchmark_task(_benchmark)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ChatMessageAssistant, ModelOutput, get_model
+from inspect_ai.model import ChatMessageAssistant, GenerateConfig, ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from ..harness.logs import OPEN_PROVIDERS
+from ..harness.logs.headers import OPEN_PROVIDERS
+
+# Inspect retries for ever by default; this is about three minutes of a provider that is down
+MAX_RETRIES = 6
+# how the paper's policy writes in validation; the penalty goes to providers known to take it
+POLICY = GenerateConfig(temperature=0.8, top_p=0.95)
+PENALTY = {"repetition_penalty": 1.10}
 
 
 @solver

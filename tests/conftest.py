@@ -69,7 +69,7 @@ def cli(tmp_path: Path) -> Cli:
     def call(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
         from inspect_ai.model._model import _models
 
-        from polaris_eval.harness.cli import main
+        from polaris_eval.harness.cli.root import main
 
         given = [str(arg) for arg in args]
         clean = {**{k: v for k, v in os.environ.items() if k not in KEYS}, **env}

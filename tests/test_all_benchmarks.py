@@ -11,7 +11,7 @@ from conftest import PROSE, Cli, stories, write_jsonl
 from loopback import rubric_of, serve, well_behaved
 from test_cli import PROXY, frame, one_line
 
-from polaris_eval.harness.judges import BENCHMARKS, parse_judges
+from polaris_eval.harness.judge.named import BENCHMARKS, parse_judges
 from polaris_eval.rubrics import fenced
 
 A, B, JUDGE, SECOND = (f"openai-api/loop/{name}" for name in ("a", "b", "judge", "second"))

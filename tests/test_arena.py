@@ -16,7 +16,7 @@ import pytest
 from conftest import PROSE, Cli, Visit, stories, write_jsonl
 from loopback import serve, well_behaved
 
-from polaris_eval.harness.matches import complete_matches, judgments_frame
+from polaris_eval.harness.logs.pairs import complete_matches, judgments_frame
 from polaris_eval.rubrics import load_rubric
 
 PROXY = "polaris_eval/lexical"

@@ -21,9 +21,9 @@ from loopback import serve
 from test_data_build import story
 
 from polaris_eval.harness.words import count_words, target_words
-from polaris_eval.tasks.pair_checks import PairChecks, instructions, rounded
-from polaris_eval.trainers.cli import main
-from polaris_eval.trainers.data.output import held_out_books
+from polaris_eval.tasks.back_translation.checks import PairChecks, instructions, rounded
+from polaris_eval.trainers.books.output import held_out_books
+from polaris_eval.trainers.cli.root import main
 from polaris_eval.trainers.pairs import check_rows, read_pairs
 
 PROMPT = """Imagine somebody who comes back to a place that has been closed for a long while, and finds that one

@@ -17,12 +17,14 @@ from inspect_ai.model import get_model
 from loopback import serve, well_behaved
 
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.judge import judge
-from polaris_eval.harness.judges import BENCHMARKS
-from polaris_eval.harness.logs import writing_settings
+from polaris_eval.harness.judge.call import judge
+from polaris_eval.harness.judge.named import BENCHMARKS
+from polaris_eval.harness.logs.headers import writing_settings
 from polaris_eval.rubrics import fenced, load_rubric
-from polaris_eval.tasks import eqbench_creative, longbench_write, writingbench
-from polaris_eval.tasks.sources import load
+from polaris_eval.tasks.benchmarks.eqbench_creative import benchmark as eqbench_creative
+from polaris_eval.tasks.benchmarks.longbench_write import benchmark as longbench_write
+from polaris_eval.tasks.benchmarks.writingbench import benchmark as writingbench
+from polaris_eval.tasks.prompts.sources import load
 
 PROXY = "polaris_eval/lexical"
 

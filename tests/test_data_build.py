@@ -25,14 +25,14 @@ from ebooklib import epub
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_eval.trainers.cli import main
-from polaris_eval.trainers.data.build import Request, collect
-from polaris_eval.trainers.data.epub import read_epub
-from polaris_eval.trainers.data.filters import Rules, noise
-from polaris_eval.trainers.data.near import sketch
-from polaris_eval.trainers.data.sources import Candidate, examine
-from polaris_eval.trainers.data.split import is_part, pieces
-from polaris_eval.trainers.data.text import decode, text_blocks
+from polaris_eval.trainers.books.build import Request, collect
+from polaris_eval.trainers.books.epub import read_epub
+from polaris_eval.trainers.books.filters import Rules, noise
+from polaris_eval.trainers.books.near import sketch
+from polaris_eval.trainers.books.sources import Candidate, examine
+from polaris_eval.trainers.books.split import is_part, pieces
+from polaris_eval.trainers.books.text import decode, text_blocks
+from polaris_eval.trainers.cli.root import main
 
 NOUNS = [
     "harbour",

@@ -13,7 +13,7 @@ from conftest import PROSE, reply, write_jsonl
 from inspect_ai.model import GenerateConfig, Model, get_model
 from loopback import serve, well_behaved
 
-from polaris_eval.harness.judge import Verdict, judge
+from polaris_eval.harness.judge.call import Verdict, judge
 from polaris_eval.harness.models.lexical import answer
 from polaris_eval.rubrics import Rubric, fenced
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import serve
 
-from polaris_eval.harness.damage import DAMAGES, Check, inserted, load_check
-from polaris_eval.harness.evidence import locate
-from polaris_eval.harness.stats import icc_interval
+from polaris_eval.harness.judge.evidence import locate
+from polaris_eval.harness.judge_check.damage import DAMAGES, Check, inserted, load_check
+from polaris_eval.harness.stats.agreement import icc_interval
 from polaris_eval.harness.words import count_words
 from polaris_eval.rubrics import Rubric, fenced
 

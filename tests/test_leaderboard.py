@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from polaris_eval.harness.display import show
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.export import slug, write_files
-from polaris_eval.harness.leaderboard import build, chosen
+from polaris_eval.harness.leaderboard.build import build, chosen
+from polaris_eval.harness.leaderboard.files import slug, write_files
+from polaris_eval.harness.leaderboard.plots import figures
+from polaris_eval.harness.leaderboard.tables import show
 from polaris_eval.harness.length import BUCKETS, SPLITS
-from polaris_eval.harness.plots import figures
 
 
 def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from polaris_eval.harness.leaderboard.lens import area_under_length, flag_of, length_lens
 from polaris_eval.harness.length import BUCKETS, SPLITS
-from polaris_eval.harness.lens import area_under_length, flag_of, length_lens
-from polaris_eval.harness.stats import Interval
+from polaris_eval.harness.stats.intervals import Interval
 
 
 def asked(scores: list[float], ratios: list[float], each: int = 5, spread: float = 0.0) -> pd.DataFrame:

@@ -20,8 +20,8 @@ from lm_eval.api.model import LM  # noqa: E402
 from lm_eval.tasks import TaskManager  # noqa: E402
 
 from polaris_eval.tasks.lm_eval import folder  # noqa: E402
-from polaris_eval.tasks.lm_harness import JUDGED, MEASURED  # noqa: E402
-from polaris_eval.tasks.prompts import prompt_samples  # noqa: E402
+from polaris_eval.tasks.lm_eval.stories import JUDGED, MEASURED  # noqa: E402
+from polaris_eval.tasks.prompts.sets import prompt_samples  # noqa: E402
 from polaris_eval.trainers.models import model_path  # noqa: E402
 
 TASKS = ["polaris_length", "polaris_story_quality"]

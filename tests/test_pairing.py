@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from polaris_eval.harness.arena import Entry, Match, possible_matches
+from polaris_eval.harness.arena.entries import Entry, Match, possible_matches
+from polaris_eval.harness.arena.pairing import next_round, round_robin
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.pairing import next_round, round_robin
 from polaris_eval.harness.style import STYLE
 
 Matches = dict[tuple[str, str], list[Match]]

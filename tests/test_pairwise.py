@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelOutput, ModelUsage, get_model, modelapi
 from jsonschema import Draft202012Validator
 
-from polaris_eval.harness.judge import compare
+from polaris_eval.harness.judge.call import compare
 from polaris_eval.harness.models.lexical import answer_pair
 from polaris_eval.rubrics import Marks, ReplyError, RubricError, fenced, load_rubric, load_rubric_file
 

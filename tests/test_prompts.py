@@ -9,7 +9,7 @@ import pytest
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.length import BUCKETS, bucket
 from polaris_eval.harness.words import strip_length_request, target_words
-from polaris_eval.tasks.prompts import prompt_samples, prompts_digest
+from polaris_eval.tasks.prompts.sets import prompt_samples, prompts_digest
 
 
 def test_mini_is_balanced_and_asks_in_the_official_wording() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import PROSE, Cli, Visit, reply, stories, write_jsonl
 
-from polaris_eval.harness.judgments import Mark, pieces
+from polaris_eval.harness.judge.judgment import Mark, pieces
 from polaris_eval.rubrics import Rubric
 
 PROXY = "polaris_eval/lexical"

@@ -23,7 +23,7 @@ from inspect_ai.log import read_eval_log
 from loopback import serve, well_behaved
 from tiny import TOKENIZER
 
-from polaris_eval.harness.judges import make_model
+from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.length import blank_penalty, length_penalty
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.harness.repetition import repetition_penalty

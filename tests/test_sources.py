@@ -15,7 +15,7 @@ from conftest import Cli
 from test_cli import one_line
 
 from polaris_eval.harness.errors import UserError
-from polaris_eval.tasks import sources
+from polaris_eval.tasks.prompts import sources
 
 FILE = "longbench_write_en"
 

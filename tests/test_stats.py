@@ -13,16 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test, spearmanr
 
-from polaris_eval.harness.stats import (
-    Interval,
-    compare_pairs,
-    contrast_interval,
-    holm,
-    mean_interval,
-    minimum_detectable_difference,
-    rank_groups,
-    spearman_interval,
-)
+from polaris_eval.harness.stats.compare import compare_pairs, holm, minimum_detectable_difference, rank_groups
+from polaris_eval.harness.stats.intervals import Interval, contrast_interval, mean_interval, spearman_interval
 
 SLOPE = {name: (name - 2.5) / 17.5 for name in range(6)}
 

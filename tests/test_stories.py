@@ -8,7 +8,7 @@ import pytest
 from conftest import stories, write_jsonl
 
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.stories import fingerprint, read_stories
+from polaris_eval.harness.logs.stories import fingerprint, read_stories
 
 GOOD: dict[str, Any] = {"id": "a", "prompt": "p", "story": "s", "model": "m"}
 

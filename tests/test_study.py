@@ -20,13 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pairing import entries
 
-from polaris_eval.harness.arena import possible_matches
+from polaris_eval.harness.arena.entries import possible_matches
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.stats import mean_interval
-from polaris_eval.harness.study import Study, make_study, page_data, read_key, write_study
-from polaris_eval.harness.study_answers import check_export, read_exports
-from polaris_eval.harness.study_results import analyse, answers_frame, judge_agreement, win_rate
-from polaris_eval.harness.study_serve import make_server
+from polaris_eval.harness.stats.intervals import mean_interval
+from polaris_eval.harness.study.answers import check_export, read_exports
+from polaris_eval.harness.study.design import Study, make_study, page_data, read_key, write_study
+from polaris_eval.harness.study.results import analyse, answers_frame, judge_agreement, win_rate
+from polaris_eval.harness.study.serve import make_server
 from polaris_eval.rubrics import load_rubric
 
 CRITERIA = [d.id for d in load_rubric("pairwise").dimensions]
@@ -99,7 +99,7 @@ def test_names_of_models_are_nowhere_in_the_page(tmp_path: Path) -> None:
     records = [r | {"model": m, "id": f"{m}-{r['id']}"} for m in MODELS for r in stories(6)]
     records[0]["story"] += "</script><script>document.title = 'owned'</script>"
     path = write_jsonl(tmp_path / "s.jsonl", records)
-    from polaris_eval.harness.arena import read_entries
+    from polaris_eval.harness.arena.entries import read_entries
 
     study = make_study(possible_matches(read_entries([path])), 6, 2, None, "Which?", 1)
     write_study(study, tmp_path / "out" / "page.html", tmp_path / "key.json")

@@ -12,10 +12,10 @@ from conftest import Cli, stories, write_jsonl
 from inspect_ai.log import read_eval_log, write_eval_log
 from loopback import serve, well_behaved
 
-from polaris_eval.harness import table
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.logs import log_files
-from polaris_eval.harness.table import stories_frame, tidy
+from polaris_eval.harness.logs import table
+from polaris_eval.harness.logs.headers import log_files
+from polaris_eval.harness.logs.table import stories_frame, tidy
 
 SQ = ("--benchmark", "story_quality")
 

@@ -23,10 +23,10 @@ from conftest import write_jsonl  # noqa: E402
 from loopback import serve, well_behaved  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-from polaris_eval.trainers.cli import main  # noqa: E402
-from polaris_eval.trainers.curves import judged_rows  # noqa: E402
-from polaris_eval.trainers.folder import last_checkpoint  # noqa: E402
+from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.recipe import load_recipe, shipped  # noqa: E402
+from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
+from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..harness.environment import cache_dir
 from ..harness.errors import UserError, need_extra
 from ..harness.models.local import NAME as LOCAL
-from ..harness.models.weights import cache_dir, fetch_weights
+from ..harness.models.weights import fetch_weights
 
 
 def model_path(name: str) -> str:

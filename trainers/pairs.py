@@ -235,7 +235,7 @@ def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) 
     """A prompt's tokens as the policy is given them."""
     ids: list[int] = tokenizer.apply_chat_template(
         prompt, add_generation_prompt=True, tokenize=True, return_dict=True,
-        **(recipe.trl.get("chat_template_kwargs") or {}),
+        **recipe.template,
     )["input_ids"]  # fmt: skip
     return ids
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -48,11 +50,13 @@ class Weights(Frozen):
 class RewardSpec(Frozen):
     """How a response's parts become one number.
 
-    `clip` bounds the weighted sum on both sides. `score` `mean` is that sum as it is; `sum` is it times the
+    `rubric` is what stories are judged on, a rubric that ships or the path of a file; 1 is the score of a story without
+    fault. `clip` bounds the weighted sum on both sides. `score` `mean` is that sum as it is; `sum` is it times the
     response's tokens, as released, so that it grows with length. Reasoning tokens beyond `reasoning_cap` cost
     `reasoning_cost` each. A response begins to be overlong `overlong_tokens` before the limit (0: never).
     """
 
+    rubric: str = "story_quality"
     weights: Weights = Weights()
     clip: float = Field(default=2.0, gt=0)
     score: Literal["mean", "sum"] = "mean"
@@ -172,25 +176,45 @@ class Recipe(Frozen):
         """The most tokens of a response, reasoning included."""
         return int(self.trl["max_completion_length"])
 
+    def setting(self, name: str) -> Any:
+        """A setting of TRL's or of HRI's: the recipe's own, else the default of `HRIConfig`."""
+        given = self.trl.get(name)
+        return _defaults()[name] if given is None else given
+
+    @property
+    def template(self) -> dict[str, Any]:
+        """Arguments of the chat template."""
+        return dict(self.trl.get("chat_template_kwargs") or {})
+
     @property
     def group(self) -> int:
         """Rows of a group, the reference included."""
-        return int(self.trl.get("num_generations", 8))
+        return int(self.setting("num_generations"))
 
     @property
     def thinking(self) -> bool:
         """Whether the chat template is told to let the policy reason first."""
-        return bool((self.trl.get("chat_template_kwargs") or {}).get("enable_thinking"))
+        return bool(self.template.get("enable_thinking"))
 
     @property
     def bf16(self) -> bool:
-        """Whether training is in bfloat16, which is TRL's default."""
-        return bool(self.trl.get("bf16", not self.trl.get("fp16")))
+        """Whether training is in bfloat16, which TRL takes where neither this nor fp16 is set."""
+        given = self.setting("bf16")
+        return bool(not self.setting("fp16") if given is None else given)
 
     @property
     def injects(self) -> bool:
         """Whether human references are injected."""
-        return float(self.trl.get("hri_weight", 0.4)) > 0
+        return float(self.setting("hri_weight")) > 0
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """The defaults of TRL's settings and of HRI's, as they stand in `HRIConfig`; what TRL works out itself is None."""
+    from .hri import HRIConfig
+
+    plain = {part.name: part.default for part in fields(HRIConfig)}
+    return {name: None if default is MISSING else default for name, default in plain.items()}
 
 
 def shipped(folder: str = "recipes") -> dict[str, str]:

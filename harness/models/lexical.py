@@ -18,10 +18,10 @@ import yaml
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsage
 
 from ...rubrics import Dimension, Marks, Rubric, fenced, load_rubric
+from ..judge.named import PROXY
+from ..judge.request import read_request
 from .features import features, settings
-from .provider import judged_request
 
-NAME = "polaris_eval/lexical"
 CALIBRATION = Path(str(files(__package__) / "calibration.yaml"))
 CLIP = 3.0  # standard deviations beyond which a feature counts no more
 _OWN = 0.25  # share of a mark that the dimension's own features decide
@@ -31,30 +31,17 @@ _QUOTE_WORDS = 8
 _COMMENT = "counted by the offline proxy"
 
 
-def is_proxy(judge: str) -> bool:
-    """Whether a judge's numbers are a proxy's, to be marked as such wherever they are shown."""
-    return judge == NAME
-
-
-def marked(judge: str) -> str:
-    """A judge's name, with PROXY before it where it is one."""
-    return f"PROXY {judge}" if is_proxy(judge) else judge
-
-
 class Lexical:
     """Answers any rubric's request in the form of its schema, from measured text features."""
 
     connections = 100
 
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
-        user, asked = judged_request(messages)
-        rubric = load_rubric(asked["rubric"])
-        prompt, story, *other = fenced(user.text)
-        if other:
-            reply = answer_pair(rubric, prompt, story, other[0])
-        else:
-            reply = answer(rubric, prompt, story, asked.get("part"))
-        output = ModelOutput.from_content(NAME, reply)
+        text, asked = read_request(messages)
+        rubric = load_rubric(asked.rubric)
+        prompt, story, *other = fenced(text)
+        reply = answer_pair(rubric, prompt, story, *other) if other else answer(rubric, prompt, story, asked.part)
+        output = ModelOutput.from_content(PROXY, reply)
         output.usage = ModelUsage()
         return output
 

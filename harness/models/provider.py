@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, ModelAPI, ModelOutput
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from ..errors import UserError
+from .lexical import Lexical
+from .local import Local
+from .replay import Replay
 
 NAMES = ("local", "lexical", "replay/FILE")
 
@@ -54,10 +57,6 @@ class PolarisModels(ModelAPI):
 
 
 def _backend(name: str, args: dict[str, Any]) -> Backend:
-    from .lexical import Lexical
-    from .local import Local
-    from .replay import Replay
-
     try:
         if name == "local":
             return Local(**args)
@@ -69,15 +68,3 @@ def _backend(name: str, args: dict[str, Any]) -> Backend:
     except TypeError as error:
         raise UserError(f"polaris_eval/{name}: {error}") from None
     raise UserError(f"unknown model polaris_eval/{name}; known: {', '.join(f'polaris_eval/{n}' for n in NAMES)}")
-
-
-def judged_request(messages: list[ChatMessage]) -> tuple[ChatMessageUser, dict[str, Any]]:
-    """The first user message of a judge call and its metadata, with the number of the attempt.
-
-    Raises:
-        ValueError: the messages were not written by the judge call.
-    """
-    users = [m for m in messages if isinstance(m, ChatMessageUser)]
-    if not users or not users[0].metadata or "rubric" not in users[0].metadata:
-        raise ValueError("this model answers judge calls only: it is a judge, not a writer")
-    return users[0], {**users[0].metadata, "attempt": len(users) - 1}

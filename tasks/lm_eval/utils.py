@@ -1,5 +1,5 @@
 """What the tasks beside this file name as `!function utils.…`; lm-eval loads it by its path."""
 
-from polaris_eval.tasks.lm_harness import load_docs, mean_of_known, measure, measure_and_judge, results
+from polaris_eval.tasks.lm_eval.stories import load_docs, mean_of_known, measure, measure_and_judge, results
 
 __all__ = ["load_docs", "mean_of_known", "measure", "measure_and_judge", "results"]

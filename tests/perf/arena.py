@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from polaris_eval.harness.bradley_terry import strengths
-from polaris_eval.harness.ratings import rate
+from polaris_eval.harness.arena.ratings import rate
+from polaris_eval.harness.stats.bradley_terry import strengths
 from polaris_eval.harness.style import STYLE
 
 MODELS, MATCHES, PROMPTS = 50, 50_000, 96

@@ -79,8 +79,8 @@ def family() -> list[int]:
 
 
 def main() -> None:
-    from polaris_eval.trainers.data.build import Request, collect
-    from polaris_eval.trainers.data.filters import Rules
+    from polaris_eval.trainers.books.build import Request, collect
+    from polaris_eval.trainers.books.filters import Rules
 
     books = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     # words as English spells them, so that language and damage are judged as in real books

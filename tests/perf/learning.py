@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from polaris_eval.harness.stats import mean_interval
-from polaris_eval.trainers.curves import judged_rows
+from polaris_eval.harness.stats.intervals import mean_interval
+from polaris_eval.trainers.run.curves import judged_rows
 
 SEEDS, STEPS, LAST = (1, 2, 3), 30, 10
 LIMIT = 48

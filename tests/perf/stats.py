@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from polaris_eval.harness.length import BUCKETS
-from polaris_eval.harness.stats import compare_pairs, contrast_interval, mean_interval, spearman_interval
+from polaris_eval.harness.stats.compare import compare_pairs
+from polaris_eval.harness.stats.intervals import contrast_interval, mean_interval, spearman_interval
 
 PROMPTS, MODELS = 180, 10
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from inspect_ai.log import read_eval_log, write_eval_log
 from metrics import story
 
-from polaris_eval.harness.judges import BENCHMARKS
+from polaris_eval.harness.judge.named import BENCHMARKS
 
 READ = """
 import resource, sys, time

@@ -24,7 +24,7 @@ from inspect_ai.model import GenerateConfig, ModelOutput, ModelUsage
 from transformers import AutoModelForCausalLM
 from trl import GRPOTrainer
 
-from polaris_eval.harness.judges import make_model
+from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.rubrics import load_rubric
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer

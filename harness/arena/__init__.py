@@ -1,0 +1,1 @@
+"""The arena: which of two stories is better, and ratings from many such answers."""

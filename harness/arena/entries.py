@@ -1,0 +1,149 @@
+"""Stories that may meet: two models' stories of one prompt are a match, judged in both orders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from inspect_ai.dataset import Sample
+
+from ..errors import UserError
+from ..logs.stories import Story, prompt_id, read_stories
+from ..words import strip_reasoning
+
+RUBRIC = "pairwise"
+_LONGEST_NAME = 500
+ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story stands first
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model's story as the judge will read it. `key` is the same for stories that may meet."""
+
+    model: str
+    id: str
+    key: str
+    prompt: str
+    prompt_id: str
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two models' stories of one prompt; `id` is a hash of the models, the prompt and both texts."""
+
+    id: str
+    a: Entry
+    b: Entry
+
+    @property
+    def pair(self) -> Pair:
+        return self.a.model, self.b.model
+
+    def samples(self) -> list[Sample]:
+        """Both judgments of the match, one for each order."""
+        return [
+            Sample(
+                id=f"{self.id}.{order}",
+                input=first.prompt,
+                metadata={
+                    "match": self.id,
+                    "key": first.key,
+                    "prompt_id": first.prompt_id,
+                    "first": first.model,
+                    "second": second.model,
+                    "first_id": first.id,
+                    "second_id": second.id,
+                    "first_digest": first.digest,
+                    "second_digest": second.digest,
+                    "stories": [first.text, second.text],
+                },
+            )
+            for order, first, second in zip(ORDERS, (self.a, self.b), (self.b, self.a), strict=True)
+        ]
+
+
+def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark: str | None = None) -> list[Entry]:
+    """The stories of stories files and logs, each once. A model's first, second, … story of a prompt's very text
+    meets the first, second, … of the others.
+
+    Args:
+        sources: JSONL files of stories, logs, folders of logs.
+        truncate: keep the first so many characters of every story.
+        benchmark: leave out stories that were written for another benchmark.
+
+    Raises:
+        UserError: a file that cannot be read, a model's name that is no line of plain text, or no story left.
+    """
+    found: list[Entry] = []
+    seen: dict[str, set[str]] = {}
+    stories = [s for source in sources for s in read_stories(source) if benchmark in (None, s.benchmark)]
+    clusters = _clusters(stories)
+    for story in stories:
+        _check_name(story.model)
+        text = strip_reasoning(story.story)[:truncate]
+        asked, digest = prompt_id(story.prompt), _digest(story.prompt, text)
+        known = seen.setdefault(f"{asked}|{story.model}", set())
+        if digest not in known:  # the same story may stand in two sources
+            known.add(digest)
+            key = f"{asked}.{len(known)}"
+            found.append(Entry(story.model, story.id, key, story.prompt, clusters[asked], text, digest))
+    if not found:
+        raise UserError(f"{', '.join(map(str, sources))}: no story of {benchmark or 'any benchmark'}")
+    return found
+
+
+def _clusters(stories: Sequence[Story]) -> dict[str, str]:
+    """For every prompt's text what repeated prompts share: the `prompt_id` that its stories name, if they agree."""
+    named: dict[str, set[str]] = {}
+    for story in stories:
+        named.setdefault(prompt_id(story.prompt), set()).add(story.prompt_id)
+    return {asked: next(iter(ids - {asked})) if len(ids - {asked}) == 1 else asked for asked, ids in named.items()}
+
+
+def _check_name(model: str) -> None:
+    """Refuse names that logs would not keep letter for letter."""
+    plain = model.encode(errors="replace").decode()
+    if model != " ".join(plain.split()) or len(model) > _LONGEST_NAME:
+        raise UserError(f"model {model[:60]!r}: a name must be one line of text, of at most {_LONGEST_NAME} letters")
+
+
+def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
+    """For every two models, by name, their matches on the prompts that both have.
+
+    Raises:
+        UserError: a single model, or no prompt that two models have in common.
+    """
+    stories: dict[str, dict[str, Entry]] = {}
+    for entry in entries:
+        stories.setdefault(entry.model, {})[entry.key] = entry
+    if len(stories) < 2:
+        raise UserError(f"only {next(iter(stories))} has stories here; a match needs the stories of two models")
+    found = {
+        (a, b): [
+            Match(_digest(a, one.digest, b, other.digest), one, other) for one, other in _shared(stories[a], stories[b])
+        ]
+        for a, b in combinations(sorted(stories), 2)
+    }
+    if not any(found.values()):
+        raise UserError(
+            f"{', '.join(sorted(stories))} have no prompt in common, so no two stories can meet (prompts must agree "
+            "letter for letter)"
+        )
+    return found
+
+
+def _shared(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> Iterator[tuple[Entry, Entry]]:
+    return ((entry, other[key]) for key, entry in one.items() if key in other)
+
+
+def _digest(*texts: str) -> str:
+    whole = json.dumps(texts).encode()
+    return hashlib.sha256(whole).hexdigest()[:16]

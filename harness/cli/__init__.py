@@ -1,0 +1,5 @@
+"""The commands of `polaris-eval`."""
+
+from .root import main
+
+__all__ = ["main"]

@@ -1,0 +1,75 @@
+"""`polaris-eval new`: a commented starting point for a rubric or a benchmark of one's own, which runs at once."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
+_PROXY = "polaris_eval/lexical"
+
+
+@click.group()
+def new() -> None:
+    """Write a starting point: a rubric file, or a package with a benchmark.
+
+    \b
+    polaris-eval new rubric mine          mine.yaml, to be named with --rubric mine.yaml
+    polaris-eval new benchmark mine       a folder mine/, to be installed with pip install ./mine
+    """
+
+
+@new.command()
+@click.argument("name")
+def rubric(name: str) -> None:
+    """Write NAME.yaml, a rubric with comments on every part."""
+    _check(name)
+    path = Path(f"{name}.yaml")
+    _write({path: _filled("rubric.yaml", name)})
+    click.echo("Try it at once, offline, with the proxy judge:")
+    click.echo(
+        f"  polaris-eval run --model polaris_eval/local --judge {_PROXY} --rubric {path} --limit 2 --max-tokens 512"
+    )
+
+
+@new.command()
+@click.argument("name")
+def benchmark(name: str) -> None:
+    """Write the folder NAME: a package with a benchmark, its prompts and its rubric, with comments on every part."""
+    _check(name)
+    package = Path(name) / name
+    _write({
+        Path(name) / "pyproject.toml": _filled("pyproject.toml", name),
+        Path(name) / "README.md": _filled("README.md", name),
+        package / "__init__.py": _filled("benchmark.py", name),
+        package / "prompts.jsonl": _filled("prompts.jsonl", name),
+        package / "rubric.yaml": _filled("rubric.yaml", name),
+    })  # fmt: skip
+    click.echo("Install it, and try it at once, offline, with the proxy judge:")
+    click.echo(f"  pip install -e ./{name}")
+    click.echo(
+        f"  polaris-eval run --model polaris_eval/local --judge {_PROXY} --benchmark {name} --limit 2 --max-tokens 512"
+    )
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise click.UsageError(f"{name!r}: a name is small letters, digits and _, and begins with a letter")
+
+
+def _filled(template: str, name: str) -> str:
+    text = (files("polaris_eval.harness.cli") / "templates" / template).read_text(encoding="utf-8")
+    return text.replace("NAME", name)
+
+
+def _write(made: dict[Path, str]) -> None:
+    for path in made:
+        if path.exists():
+            raise click.UsageError(f"{path} exists already; nothing was written")
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {path}")

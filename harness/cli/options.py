@@ -1,0 +1,164 @@
+"""Options of the commands that run and judge, and the request they add up to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True)
+# options that become arguments of the tasks that take them
+TASK_OPTIONS = ("prompts", "split", "language", "iterations", "repetition_penalty", "disqualify")
+_SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
+OPERATION = ("max_connections", "max_retries", "timeout", "batch")
+
+
+def name_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` options; values are read as YAML, so numbers are numbers."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not NAME=VALUE", ctx, param)
+        found[name.replace("-", "_")] = yaml.safe_load(text)
+    return found
+
+
+def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _use_data_dir(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
+    """Where prompt files are read from is no part of what is run: it holds for the whole command."""
+    if folder is not None:
+        from ..environment import reading_prompts_from
+
+        ctx.with_resource(reading_prompts_from(folder.resolve()))
+
+
+data_dir = click.option(
+    "--data-dir", type=PATH, expose_value=False, callback=_use_data_dir,
+    help="Folder with copies of the prompt files (subfolder POLARIS: the official dataset), in place of cache and "
+    "network. [default: POLARIS_DATA, where set]",
+)  # fmt: skip
+operating = _options(
+    click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider."),
+    click.option("--max-retries", type=click.IntRange(min=0), help="Tries of a failing call again. [default: 6]"),
+    click.option("--timeout", type=click.IntRange(min=1), help="Seconds for one call with all its retries."),
+    click.option("--batch", is_flag=True, help="Use the provider's batch interface (half the price, slower)."),
+    click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
+                 help="How progress is shown. [default: rich, plain where the output is no terminal]"),
+)  # fmt: skip
+judging = _options(
+    click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
+                 help="Judging model of all benchmarks, or of one (repeatable); by default the paper's."),
+    click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
+                 help="Setting of the judge that replaces the rubric's own, such as temperature=0 (repeatable)."),
+    click.option("--judge-base-url", help="Address of the judge's server."),
+    click.option("--allow-self-judging", is_flag=True, help="Let a model judge its own stories."),
+    click.option("--disqualify", is_flag=True, help="Apply Story Quality's optional disqualification gate."),
+    click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs."),
+    click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each benchmark only."),
+    operating,
+)  # fmt: skip
+shown_prompts = _options(
+    click.option("--prompts", metavar="mini|official|FILE",
+                 help="Prompts of story_quality and eqbench_longform: 36 that ship here, the official dataset (180 in "
+                 "its test split), or a JSONL file of yours. [default: mini]"),
+    click.option("--split", help="Split of the official prompts, test or train. [default: test]"),
+    click.option("--language", help="en, zh or all. [default: en; longbench_write: all]"),
+    click.option("--iterations", type=click.IntRange(min=1),
+                 help="Seeds of each eqbench_creative prompt. [default: 3]"),
+)  # fmt: skip
+prompting = _options(
+    click.option("--benchmark", "benchmarks", multiple=True, metavar="NAME",
+                 help="What to run (repeatable): story_quality, eqbench_longform, eqbench_creative, writingbench, "
+                 "longbench_write, or one of another installed package (polaris-eval doctor lists all). [default: all; "
+                 "with --stories, those of the stories; with a rubric or prompts of your own, story_quality]"),
+    shown_prompts,
+    click.option("--epochs", type=click.IntRange(min=1), help="Stories for each prompt."),
+)  # fmt: skip
+
+
+rubric_option = click.option(
+    "--rubric", metavar="NAME|FILE",
+    help="Judge on this rubric, one that ships here or a YAML file of yours, in place of the benchmark's own.",
+)  # fmt: skip
+price_file = click.option(
+    "--prices", type=FILE, help="Price file of your own, in the form of the one that ships here."
+)  # fmt: skip
+model_place = _options(
+    click.option("-M", "--model-arg", "model_args", multiple=True, callback=name_values, metavar="NAME=VALUE",
+                 help="Argument of the writing model's provider (repeatable)."),
+    click.option("--model-base-url", help="Address of the writing model's server."),
+)  # fmt: skip
+
+
+def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | None) -> Any:
+    """The `Request` that the options of a command add up to."""
+    writing = given({name: options.get(name) for name in (*_SAMPLING, "model_base_url")})
+    if stories is not None and (writing or options.get("model_args")):
+        name = next(iter(writing), "model_arg").replace("_", "-")
+        raise click.UsageError(f"--{name} is about writing; leave it out where stories exist already")
+    from ..judge.named import parse_judges
+    from ..run.planned import Request
+
+    return Request(
+        models=models,
+        log_dir=options["log_dir"],
+        benchmarks=tuple(options["benchmarks"]),
+        rubric=options["rubric"],
+        judges=parse_judges(options["judges"]),
+        judge_config=as_judge_config(options["judge_options"]),
+        judge_base_url=options["judge_base_url"],
+        allow_self_judging=options["allow_self_judging"],
+        task_args=given({name: options.get(name) for name in TASK_OPTIONS}),
+        stories=stories,
+        limit=options["limit"],
+        epochs=options.get("epochs"),
+        generate=given({name: options.get(name) for name in (*_SAMPLING, *OPERATION)}),
+        model_args=options.get("model_args", {}),
+        model_base_url=options.get("model_base_url"),
+        display=shown(options["display"]),
+    )
+
+
+def shown(display: str | None) -> str:
+    """How progress is shown, where the user did not say."""
+    return display or ("rich" if sys.stdout.isatty() else "plain")
+
+
+def operation(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's options those that say how calls are made, where they were given."""
+    return given({name: options.get(name) for name in OPERATION})
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None and value is not False}
+
+
+def as_judge_config(options: dict[str, Any], where: str = "--judge-option") -> Any:
+    """The `GenerateConfig` of a judge's settings. Raises UserError naming an unknown setting or a wrong value."""
+    from inspect_ai.model import GenerateConfig
+    from pydantic import ValidationError
+
+    from ..errors import UserError
+
+    try:
+        return GenerateConfig.model_validate(options, extra="forbid")
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = " ".join([where, *map(str, first["loc"])])
+        raise UserError(f"{named}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -1,0 +1,203 @@
+"""The commands over logs that exist: leaderboard, report and judge-check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import FILE, PATH, as_judge_config, data_dir, name_values, price_file, rubric_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..leaderboard.comparison import Comparison
+
+
+def _choosing(command: Any) -> Any:
+    """Options that say which stories of the logs take part."""
+    for option in (
+        price_file,
+        click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each log only."),
+        click.option("--judge", "judges", multiple=True, help="Only this judge; * and ? stand for any (repeatable)."),
+        click.option("--benchmark", "benchmarks", multiple=True, help="Only this benchmark (repeatable)."),
+        click.option("--model", "models", multiple=True, help="Only this model; * and ? stand for any (repeatable)."),
+        click.option("--with-published", is_flag=True, help="Show the published rows too, apart from the others."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  polaris-eval leaderboard logs
+  polaris-eval leaderboard logs 'other/*.eval' s3://bucket/logs --with-published --out results
+  polaris-eval leaderboard logs --benchmark story_quality --model 'openai/*' --sort slope --plots
+LOGS are folders, files or patterns, here or wherever Inspect can read (s3://, gs://, …)."""
+)
+@click.argument("logs", nargs=-1, required=True)
+@_choosing
+@click.option("--sort", metavar="BY", default="score", show_default=True,
+              help="Order of the rows: score, length, slope, area, coverage, repetition, cost or model; a benchmark's "
+              "name (or arena) orders the overview by its score.")  # fmt: skip
+@click.option("--details", is_flag=True, help="Show pairs, criteria and categories too (the files always hold them).")
+@click.option("--plots", is_flag=True, help="Draw the plots too, as PNG and PDF, into the subfolder plots.")
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder of leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv and scores.*")  # fmt: skip
+def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
+    """Tables from logs: on screen, and as Markdown, LaTeX, CSV, JSON and Parquet."""
+    from ..leaderboard import files
+    from ..logs import table
+    from ..show.render import print_written
+
+    frame, sections = _sections(logs, sort, **chosen)
+    console = print_tables(sections, details)
+    written = files.write_files(sections, out, "leaderboard", "pairs.csv")
+    written += table.write_table(frame, out) if len(frame) else []
+    if plots:
+        written += files.write_plots(sections, out / "plots")
+    print_written(written, console)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  polaris-eval report logs
+  polaris-eval report logs other-logs --with-published --out report-june
+  polaris-eval report logs --transcripts
+The pages open from disk, need no network, and can be put on any web server."""
+)
+@click.argument("logs", nargs=-1, required=True)
+@_choosing
+@click.option("--transcripts", is_flag=True,
+              help="Copy the logs of one folder in too, with Inspect's viewer, and link stories to them (that part "
+              "needs a web server: python -m http.server).")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("report"), show_default=True, help="Folder of the pages.")
+def report(logs: tuple[str, ...], transcripts: bool, out: Path, **chosen: Any) -> None:
+    """Pages to read: tables, plots, and every story beside the others of its prompt, with marks and quotes."""
+    folder = Path(logs[0]) if len(logs) == 1 else None
+    if transcripts and (folder is None or not folder.is_dir()):
+        raise click.UsageError("--transcripts copies the logs of one folder; name one, and nothing else")
+    from ..report.report import write_report
+
+    _, sections = _sections(logs, "score", **chosen)
+    index = write_report(sections, out, folder if transcripts else None)
+    click.echo(f"wrote {index} ({len(list((out / 'prompts').iterdir()))} prompts)")
+
+
+@click.command(
+    "judge-check",
+    epilog="""\b
+Examples:
+  polaris-eval judge-check logs --judge openai/gpt-5.4-mini --plan
+  polaris-eval judge-check stories.jsonl --judge openai/gpt-5.4-mini --judge anthropic/claude-sonnet-4-6
+  polaris-eval judge-check stories.jsonl --judge polaris_eval/lexical --limit 12
+Every story is judged --repeats times as it is, and once for each of 5 damages, 3 harmless passages and 10 injections.
+The same command again continues a broken check.""",
+)
+@click.argument("source", type=FILE)
+@click.option("--judge", "judges", multiple=True, required=True, help="Judge to be tested (repeatable).")
+@click.option("--benchmark", help="Stories of this benchmark. [default: of the only one in SOURCE]")
+@rubric_option
+@click.option("--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Stories.")
+@click.option("--repeats", type=click.IntRange(min=2), default=3, show_default=True, help="Judgments of each story.")
+@click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
+              help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
+@click.option("--judge-base-url", help="Address of the judge's server.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider.")
+@data_dir
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls; call nothing.")
+@click.option("--log-dir", type=PATH, default=Path("judge-check"), show_default=True,
+              help="Folder of the variants and logs.")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder of judge-check.md and judge-check.json.")  # fmt: skip
+def judge_check(judge_options: dict[str, Any], **options: Any) -> None:
+    """How far a judge can be trusted: retests, agreement, evidence, damaged stories, length bias, injections."""
+    from ..judge_check.report import CheckRequest, run_check
+
+    sys.exit(run_check(CheckRequest(judge_config=as_judge_config(judge_options), **options)))
+
+
+def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
+    """Print the tables of logs; returns the stories."""
+    from ..leaderboard.build import build
+    from ..logs.table import stories_frame
+
+    frame = _stories(stories_frame(logs, limit, epochs))
+    print_tables(build(frame, published), details=False)
+    return frame
+
+
+def _sections(
+    places: Sequence[str],
+    sort: str,
+    models: Sequence[str],
+    benchmarks: Sequence[str],
+    judges: Sequence[str],
+    limit: int | None,
+    prices: Path | None,
+    with_published: bool,
+) -> tuple[pd.DataFrame, list[Comparison]]:
+    """The stories of the logs, and the sections of a leaderboard: benchmarks, then arenas."""
+    from ..errors import UserError
+    from ..leaderboard.build import SORTS, build, chosen
+    from ..leaderboard.files import first_section
+    from ..logs.headers import log_files
+    from ..logs.pairs import ARENA, judgments_frame
+    from ..logs.table import stories_frame
+    from ..prices import load_prices
+
+    logs = log_files(places)
+    listed = load_prices(prices)
+    frame = stories_frame(logs, limit, prices=listed)
+    pairs = judgments_frame(logs, listed)
+    if pairs.empty:
+        frame = _stories(frame)
+    there = {*frame["benchmark"], *([ARENA] if len(pairs) else [])}
+    if sort not in (*SORTS, "model", *there):
+        raise UserError(f"--sort {sort}: nothing to sort by; there are {', '.join([*SORTS, 'model', *sorted(there)])}")
+    wanted = chosen("model", {*frame["model"], *pairs["first"], *pairs["second"]}, models)
+    named = chosen("benchmark", there, benchmarks)
+    trusted = chosen("judge", {*frame["judge"], *pairs["judge"]}, judges)
+    frame = frame[frame["model"].isin(wanted) & frame["benchmark"].isin(named) & frame["judge"].isin(trusted)]
+    pairs = pairs[pairs["judge"].isin(trusted) & (ARENA in named)]
+    sections = [*build(frame, with_published, sort), *_arenas(pairs, wanted)]
+    if not sections:
+        raise UserError("nothing is left: no model chosen was judged on a benchmark and by a judge chosen")
+    return frame, first_section(sections, sort)
+
+
+def _arenas(judgments: pd.DataFrame, models: set[str]) -> list[Comparison]:
+    """Standings of the arenas, rated with all their models and shown with those chosen."""
+    from ..arena.standings import build_standings
+    from ..errors import UserError
+
+    found: list[Comparison] = []
+    for judge, group in judgments.groupby("judge", sort=True):
+        try:
+            found += [shown for one in build_standings(group) if (shown := one.among(models)).rows]
+        except UserError as error:
+            click.echo(f"polaris-eval: the arena of judge {judge} is left out: {error}", err=True)
+    return found
+
+
+def _stories(frame: pd.DataFrame) -> pd.DataFrame:
+    from ..errors import UserError
+
+    if frame.empty:
+        raise UserError("no stories in these logs: none of them is of a benchmark, or none got that far")
+    return frame
+
+
+def print_tables(sections: Sequence[Comparison], details: bool) -> Any:
+    """Print tables; returns the console that they were printed on."""
+    from ..leaderboard.files import show
+    from ..show.render import console
+
+    to = console()
+    show(sections, to, details)
+    return to

@@ -1,0 +1,221 @@
+"""`polaris-eval`. Imports nothing heavy until a command runs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .arena import arena
+from .group import OneLineGroup
+from .new import new
+from .options import (
+    FILE,
+    PATH,
+    TASK_OPTIONS,
+    data_dir,
+    given,
+    judging,
+    model_place,
+    price_file,
+    prompting,
+    rubric_option,
+)
+from .options import request as as_request
+from .prompts import prompts
+from .results import judge_check, leaderboard, report, show_tables
+from .study import study
+
+
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="polaris-eval")
+def main() -> None:
+    """Can this model write a long story? Write, judge, measure, compare.
+
+    \b
+    polaris-eval run --model openai/gpt-5.4-mini              all five benchmarks, judged by the paper's judges
+    polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --benchmark story_quality --limit 6
+                                                              one of them, offline, with a proxy judge
+    polaris-eval leaderboard logs                             tables (and plots) from any logs
+    polaris-eval arena logs                                   which of two stories is better: ratings from pairs
+    polaris-eval study make logs                              the same question to people, as a page to read in
+    polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
+    polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
+    polaris-eval new rubric mine                              a rubric of your own to begin with
+    """
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  polaris-eval run --model openai/gpt-5.4-mini --limit 6
+  polaris-eval run --model vllm/Qwen/Qwen3.5-9B --benchmark story_quality --prompts official
+  polaris-eval run --model A --model B --judge openai/gpt-5.4 --judge writingbench=google/gemini-3.1-pro-preview
+  polaris-eval run --stories my.jsonl --judge anthropic/claude-sonnet-4-6
+  polaris-eval run --model openai/gpt-5.4-mini --prompts mine.jsonl --rubric mine.yaml
+The same command again continues a broken run: nothing is written or judged twice."""
+)
+@click.option("--model", "models", multiple=True, help="Model that writes, as PROVIDER/MODEL (repeatable).")
+@click.option("--stories", type=PATH, help="JSONL file of stories to judge, in place of writing any.")
+@rubric_option
+@judging
+@prompting
+@data_dir
+@click.option("--temperature", type=float, help="[default: of the benchmark]")
+@click.option("--top-p", type=float, help="[default: of the benchmark]")
+@click.option("--top-k", type=int)
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, reasoning included.")
+@click.option("--seed", type=int, help="Seed of the writer.")
+@click.option("--repetition-penalty", type=float, help="[default: of the benchmark, where the provider takes it]")
+@click.option("--reasoning-effort", type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
+@click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
+@model_place
+@click.option("--with-published", is_flag=True, help="Show the published rows under the table.")
+def run(**options: Any) -> None:
+    """Write a story for every prompt and judge it; or judge the stories of a file."""
+    if options["stories"] is None and not options["models"]:
+        raise click.UsageError("name a model with --model, or stories to judge with --stories FILE")
+    if options["stories"] is not None and options["models"]:
+        raise click.UsageError("--stories replaces writing: leave --model out")
+    published = options.pop("with_published")
+    request = as_request(options, tuple(options["models"]), options["stories"])
+    _finish(request, published)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  polaris-eval score logs --judge anthropic/claude-sonnet-4-6 --log-dir logs-sonnet
+  polaris-eval score logs/2026-11-23T10-00-00_story-quality_X.eval --rubric eqbench_longform --log-dir second
+  polaris-eval score logs --rubric mine.yaml --judge openai/gpt-5.4-mini --log-dir mine"""
+)
+@click.argument("source", type=FILE)
+@click.option(
+    "--rubric",
+    "named",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Judge all stories on this benchmark's rubric (repeatable), or on a rubric of yours (a YAML file). "
+    "[default: each on its own benchmark's]",
+)
+@judging
+@data_dir
+def score(source: Path, named: tuple[str, ...], **options: Any) -> None:
+    """Judge stories that exist (a log, a folder of logs, a stories file) with another judge or rubric.
+
+    Nothing is written again, and SOURCE stays as it is: the new judgments go to --log-dir.
+    """
+    if source.resolve() == options["log_dir"].resolve():
+        raise click.UsageError(f"--log-dir {options['log_dir']} is the source itself; name another folder")
+    from ..benchmarks import benchmarks
+
+    rubrics = [name for name in named if name not in benchmarks()]
+    if rubrics and len(named) > 1:
+        raise click.UsageError("--rubric: a rubric of your own is given once, and alone")
+    options |= {"benchmarks": () if rubrics else named, "rubric": rubrics[0] if rubrics else None}
+    _finish(as_request(options, (), source), False)
+
+
+main.add_command(arena)
+main.add_command(study)
+main.add_command(leaderboard)
+main.add_command(report)
+main.add_command(judge_check)
+main.add_command(prompts)
+main.add_command(new)
+
+
+@main.command(
+    epilog="""\b
+Example:
+  polaris-eval plan --model openai/gpt-5.4-mini --prompts official
+  polaris-eval plan --model openai/gpt-5.4-mini --benchmark writingbench --judge openai/gpt-5.4"""
+)
+@click.option("--model", "models", multiple=True, help="Model that writes (repeatable).")
+@click.option("--stories", type=PATH, help="Stories file to judge.")
+@click.option(
+    "--judge",
+    "judges",
+    multiple=True,
+    metavar="[BENCHMARK=]MODEL",
+    help="Judging model of all benchmarks, or of one (repeatable); by default the paper's.",
+)
+@rubric_option
+@prompting
+@data_dir
+@click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
+@price_file
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def plan(as_json: bool, **options: Any) -> None:
+    """Count before paying: stories, judge calls, tokens, and dollars where prices are known. Calls nothing."""
+    if not options["models"] and options["stories"] is None:
+        raise click.UsageError("name a model with --model, or stories to judge with --stories FILE")
+    from ..run import plan as planning
+
+    task_args = {name: options.pop(name) for name in TASK_OPTIONS if name in options}
+    planning.show(planning.estimate(task_args=given(task_args), **options), as_json)
+
+
+@main.command()
+@click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs.")
+def doctor(log_dir: Path) -> None:
+    """What is installed, what is set, what is cached, and what each benchmark still needs."""
+    from ..run import doctor as checks
+
+    checks.show(log_dir)
+
+
+@main.command()
+@click.option("--log-dir", type=FILE, default=Path("logs"), show_default=True, help="Folder of the logs.")
+@click.option("--port", type=int, default=7575, show_default=True)
+def view(log_dir: Path, port: int) -> None:
+    """Read stories and judgments in Inspect's log viewer (in the browser)."""
+    import subprocess
+
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "inspect_ai",
+        "view",
+        "start",
+        "--log-dir",
+        str(log_dir),
+        "--port",
+        str(port),
+    ]
+    try:
+        sys.exit(subprocess.run(command, check=False).returncode)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+@main.command("lm-eval")
+def lm_eval() -> None:
+    """Print the folder of our tasks for lm-eval, for its --include_path.
+
+    \b
+    lm_eval --model hf --model_args pretrained=MODEL --apply_chat_template \\
+        --tasks polaris_length,ifeval --include_path "$(polaris-eval lm-eval)"
+    lm_eval … --tasks polaris_story_quality --include_path "$(polaris-eval lm-eval)" \\
+        --metadata '{"prompts": "official", "judge": "openai/gpt-5.4"}'
+    """
+    from importlib.resources import files
+
+    click.echo(files("polaris_eval.tasks.lm_eval"))
+
+
+def _finish(request: Any, published: bool) -> None:
+    from ..run.run import run as run_all
+
+    logs = run_all(request)
+    frame = show_tables(logs, request.limit, request.epochs, published)
+    left = frame[~frame["status"].isin(["scored", "empty"])]
+    for row in left.to_dict("records"):
+        click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason')}")
+    if len(left):
+        click.echo(f"{len(left)} of {len(frame)} stories have no score; the same command tries them again.")
+    click.echo(f"Read the stories and judgments: polaris-eval report {request.log_dir}")
+    sys.exit(1 if len(left) else 0)

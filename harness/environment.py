@@ -1,0 +1,66 @@
+"""What the user's environment says: folders, addresses, switches. Nothing else in the harness reads these variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import platformdirs
+
+CACHE = "POLARIS_CACHE"  # folder in place of the user's cache
+DATA = "POLARIS_DATA"  # folder with copies of the prompt files
+MIRROR = "POLARIS_MIRROR"  # address in place of UPSTREAM
+KEPT = "POLARIS_JUDGE_CACHE"  # `off` judges everything anew
+UPSTREAM = "https://raw.githubusercontent.com"
+
+_data: ContextVar[Path | None] = ContextVar("data", default=None)
+_anew: ContextVar[bool] = ContextVar("anew", default=False)
+
+
+def cache_dir() -> Path:
+    """The user's cache of this package; POLARIS_CACHE replaces it."""
+    return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("polaris-eval"))
+
+
+def data_dir() -> Path | None:
+    """The folder with copies of prompt files that the command or POLARIS_DATA names, or None for cache and network."""
+    named = os.environ.get(DATA)
+    return _data.get() or (Path(named) if named else None)
+
+
+@contextmanager
+def reading_prompts_from(folder: Path) -> Iterator[None]:
+    """In what follows, prompt files are read from this folder."""
+    token = _data.set(folder)
+    try:
+        yield
+    finally:
+        _data.reset(token)
+
+
+def mirror() -> str:
+    """Address that prompt files are fetched from."""
+    return (os.environ.get(MIRROR) or UPSTREAM).rstrip("/")
+
+
+def keeps_judgments() -> bool:
+    """Whether judgments are kept and found again."""
+    return not _anew.get() and os.environ.get(KEPT) != "off"
+
+
+@contextmanager
+def judging_anew() -> Iterator[None]:
+    """In what follows, no judgment is kept or found again."""
+    token = _anew.set(True)
+    try:
+        yield
+    finally:
+        _anew.reset(token)
+
+
+def is_set(name: str) -> bool:
+    """Whether a variable, such as a provider's key, has a value."""
+    return bool(os.environ.get(name))

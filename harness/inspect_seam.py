@@ -1,0 +1,48 @@
+"""The one place that knows Inspect's private parts, and habits of its that may change.
+
+`tests/harness/test_inspect_seam.py` tries each of them. To move to another release of Inspect: raise the bound in
+pyproject.toml, run that test, and mend what it names here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspect_ai import Task
+from inspect_ai._eval.registry import task_create
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.file import absolute_file_path, filesystem
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalSample
+from inspect_ai.model import Model, ModelOutput
+from inspect_ai.model._model import init_model_roles
+
+__all__ = ["PrerequisiteError", "create_task", "file_state", "is_cut", "prompt_text", "storage"]
+
+
+def create_task(name: str, judge: Model | None = None, **args: Any) -> Task:
+    """A registered task by name; with a judge, one that looks for the model role `grader` as it is made finds it."""
+    if judge is not None:
+        init_model_roles({"grader": judge})
+    return task_create(name, **args)
+
+
+def storage(place: str) -> Any:
+    """The fsspec file system of a place, here or far away (`s3://…`), as Inspect opens it."""
+    return filesystem(place).fs
+
+
+def file_state(place: str) -> tuple[str, int, float | None]:
+    """Absolute place, size in bytes and time of change of a file. Raises OSError where it cannot be read."""
+    info = filesystem(place).info(place)
+    return absolute_file_path(place.removeprefix("file://")), info.size, info.mtime
+
+
+def prompt_text(sample: Sample | EvalSample) -> str:
+    """What the writer was asked: the text of a sample's input, or of its last message."""
+    return sample.input if isinstance(sample.input, str) else sample.input[-1].text
+
+
+def is_cut(output: ModelOutput) -> bool:
+    """Whether a model's answer ran into its token limit."""
+    return output.stop_reason in ("max_tokens", "model_length")

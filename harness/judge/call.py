@@ -1,0 +1,259 @@
+"""The one judge call. The scorers and the training reward call this, and nothing else judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Any, Literal
+
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    GenerateConfig,
+    Model,
+    ModelOutput,
+    ModelUsage,
+    ResponseSchema,
+)
+from inspect_ai.util import JSONSchema, LimitExceededError, collect
+
+from ...rubrics import Marks, ReplyError, Rubric
+from ..inspect_seam import is_cut
+from ..length import length_ratio
+from ..words import count_words, strip_length_request, strip_reasoning
+from .evidence import EvidenceReport, check_evidence
+from .kept import keep, recall, verdict_key
+from .request import Request
+
+ATTEMPTS = 3
+ATTEMPT_TIMEOUT = 600  # seconds for one reply; without it a judge that hangs would hold its story forever
+
+Status = Literal["scored", "empty", "unscored"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of judging one story.
+
+    `scores` is empty where the story is unscored, and `reason` then says why; an empty story carries the
+    lowest scores of its rubric. `replies` are raw, in the order in which they came; `complaints` say what
+    was wrong with those that could not be read. `disqualified` is set by the optional gate only. `parts`
+    holds one verdict a criterion where the rubric is asked once a criterion. `kept`: the reply is one that was paid
+    for before, and nothing was asked.
+    """
+
+    status: Status
+    judge: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    marks: Marks | None = None
+    evidence: EvidenceReport | None = None
+    reason: str | None = None
+    disqualified: str | None = None
+    replies: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    usage: ModelUsage = field(default_factory=ModelUsage)
+    parts: tuple[Verdict, ...] = ()
+    kept: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """Replies that came from the judge, malformed ones included."""
+        return len(self.replies)
+
+
+async def judge(
+    rubric: Rubric,
+    prompt: str,
+    story: str,
+    model: Model,
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+    target: int | None = None,
+    disqualify: bool = False,
+    part: int | None = None,
+    **slots: str,
+) -> Verdict:
+    """Judge one story on one rubric, with one call.
+
+    Reasoning is cut from the story first, and the length request from the prompt where the rubric hides it. A
+    story without words is not sent: it gets the lowest scores. A judgment that was paid for before is not asked for
+    again (see `kept`). A malformed reply is asked for again, with
+    the complaint, up to three replies in all; then, or when the judge cannot be reached, the verdict is
+    unscored. It never raises for what the judge or its server does.
+
+    Args:
+        rubric: what to judge on; its settings apply where `model` has none of its own.
+        prompt: what the writer was asked, length request included.
+        story: what the writer wrote.
+        model: the judge.
+        sample_id, epoch: which story this is; the offline judges answer by them.
+        target: requested length in words, for the disqualification gate alone.
+        disqualify: apply the rubric's optional gate (off by default; human references are exempt).
+        part: number of the criterion, from 1, where the rubric is asked once a criterion.
+        slots: the placeholders that the rubric declares.
+    """
+    story = strip_reasoning(story)
+    if count_words(story) == 0:
+        return Verdict("empty", str(model), scores=rubric.lowest(), reason="the story has no words")
+    config = _config(rubric).merge(model.config)
+    request = Request(rubric.source, sample_id, epoch, part)
+    shown = strip_length_request(prompt) if rubric.hides_length else prompt
+    system, user = rubric.messages(shown, story, **slots)
+    messages: list[ChatMessage] = [
+        ChatMessageSystem(content=system["content"]),
+        request.message(user["content"]),
+    ]
+    complaints: list[str] = []
+    usage = ModelUsage()
+    reason: str | None = None
+    key = verdict_key(rubric, [system, user], model, config, epoch)
+    known = recall(key)
+    marks = None if known is None else _known_marks(rubric, known)
+    replies = [] if known is None or marks is None else [known]
+    while marks is None and reason is None:
+        try:
+            output = await model.generate(messages, config=config)
+        except LimitExceededError:
+            raise
+        except Exception as error:  # every provider has its own; whichever it is, the story is unscored
+            reason = f"judge failed: {_one_line(error)}"
+            break
+        usage += output.usage or ModelUsage()
+        replies.append(output.completion)
+        try:
+            marks = _read(rubric, output)
+            keep(key, output.completion)
+        except ReplyError as error:
+            complaints.append(str(error))
+            if len(replies) == ATTEMPTS:
+                reason = f"malformed reply, {ATTEMPTS} times: {error}"
+            if output.completion.strip():
+                messages.append(ChatMessageAssistant(content=output.completion))
+            messages.append(request.message(rubric.retry_message(str(error))["content"], attempt=len(replies)))
+    verdict = Verdict(
+        "unscored", str(model), reason=reason, replies=tuple(replies), complaints=tuple(complaints), usage=usage
+    )
+    if marks is None:
+        return verdict
+    scores = rubric.score(marks)
+    disqualified = None
+    if disqualify:
+        ratio = length_ratio(count_words(story), target) if target else None
+        disqualified = rubric.disqualified(marks, ratio)
+        if disqualified:
+            scores |= {key: value for key, value in rubric.lowest().items() if key != "overall_released"}
+    return replace(
+        verdict,
+        status="scored",
+        scores=scores,
+        marks=marks,
+        evidence=check_evidence(rubric, marks, story),
+        disqualified=disqualified,
+        kept=bool(replies) and replies[-1] is known,
+    )
+
+
+async def judge_criteria(
+    rubric: Rubric,
+    prompt: str,
+    story: str,
+    model: Model,
+    criteria: Sequence[Mapping[str, str]],
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+    kept: Sequence[str | None] = (),
+) -> Verdict:
+    """Judge one story once a criterion, all calls at the same time; its scores are the means over the criteria.
+
+    Where one criterion could not be judged the story is unscored: never a mean over fewer. The verdict on
+    each criterion is in `parts`.
+
+    Args:
+        criteria: for each criterion the texts of the rubric's slots.
+        kept: for each criterion a reply that was read before, which is not asked for again, or None.
+        rubric, prompt, story, model, sample_id, epoch: as for `judge`.
+    """
+
+    async def one(number: int, slots: Mapping[str, str]) -> Verdict:
+        reply = kept[number - 1] if kept else None
+        if reply is not None:
+            marks = rubric.parse(strip_reasoning(reply))
+            return Verdict("scored", str(model), scores=rubric.score(marks), marks=marks, replies=(reply,))
+        texts: dict[str, Any] = dict(slots)
+        return await judge(rubric, prompt, story, model, sample_id=sample_id, epoch=epoch, part=number, **texts)
+
+    parts = tuple(await collect(*(one(number, slots) for number, slots in enumerate(criteria, 1))))
+    whole = Verdict(
+        parts[0].status,
+        str(model),
+        reason=parts[0].reason,
+        replies=tuple(reply for part in parts for reply in part.replies),
+        complaints=tuple(complaint for part in parts for complaint in part.complaints),
+        usage=sum((part.usage for part in parts), ModelUsage()),
+        parts=parts,
+        kept=all(part.kept for part in parts),
+    )
+    failed = [(number, part.reason) for number, part in enumerate(parts, 1) if part.status == "unscored"]
+    if failed:
+        reasons = "; ".join(f"criterion {number}: {reason}" for number, reason in failed)
+        return replace(whole, status="unscored", reason=reasons)
+    return replace(whole, scores={name: fmean(part.scores[name] for part in parts) for name in parts[0].scores})
+
+
+async def compare(
+    rubric: Rubric,
+    prompt: str,
+    first: str,
+    second: str,
+    model: Model,
+    *,
+    sample_id: str | int | None = None,
+    epoch: int = 1,
+) -> Verdict:
+    """Compare two stories of one prompt on a pairwise rubric, in the order given, with one call of `judge`.
+
+    A story without words is not sent: it loses on everything, and two of them are equal.
+    """
+    texts = [strip_reasoning(text) for text in (first, second)]
+    empty = [count_words(text) == 0 for text in texts]
+    if any(empty):
+        lost = [d.min if empty[0] else d.max for d in rubric.dimensions]
+        marks = Marks({d.id: 0.0 if all(empty) else mark for d, mark in zip(rubric.dimensions, lost, strict=True)})
+        which = "neither story has" if all(empty) else f"the {'first' if empty[0] else 'second'} story has no"
+        return Verdict("empty", str(model), scores=rubric.score(marks), reason=f"{which} words")
+    return await judge(rubric, prompt, texts[0], model, sample_id=sample_id, epoch=epoch, other=texts[1])
+
+
+def _read(rubric: Rubric, output: ModelOutput) -> Marks:
+    """The marks in a reply. A text reply that ran into the token limit is malformed: its last number may be cut."""
+    if rubric.response_schema() is None and is_cut(output):
+        raise ReplyError("the reply was cut off by the token limit; write a shorter analysis")
+    return rubric.parse(strip_reasoning(output.completion))
+
+
+def _known_marks(rubric: Rubric, reply: str) -> Marks | None:
+    try:
+        return rubric.parse(strip_reasoning(reply))
+    except ReplyError:  # kept by a release that read replies differently
+        return None
+
+
+def _config(rubric: Rubric) -> GenerateConfig:
+    schema = rubric.response_schema()
+    settings = rubric.judge.model_dump(exclude={"model"}, exclude_none=True)
+    if schema is not None:
+        # without strict=True Inspect's OpenAI provider sends the schema as a hint only
+        settings["response_schema"] = ResponseSchema(
+            name=rubric.name, json_schema=JSONSchema.model_validate(schema), strict=True
+        )
+    return GenerateConfig(attempt_timeout=ATTEMPT_TIMEOUT, **settings)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[-1].strip() if lines else 'no message'}"
+    return text if len(text) <= 300 else text[:297] + "..."

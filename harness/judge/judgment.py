@@ -1,0 +1,99 @@
+"""A judgment in the form in which a person reads it: marks with reasons and quotes. It is made when the reply is read,
+kept as data in the log, and read from there as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from inspect_ai.log import EvalSample
+
+from ...rubrics import Marks, ReplyError, Rubric
+from ..words import strip_reasoning
+
+KEY = "judgment"  # of a score's metadata
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One mark of a judgment: `score` of at most `most`; None where the judge left it unrated, or there is no most.
+
+    `missing`: a quote was compulsory and none was given.
+    """
+
+    name: str
+    score: float | None
+    most: float | None = None
+    justification: str = ""
+    quotes: tuple[str, ...] = ()
+    why_not: str = ""
+    missing: bool = False
+
+    @property
+    def value(self) -> str:
+        """The mark in words, such as 12/20."""
+        if self.score is None:
+            return "not rated"
+        return f"{self.score:g}" if self.most is None else f"{self.score:g}/{self.most:g}"
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """What a judge said of a story: a comment on the whole, and marks in the order of the rubric."""
+
+    comment: str = ""
+    marks: tuple[Mark, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """As JSON data; `judgment_from` reads it."""
+        return asdict(self)
+
+
+def judgment_from(data: Mapping[str, Any]) -> Judgment:
+    """The judgment that `Judgment.data` wrote."""
+    marks = (Mark(**{**mark, "quotes": tuple(mark["quotes"])}) for mark in data["marks"])
+    return Judgment(data["comment"], tuple(marks))
+
+
+def judgment_of(rubric: Rubric, marks: Marks) -> Judgment:
+    """The judgment that marks on a rubric are."""
+    return Judgment(marks.comment, tuple(_mark(rubric, marks, name) for name in rubric.mark_names))
+
+
+def criteria_judgment(rubric: Rubric, criteria: Sequence[Mapping[str, Any]]) -> Judgment:
+    """The judgment of a rubric that was asked once per criterion, from each criterion's name, score and reason."""
+    most = rubric.faultless
+    return Judgment("", tuple(Mark(c["criterion"], c["score"], most, c["reason"] or "") for c in criteria))
+
+
+def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
+    """The judgment in a logged sample, or None where it was not judged.
+
+    Of a log that was written before judgments were kept as data, the reply is read again; one that this rubric cannot
+    read is shown as the log explains it.
+    """
+    judged = (sample.scores or {}).get("judged")
+    details = (judged.metadata if judged else None) or {}
+    if judged is None or details.get("status") != "scored":
+        return None
+    if KEY in details:
+        return judgment_from(details[KEY])
+    if details.get("criteria"):
+        return criteria_judgment(rubric, details["criteria"])
+    try:
+        return judgment_of(rubric, rubric.parse(strip_reasoning(details["replies"][-1])))
+    except (ReplyError, IndexError, KeyError):
+        return Judgment(judged.explanation or "")
+
+
+def _mark(rubric: Rubric, marks: Marks, name: str) -> Mark:
+    dimension = next((d for d in rubric.dimensions if d.id == name), None)
+    title = name if dimension is None or dimension.name == name else f"{name} {dimension.name}"
+    most = None if dimension is None else float(dimension.max)
+    score, given = marks.scores.get(name), marks.evidence.get(name)
+    if given is None:
+        return Mark(title, score, most)
+    missing = name in rubric.compulsory_quotes(marks) and not given.quotes
+    reason = " · ".join(filter(None, (given.target, given.justification)))
+    return Mark(title, score, most, reason, given.quotes, given.why_not, missing)

@@ -1,0 +1,1 @@
+"""Models beside one another, from the rows of logs."""

@@ -1,0 +1,162 @@
+"""Models beside one another, from one row a story. Numbers that do not compare stay apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import pandas as pd
+
+from ...rubrics import Rubric, load_rubric, rubric_names
+from ..benchmarks import place
+from ..errors import UserError
+from ..logs.rubrics import rubric_for
+from ..logs.table import KEYS, SCORED, differences
+from ..show.numbers import NONE
+from ..stats.compare import compare_pairs, minimum_detectable_difference, rank_groups
+from ..stats.intervals import Interval
+from .published import NOTE, published
+from .rows import StoryRow, correlation, story_row
+from .section import Section
+
+# what tables can be sorted by besides a benchmark's name: the value, and whether the largest comes first
+SORTS: dict[str, tuple[Callable[[StoryRow], float], bool]] = {
+    "score": (lambda row: row.score.value, True),
+    "length": (lambda row: row.ratio.value, True),
+    "slope": (lambda row: row.slope.value, True),
+    "area": (lambda row: row.area.value, True),
+    "coverage": (lambda row: row.coverage, True),
+    "repetition": (lambda row: row.repetition, False),
+    "cost": (lambda row: row.cost, False),
+}
+
+
+def chosen(column: str, names: Iterable[str], patterns: Sequence[str]) -> set[str]:
+    """Those of the names that match one of the patterns (`*`, `?`); all of them without any.
+
+    Raises:
+        UserError: a pattern that matches nothing, with the names that there are.
+    """
+    there = sorted({*names})
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in there):
+            raise UserError(f"--{column} {pattern}: no such {column} in these logs; there are {', '.join(there)}")
+    return {name for name in there if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score") -> list[Section]:
+    """Sections of a leaderboard from one row a story, in the order of the benchmarks, each sorted by `sort`."""
+    keys = [*KEYS, "gate"]
+    apart = {benchmark: differences(group, keys) for benchmark, group in frame.groupby("benchmark")}
+    sections = []
+    for _, group in frame.groupby(keys, sort=True):
+        first = group.iloc[0]
+        rubric = rubric_for(group)
+        group = group.assign(label_=_labels(group))
+        keyed = group.groupby(["label_", "model", "settings", "overrides"])
+        rows = [story_row(rubric, key, part) for key, part in keyed]
+        rows.sort(key=lambda row: -math.inf if math.isnan(row.score.value) else row.score.value, reverse=True)
+        scored = group[group["status"].isin(SCORED)]
+        table = scored.pivot_table(index="prompt_id", columns="label_", values="score", aggfunc="mean")
+        pairs = compare_pairs(table.reindex(columns=[row.label for row in rows if row.label in table]))
+        rows = [replace(row, rank=rank) for row, rank in zip(rows, _ranks(rows, pairs), strict=True)]
+        bias = correlation(scored, within=True)
+        detectable = minimum_detectable_difference(pairs)
+        notes = _notes(rubric, group, apart[first["benchmark"]])
+        sections.append(
+            Section(
+                benchmark=first["benchmark"],
+                title=first["title"],
+                scale=rubric.scale,
+                judge=first["judge"],
+                proxy=bool(first["proxy"]),
+                prompts=f"{first['prompts']} ({first['prompts_digest'][:8]})",
+                rubric=f"{first['rubric']} {first['rubric_digest'][:8]}" + (" gated" if first["gate"] else ""),
+                side=dict(rubric.side),
+                published_metric=rubric.published,
+                rows=_sorted(rows, sort),
+                pairs=pairs,
+                detectable=detectable,
+                length_bias=bias,
+                stories=group.rename(columns={"label": "score_label", "label_": "label"}),
+                notes=[*notes, *_checks(rows, table, detectable, bias), *([NOTE] if with_published else [])],
+                published=published(rubric) if with_published and _ships(rubric.name, first["rubric_digest"]) else (),
+                judged_on=rubric,
+            )
+        )
+    return sorted(sections, key=lambda section: place(section.benchmark))
+
+
+def _labels(group: pd.DataFrame) -> pd.Series:
+    """The model's name of each story, with what tells its rows apart where it has several."""
+    labels = group["model"]
+    for column in ("settings", "overrides"):
+        several = group.groupby(labels)[column].transform("nunique") > 1
+        labels = labels.where(~several, labels + " · " + group[column].replace("", "usual settings"))
+    return labels
+
+
+def _ranks(best_first: Sequence[StoryRow], pairs: pd.DataFrame) -> list[str]:
+    ranks = rank_groups([row.label for row in best_first if not math.isnan(row.score.value)], pairs)
+    return [ranks.get(row.label, NONE) for row in best_first]
+
+
+def _sorted(rows: list[StoryRow], by: str) -> list[StoryRow]:
+    if by == "model":
+        return sorted(rows, key=lambda row: row.label.lower())
+    value, largest_first = SORTS.get(by, SORTS["score"])
+    sign = -1 if largest_first else 1
+    return sorted(rows, key=lambda row: math.inf if math.isnan(value(row)) else sign * value(row))
+
+
+def _checks(rows: Sequence[StoryRow], table: pd.DataFrame, detectable: float, bias: Interval) -> list[str]:
+    """Notes on how far the numbers carry."""
+    notes = []
+    limits = {"length-runaway": "▲ above 1.25", "under-generation": "▼ below 0.75"}
+    for flag, limit in limits.items():
+        found = [f"{row.label} ({', '.join(row.flags[flag])})" for row in rows if flag in row.flags]
+        if found:
+            notes.append(f"{flag.capitalize()} ({limit} with the whole interval): {', '.join(found)}.")
+    if not math.isnan(detectable):
+        notes.append(
+            f"With {len(table)} prompts, two models must differ by about {detectable:.1f} points to be told apart "
+            "(80 % power at 5 %); models that share a rank are not."
+        )
+    if not math.isnan(bias.value):
+        shown = "" if math.isnan(bias.low) else f" [{bias.low:.2f}, {bias.high:.2f}]"
+        notes.append(f"Score and length: Spearman {bias.value:.2f}{shown} with words among the stories of one prompt.")
+    return notes
+
+
+def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
+    notes = []
+    if bool(group["proxy"].iloc[0]):
+        notes.append("PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score.")
+    names = {"rubric_digest": "rubric file", "judge": "judge", "prompts_digest": "prompt set", "gate": "gate"}
+    apart = {key: values for key, values in apart.items() if key in names}
+    if apart:
+        shown = "; ".join(
+            f"{names[k]} ({', '.join(v[:8] if len(v) == 64 else v for v in values)})" for k, values in apart.items()
+        )
+        notes.append(f"Kept apart from other tables of this benchmark: they differ in {shown}.")
+    if rubric.length_score:
+        notes.append("Score is S_Q. The source of the published figures does not say which of the three they are.")
+    if rubric.name in rubric_names() and not _ships(rubric.name, group["rubric_digest"].iloc[0]):
+        notes.append("Judged on another version of the rubric file than the one installed here.")
+    if group["settings"].nunique() > 1:
+        notes.append("Rows differ in generation settings: compare with care.")
+    if group.groupby(["model", "settings"])["id"].nunique().nunique() > 1:
+        notes.append("Rows cover different numbers of prompts: compare with care.")
+    failed = group[~group["status"].isin(SCORED)]
+    if len(failed):
+        notes.append(f"{len(failed)} stories have no score and take no part in any mean (see coverage).")
+    if group.get("truncated", pd.Series(dtype=float)).sum() > 0:
+        notes.append(f"{int(group['truncated'].sum())} stories were cut off by the writer's token limit (cut).")
+    return notes
+
+
+def _ships(name: str, digest: str) -> bool:
+    """Whether the rubric of this name and digest is the one that ships here."""
+    return name in rubric_names() and load_rubric(name).digest == digest

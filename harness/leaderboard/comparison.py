@@ -1,0 +1,133 @@
+"""Models beside one another: what a section of a leaderboard and the standings of an arena have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import pandas as pd
+
+from ..show.files import plain_data
+from ..show.grid import Grid
+from ..stats.intervals import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A model (with the settings that it wrote with) in a table; `label` tells its rows apart, `score` is the headline.
+
+    `cost` and `cost_judging` are US dollars per story, NaN where they are not known.
+    """
+
+    label: str
+    model: str
+    settings: str
+    overrides: str
+    rank: str
+    score: Interval
+    coverage: float
+    empty: int
+
+    @property
+    def spent(self) -> tuple[float, float, int] | None:
+        """Dollars per story for writing and judging, for judging alone, and the number of stories; None: not
+        counted."""
+        return None
+
+    @property
+    def lengths(self) -> tuple[float, float] | None:
+        """Length ratio and slope, where lengths were asked for."""
+        return None
+
+    def flat(self) -> dict[str, Any]:
+        """The row as columns of a CSV file: an interval as three, tables within the row left out."""
+        found: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Interval):
+                found |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            elif not isinstance(value, Mapping):
+                found[name] = value
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(ABC):
+    """Models whose numbers compare: one benchmark, rubric digest, judge and prompt set.
+
+    `rows` are in the order in which they are shown; `pairs` compares every two of them (see `compare.compare_pairs`);
+    `stories` has one row a story, where stories were marked one by one, and is else empty.
+    """
+
+    legend: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ("benchmark", "title", "rubric", "judge", "proxy", "prompts")
+
+    benchmark: str
+    title: str
+    scale: str
+    judge: str
+    proxy: bool
+    prompts: str
+    rubric: str
+    rows: Sequence[Row]
+    pairs: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    stories: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def by_length(self) -> bool:
+        """Whether stories were asked for a length."""
+        return any(row.lengths is not None for row in self.rows)
+
+    @property
+    def heading(self) -> str:
+        """Benchmark, judge, rubric and prompts in one line; a proxy is named as such."""
+        proxy = "PROXY judge " if self.proxy else "judge "
+        return f"{self.title} · {proxy}{self.judge} · rubric {self.rubric} · prompts {self.prompts}"
+
+    @property
+    def marked_judge(self) -> str:
+        """The judge, a proxy named as such."""
+        return f"PROXY {self.judge}" if self.proxy else self.judge
+
+    def caption(self, plot: str) -> str:
+        """The head of a plot: what is drawn, and of what."""
+        judge = f"PROXY judge {self.judge}" if self.proxy else f"judge {self.judge}"
+        return f"{self.title}: {plot}\n{judge} · {self.rubric} · prompts {self.prompts}"
+
+    @abstractmethod
+    def grids(self, details: bool) -> list[Grid]:
+        """The tables that have something to show, the main one first; `details` adds pairs and criteria."""
+
+    @abstractmethod
+    def model_grids(self) -> list[Grid]:
+        """The tables of the page of one model, from a comparison that holds its rows alone."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, tuple[Figure, str]]:
+        """The plots for which there are numbers, by name, each with a description for who cannot see it.
+
+        Raises:
+            UserError: matplotlib is not installed.
+        """
+
+    def about(self, model: str) -> Self:
+        """What it says of one model: its rows, and its pairs with all others. Ranks and notes stay those of all."""
+        rows = [row for row in self.rows if row.model == model]
+        labels = {row.label for row in rows}
+        return replace(self, rows=rows, pairs=self.pairs[self.pairs["a"].isin(labels) | self.pairs["b"].isin(labels)])
+
+    def among(self, models: set[str]) -> Self:
+        """What it says of these models and of no others. Ranks and notes stay those of all."""
+        rows = [row for row in self.rows if row.model in models]
+        labels = {row.label for row in rows}
+        return replace(self, rows=rows, pairs=self.pairs[self.pairs["a"].isin(labels) & self.pairs["b"].isin(labels)])
+
+    def data(self) -> dict[str, Any]:
+        """As JSON data: what is shown, so neither the stories nor the rubric."""
+        found: dict[str, Any] = plain_data({part.name: getattr(self, part.name) for part in fields(self) if part.repr})
+        return found

@@ -1,0 +1,96 @@
+"""Leaderboards in files: Markdown, LaTeX, CSV and JSON, and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from ..show.figures import save_both
+from ..show.files import slug, write_json
+from ..show.render import LATEX_HEAD, inert, latex, markdown, print_grids, print_notes
+from .comparison import Comparison
+from .tables import overview_grid
+
+
+def show(sections: Sequence[Comparison], to: Console, details: bool = False) -> None:
+    """Print the overview, then every section with its notes; `details` adds pairs, criteria and categories."""
+    if len(sections) > 1:
+        print_grids([overview_grid(sections)], to)
+    for section in sections:
+        to.print()
+        print_grids(section.grids(details), to)
+        print_notes(section.notes, to)
+    print_notes(legends(sections), to)
+
+
+def legends(sections: Sequence[Comparison]) -> list[str]:
+    """What the columns of the tables mean, once for each kind of section."""
+    return list(dict.fromkeys(section.legend for section in sections))
+
+
+def first_section(sections: Sequence[Comparison], benchmark: str) -> list[Comparison]:
+    """The sections, those of the benchmark first, so that its order is the overview's too."""
+    return sorted(sections, key=lambda section: section.benchmark != benchmark)
+
+
+def named(sections: Sequence[Comparison]) -> Iterator[tuple[str, Comparison]]:
+    """The sections with short names for files: the benchmark, and the judge where a benchmark has several."""
+    seen: dict[str, int] = {}
+    for section in sections:
+        several = sum(other.benchmark == section.benchmark for other in sections) > 1
+        name = slug(f"{section.benchmark}-{section.judge}") if several else section.benchmark
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), section
+
+
+def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_name: str) -> list[Path]:
+    """Write NAME.md, .tex, .csv (a row a model and benchmark) and .json, and every two models compared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{form}" for form in ("md", "tex", "csv", "json")]
+    paths.append(folder / pairs_name)
+    paths[0].write_text(_markdown(sections, name.capitalize()), encoding="utf-8")
+    paths[1].write_text(_latex(sections), encoding="utf-8")
+    shared = [{key: getattr(section, key) for key in section.shared} for section in sections]
+    flat = [head | row.flat() for head, section in zip(shared, sections, strict=True) for row in section.rows]
+    pd.DataFrame(flat).to_csv(paths[2], index=False)
+    write_json(paths[3], [section.data() for section in sections])
+    pairs = [section.pairs.assign(**head) for head, section in zip(shared, sections, strict=True)]
+    pd.concat(pairs).to_csv(paths[4], index=False)
+    return paths
+
+
+def write_plots(sections: Sequence[Comparison], folder: Path) -> list[Path]:
+    """Write every section's plots as PNG and PDF; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        path
+        for name, section in named(sections)
+        for plot, (figure, _) in section.figures().items()
+        for path in save_both(figure, folder / f"{name}_{plot}")
+    ]
+
+
+def _markdown(sections: Sequence[Comparison], title: str) -> str:
+    parts = [f"# {title}"]
+    if len(sections) > 1:
+        overview = overview_grid(sections)
+        parts += [f"## {inert(overview.title)}", markdown(overview)]
+    for section in sections:
+        parts.append(f"## {inert(section.heading)}")
+        parts += [
+            f"### {inert(grid.title)}\n\n{markdown(grid)}" if number else markdown(grid)
+            for number, grid in enumerate(section.grids(details=True))
+        ]
+        parts += [f"* {inert(note)}" for note in section.notes]
+    return "\n\n".join([*parts, *map(inert, legends(sections))]) + "\n"
+
+
+def _latex(sections: Sequence[Comparison]) -> str:
+    """The overview (of several benchmarks) and each section's first table, for booktabs."""
+    found = [overview_grid(sections)] if len(sections) > 1 else []
+    found += [section.grids(details=False)[0] for section in sections]
+    notes = "".join(f"% {' '.join(line.split())}\n" for s in sections for line in (s.heading, *s.notes))
+    return LATEX_HEAD + notes + "\n".join(map(latex, found))

@@ -1,0 +1,114 @@
+"""The length lens: how quality and length adherence hold up as longer stories are asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..length import ABOVE, BELOW, BUCKETS, SPLITS, slope_weights
+from ..stats.intervals import NOTHING, Interval, contrast_interval, mean_interval
+
+BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
+SPLIT_ORDER = tuple(dict.fromkeys(SPLITS.values()))
+RUNAWAY, SHORT = 1.25, 0.75  # length ratios beyond which a model has lost the length
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Stories of one length bucket or split: their number, score and length ratio, and the share that was cut off.
+
+    `flag` is "length-runaway" or "under-generation" where the ratio's whole interval is above 1.25 or below 0.75;
+    `published` the mean of the score that published numbers use.
+    """
+
+    stories: int
+    score: Interval
+    ratio: Interval
+    flag: str | None
+    truncated: float
+    published: float
+
+
+@dataclass(frozen=True)
+class Lens:
+    """Length generalisation of one model.
+
+    `buckets` and `splits` are those with stories; `slope` is the least-squares slope of the score through the bucket
+    means, in points per bucket; `area` is `area_under_length`; `flags` has for each flag the places where it is raised,
+    of all stories ("all"), splits and buckets.
+    """
+
+    buckets: Mapping[str, Cell]
+    splits: Mapping[str, Cell]
+    slope: Interval
+    area: Interval
+    flags: Mapping[str, tuple[str, ...]]
+
+
+def length_lens(scored: pd.DataFrame, published: str = "score") -> Lens:
+    """Length generalisation of one model, from its scored stories with a target.
+
+    Args:
+        scored: one row a scored story.
+        published: the score that published numbers use.
+    """
+    asked = scored[scored["bucket"].notna()] if "bucket" in scored else scored.iloc[:0]
+    buckets = {
+        name: _cell(part, published) for name in BUCKET_ORDER if len(part := asked[asked["bucket"] == name])
+    }  # fmt: skip
+    splits = {name: _cell(part, published) for name in SPLIT_ORDER if len(part := asked[asked["split"] == name])}
+    weights = slope_weights(buckets)
+    slope = _contrast(asked, asked["score"], weights) if weights else NOTHING
+    everywhere = {"all": _cell(asked, published)} if len(asked) else {}
+    flags: dict[str, tuple[str, ...]] = {}
+    for place, cell in (everywhere | splits | buckets).items():
+        if cell.flag:
+            flags[cell.flag] = (*flags.get(cell.flag, ()), place)
+    return Lens(buckets, splits, slope, area_under_length(asked), flags)
+
+
+def area_under_length(asked: pd.DataFrame) -> Interval:
+    """Area under quality x adherence over length, 0 to 100, with its interval: one number for long writing.
+
+    Every story gives q * a, where q is its score cut to 0..100 and a its evaluation length score (0 to 1,
+    `length.length_score`). The area is the mean over the six length buckets, each weighing the same, of the
+    bucket's mean q * a. 100 is a model whose every story is perfect and of the length asked for, up to
+    12,000 words. NaN unless there are stories in all six.
+    """
+    if "length_score" not in asked:
+        return NOTHING
+    product = asked["score"].astype(float).clip(0, 100) * asked["length_score"].astype(float)
+    return _contrast(asked, product, dict.fromkeys(BUCKETS, 1 / len(BUCKETS)))
+
+
+def flag_of(ratio: Interval) -> str | None:
+    """What a length ratio's interval shows: "length-runaway", "under-generation", or nothing."""
+    if ratio.low > RUNAWAY:
+        return "length-runaway"
+    return "under-generation" if ratio.high < SHORT else None
+
+
+def _contrast(asked: pd.DataFrame, values: pd.Series, weights: Mapping[str, float]) -> Interval:
+    inside = asked["bucket"].isin(list(weights))
+    return contrast_interval(
+        values[inside].astype(float),
+        asked.loc[inside, "prompt_id"].tolist(),
+        asked.loc[inside, "bucket"].tolist(),
+        weights,
+    )
+
+
+def _cell(part: pd.DataFrame, published: str) -> Cell:
+    prompts = part["prompt_id"].tolist()
+    ratio = mean_interval(part["ratio"].astype(float), prompts)
+    return Cell(
+        stories=len(part),
+        score=mean_interval(part["score"].astype(float), prompts),
+        ratio=ratio,
+        flag=flag_of(ratio),
+        truncated=float(part["truncated"].astype(float).mean()) if "truncated" in part else math.nan,
+        published=float(part[published].astype(float).mean()) if published in part else math.nan,
+    )

@@ -1,0 +1,130 @@
+"""Rows of a leaderboard: what the stories of one model come to on one benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ...rubrics import Rubric
+from ..logs.table import SCORED
+from ..stats.intervals import NOTHING, Interval, mean_interval, spearman_interval
+from .comparison import Row
+from .lens import Cell, length_lens
+
+
+@dataclass(frozen=True)
+class Category:
+    """Stories of one category of prompts: their number, score, and the means of the rubric's further scores."""
+
+    stories: int
+    score: Interval
+    side: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryRow(Row):
+    """A model by the marks of its stories.
+
+    `stories` were asked for; `unscored`, `error` and `missing` of them have no score. `side` holds the means of the
+    rubric's further scores, `criteria` those of its marks; the other fields are means over scored stories, intervals
+    over prompts, and what `lens.Lens` holds. Dollars are per story.
+    """
+
+    stories: int
+    unscored: int
+    error: int
+    missing: int
+    score_without_empty: float
+    side: Mapping[str, float]
+    length_score: float
+    repetition: float
+    truncated: float
+    quotes_found: float
+    quotes_missing: float
+    misadded: float
+    rated: float
+    cost: float
+    cost_writing: float
+    cost_judging: float
+    ratio: Interval
+    slope: Interval
+    area: Interval
+    length_correlation: Interval
+    buckets: Mapping[str, Cell]
+    splits: Mapping[str, Cell]
+    flags: Mapping[str, tuple[str, ...]]
+    categories: Mapping[str, Category]
+    criteria: Mapping[str, float]
+
+    @property
+    def spent(self) -> tuple[float, float, int]:
+        return self.cost, self.cost_judging, self.stories
+
+    @property
+    def lengths(self) -> tuple[float, float] | None:
+        return (self.ratio.value, self.slope.value) if self.buckets else None
+
+    def flat(self) -> dict[str, Any]:
+        return {**super().flat(), **self.side}
+
+
+def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
+    """The row of one model's stories; `key` is its label, model, settings and overrides. It has no rank yet."""
+    scored = group[group["status"].isin(SCORED)]
+    written = scored[scored["status"] == "scored"]
+    label, model, settings, overrides = map(str, key)  # type: ignore[call-overload]
+    counts = {status: int((group["status"] == status).sum()) for status in ("empty", "unscored", "error", "missing")}
+    means = ("length_score", "repetition", "truncated", "quotes_found", "quotes_missing", "misadded", "rated", "cost",
+             "cost_writing", "cost_judging")  # fmt: skip
+    lens = length_lens(scored, rubric.published)
+    parts = scored.groupby("category") if "category" in scored else ()
+    return StoryRow(
+        label=label,
+        model=model,
+        settings=settings,
+        overrides=overrides,
+        rank="",
+        score=_interval(scored, "score"),
+        coverage=len(scored) / len(group),
+        stories=len(group),
+        **counts,
+        score_without_empty=_mean(written, "score"),
+        side={name: _mean(scored, name) for name in rubric.side},
+        **{name: _mean(scored, name) for name in means},
+        ratio=_interval(scored, "ratio"),
+        slope=lens.slope,
+        area=lens.area,
+        length_correlation=correlation(scored, within=False),
+        buckets=lens.buckets,
+        splits=lens.splits,
+        flags=lens.flags,
+        categories={
+            str(name): Category(len(part), _interval(part, "score"), {side: _mean(part, side) for side in rubric.side})
+            for name, part in parts
+        },
+        criteria={
+            name: _mean(scored, name) for name in rubric.mark_names if name in scored and name not in rubric.score_names
+        },
+    )
+
+
+def correlation(scored: pd.DataFrame, within: bool) -> Interval:
+    """Spearman's correlation of score and words over stories, or among the stories of one prompt."""
+    if "words" not in scored or scored.empty:
+        return NOTHING
+    prompts = scored["prompt_id"].tolist()
+    return spearman_interval(scored["score"].astype(float), scored["words"].astype(float), prompts, within)
+
+
+def _mean(group: pd.DataFrame, column: str) -> float:
+    return float(group[column].astype(float).mean()) if column in group else math.nan
+
+
+def _interval(group: pd.DataFrame, column: str) -> Interval:
+    if column not in group or group.empty:
+        return NOTHING
+    return mean_interval(group[column].astype(float), group["prompt_id"].tolist())

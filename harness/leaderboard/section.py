@@ -1,0 +1,59 @@
+"""A section of a leaderboard: the models of one benchmark, judge, rubric and prompt set, by the marks of their
+stories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from ...rubrics import Rubric
+from ..show.grid import Grid
+from ..stats.intervals import Interval
+from . import plots, tables
+from .comparison import Comparison
+from .published import Published
+from .rows import StoryRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Comparison):
+    """Models by the marks of their stories.
+
+    `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
+    `detectable` is the smallest difference that this many prompts can show; `length_bias` is the correlation of score
+    with words among the stories of one prompt. `judged_on` is the rubric.
+    """
+
+    legend: ClassVar[str] = tables.LEGEND
+
+    rows: Sequence[StoryRow]
+    side: Mapping[str, str]
+    published_metric: str
+    detectable: float
+    length_bias: Interval
+    published: Sequence[Published] = ()
+    judged_on: Rubric = field(repr=False)
+
+    def grids(self, details: bool) -> list[Grid]:
+        more = (tables.pairs_grid(self.pairs), *tables.detail_grids(self.rows)) if details else ()
+        shown = (*self._main(), *more)
+        return [grid for grid in shown if grid is not None]
+
+    def model_grids(self) -> list[Grid]:
+        return replace(self, published=()).grids(details=True)
+
+    def figures(self) -> dict[str, tuple[Figure, str]]:
+        return plots.figures(self.rows, self.stories, self.judged_on, self.caption)
+
+    def _main(self) -> tuple[Grid | None, ...]:
+        metric = self.published_metric
+        heading = {"overall_released": "released"}.get(metric, self.side.get(metric, metric))
+        return (
+            tables.summary_grid(self.heading, self.rows, self.side, self.by_length),
+            tables.bucket_grid(self.rows),
+            tables.published_grid(self.rows, self.published, metric, heading),
+        )

@@ -1,0 +1,1 @@
+"""From logs and stories files to rows."""

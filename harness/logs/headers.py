@@ -1,0 +1,139 @@
+"""Inspect logs: finding them, and what a header says of its judge, writer and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
+from inspect_ai.model import GenerateConfig
+
+from ..errors import UserError
+from ..inspect_seam import storage
+
+# these take further sampling settings in the request's body; hosted models refuse unknown fields
+OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
+_SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
+_WILD = "*?["
+_STAMPS = {"benchmark", "title", "rubric", "rubric_digest", "prompts_digest"}
+
+
+def log_files(places: Iterable[Path | str]) -> list[str]:
+    """Every log among files, folders (searched through) and globs; on this machine or where Inspect can read (s3://…).
+
+    Raises:
+        UserError: a place that does not exist or cannot be reached, or no log at all.
+    """
+    named = [str(place) for place in places]
+    found: list[str] = []
+    for place in named:
+        try:
+            found += _logs_at(place)
+        except UserError:
+            raise
+        except Exception as error:  # file systems far away have errors of their own
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{place}: cannot be read: {why}") from None
+    if not found:
+        raise UserError(f"{', '.join(named)}: no Inspect logs (*.eval, *.json) here")
+    return list(dict.fromkeys(found))
+
+
+def _logs_at(place: str) -> list[str]:
+    store = storage(place)
+    bare = store._strip_protocol(place)
+    if store.isdir(bare):
+        return [info.name for info in list_eval_logs(place, descending=False)]
+    if store.isfile(bare):
+        return [place]
+    matches = store.glob(bare) if any(c in place for c in _WILD) else []
+    if not matches:
+        raise UserError(f"{place}: no such log file or folder")
+    remote = "://" in place
+    return [log for match in sorted(matches) for log in _logs_at(store.unstrip_protocol(match) if remote else match)]
+
+
+def read_header(path: str) -> EvalLog:
+    """Header of one log. Raises UserError where the file is no readable log."""
+    try:
+        return read_eval_log(path, header_only=True)
+    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+        raise UserError(f"{path}: not a readable Inspect log: {type(error).__name__}: {error}") from None
+
+
+def is_ours(header: EvalLog) -> bool:
+    """Whether a log holds the stories of a benchmark, also of one that is not installed here."""
+    return (header.eval.metadata or {}).keys() >= _STAMPS
+
+
+def latest_logs(paths: Iterable[str]) -> list[EvalLog]:
+    """Headers of our logs, without those that a later one continued.
+
+    A run that was killed leaves its log beside the one that continued it, under the same task id.
+    """
+    ours = sorted(filter(is_ours, map(read_header, paths)), key=lambda header: header.eval.created)
+    return list({task_key(header): header for header in ours}.values())
+
+
+def task_key(header: EvalLog) -> tuple[str, str, str]:
+    """What a log and the one that continued it share: task id, judge and rubric."""
+    return header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]
+
+
+def writer_name(header: EvalLog) -> str:
+    """The model whose stories a log holds."""
+    return str((header.eval.metadata or {}).get("writer") or header.eval.model)
+
+
+def judge_name(header: EvalLog) -> str:
+    """The judge of a log with the settings that override the rubric's own."""
+    named = header.eval.task_args.get("judge")
+    role = (header.eval.model_roles or {}).get("grader")
+    if named or role is None:
+        return str(named or "none")
+    config = role[0] if isinstance(role, list) else role
+    return judge_label(config.model, config.config)
+
+
+def judge_label(name: str, config: GenerateConfig) -> str:
+    """A judge's name with the settings that override the rubric's own, if any."""
+    changed = settings_text(config)
+    return f"{name} ({changed})" if changed else name
+
+
+def bare_name(judge: str) -> str:
+    """A judge's name without the settings that `judge_label` adds."""
+    return judge.split(" (")[0]
+
+
+def settings_text(config: GenerateConfig) -> str:
+    """The sampling settings that change what a model writes, as `name=value` text."""
+    given = {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
+    return " ".join(f"{name}={value}" for name, value in given.items())
+
+
+def writing_settings(header: EvalLog) -> str:
+    """How the stories of a log were written; "as recorded" for stories that came from a file of a user's."""
+    stamped = (header.eval.metadata or {}).get("settings")
+    if stamped:
+        return str(stamped)
+    usual = (header.eval.metadata or {}).get("usual", {}) if _provider(header) in OPEN_PROVIDERS else {}
+    return _settings(header, header.plan.config.merge(header.eval.model_generate_config), usual)
+
+
+def overrides(header: EvalLog) -> str:
+    """What the user set in place of the benchmark's own settings; empty for stories from a file."""
+    if (header.eval.metadata or {}).get("settings"):
+        return ""
+    return _settings(header, header.eval.model_generate_config, {})
+
+
+def _settings(header: EvalLog, config: GenerateConfig, body: Mapping[str, float]) -> str:
+    asked = header.eval.task_args.get("repetition_penalty")
+    body = {**body, **({"repetition_penalty": asked} if asked else {})}
+    named = " ".join(f"{name}={value}" for name, value in body.items() if name != "top_k")
+    return " ".join(filter(None, (settings_text(config), named)))
+
+
+def _provider(header: EvalLog) -> str:
+    return str(header.eval.model).partition("/")[0]

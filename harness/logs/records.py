@@ -1,0 +1,62 @@
+"""JSONL files of a user's own, stories or prompts, checked line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+_TEXTS = ("prompt", "story", "model", "benchmark", "category")
+
+
+def read_records(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place in words (file and line).
+
+    `prompt`, `story`, `model`, `benchmark` and `category` are strings, `id` is a string or a whole number,
+    `target_words` a positive whole number, `metadata` an object.
+
+    Raises:
+        UserError: naming the file and the line, for a line that is not JSON or not UTF-8, and for fields that are
+            missing, unknown or of another kind.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    for number, raw in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
+        if line:
+            yield where, _record(where, line, required, optional)
+
+
+def _record(where: str, line: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not JSON: {error}") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{where}: expected an object with {', '.join(required)}")
+    missing = [name for name in required if record.get(name) is None]
+    if missing:
+        raise UserError(f"{where}: missing {', '.join(missing)}")
+    unknown = sorted(set(record) - {*required, *optional})
+    if unknown:
+        raise UserError(f'{where}: unknown field {unknown[0]!r}; put data of your own under "metadata"')
+    for name in _TEXTS:
+        if record.get(name) is not None and not isinstance(record[name], str):
+            raise UserError(f'{where}: "{name}" must be a string')
+    if not isinstance(record["id"], str | int) or isinstance(record["id"], bool):
+        raise UserError(f'{where}: "id" must be a string or a whole number')
+    target = record.get("target_words")
+    if target is not None and (not isinstance(target, int) or isinstance(target, bool) or target <= 0):
+        raise UserError(f'{where}: "target_words" must be a positive whole number')
+    if not isinstance(record.get("metadata") or {}, dict):
+        raise UserError(f'{where}: "metadata" must be an object')
+    return record

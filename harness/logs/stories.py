@@ -1,0 +1,139 @@
+"""Stories that exist already: a JSONL file, or the Inspect logs of earlier runs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.log import read_eval_log_samples
+
+from ..errors import UserError
+from ..inspect_seam import is_cut, prompt_text
+from .headers import latest_logs, log_files, writer_name, writing_settings
+from .records import read_records
+
+_REQUIRED = ("id", "prompt", "story", "model")
+_OURS = ("prompt_id", "category")  # keys of a user's metadata that mean something here; the rest is only kept
+_OPTIONAL = ("target_words", "benchmark", "metadata")
+
+
+@dataclass(frozen=True)
+class Story:
+    """One story and what it was written for.
+
+    `benchmark`: the one whose prompt it answers; `truncated`: the writer was cut off by its token
+    limit; `settings`: how it was written, where known.
+    """
+
+    id: str
+    prompt: str
+    story: str
+    model: str
+    target_words: int | None = None
+    benchmark: str = "story_quality"
+    truncated: bool = False
+    settings: str = "as recorded"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def prompt_id(self) -> str:
+        """The same for all stories of one prompt: the logged one, else a hash of the prompt's text."""
+        return str(self.metadata.get("prompt_id") or prompt_id(self.prompt))
+
+
+def prompt_id(prompt: str) -> str:
+    """A short identifier of a prompt's text, by which repeated stories are clustered."""
+    return hashlib.sha256(prompt.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def read_stories(path: Path) -> list[Story]:
+    """Stories of a JSONL file, of one Inspect log, or of all logs in a folder.
+
+    Raises:
+        UserError: naming the file and the line, for a line that is not JSON or not UTF-8, missing or
+            unknown fields, and an id given twice for one model.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return list(_read(path, tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, state: tuple[tuple[Path, int, int], ...]) -> tuple[Story, ...]:
+    """The stories, read once for each state of the files: a run asks for them once a writer and benchmark."""
+    is_log = path.is_dir() or path.suffix in (".eval", ".json")
+    stories = tuple(_from_logs(path)) if is_log else tuple(_from_jsonl(path))
+    if not stories:
+        raise UserError(f"{path}: holds no stories")
+    return stories
+
+
+def stories_of(stories: list[Story], writer: str | None, benchmark: str | None) -> list[Story]:
+    """The stories of one writer, without those that were written for another benchmark (None: any)."""
+    return [story for story in stories if writer in (None, story.model) and benchmark in (None, story.benchmark)]
+
+
+def fingerprint(stories: list[Story]) -> str:
+    """sha256 over what is judged, so that an edited stories file is never taken for the one judged before."""
+    digest = hashlib.sha256()
+    for story in stories:
+        parts = (story.id, story.model, story.prompt, story.story, str(story.target_words))
+        digest.update(json.dumps(parts).encode())
+    return digest.hexdigest()
+
+
+def _from_jsonl(path: Path) -> list[Story]:
+    stories: list[Story] = []
+    seen: dict[tuple[str, str, str], str] = {}
+    for where, record in read_records(path, _REQUIRED, _OPTIONAL):
+        metadata = record.get("metadata") or {}
+        story = Story(
+            id=str(record["id"]),
+            prompt=record["prompt"],
+            story=record["story"],
+            model=record["model"],
+            target_words=record.get("target_words"),
+            benchmark=record.get("benchmark") or Story.benchmark,
+            metadata={**{key: str(metadata[key]) for key in _OURS if key in metadata}, "given": metadata},
+        )
+        first = seen.setdefault((story.model, story.benchmark, story.id), where)
+        if first != where:
+            line = first.rpartition(" ")[2]
+            raise UserError(f"{where}: the id {story.id!r} of model {story.model!r} was given on line {line} already")
+        stories.append(story)
+    return stories
+
+
+def _from_logs(path: Path) -> Iterator[Story]:
+    seen: dict[tuple[str, str, str], str] = {}
+    for header in latest_logs(log_files([path])):
+        writer = writer_name(header)
+        samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
+        for sample in samples:
+            if sample.error or not sample.output.choices:
+                continue  # no story was written; a rerun of the command that wrote the log writes it
+            metadata = sample.metadata or {}
+            story = Story(
+                id=str(sample.id) if sample.epoch == 1 else f"{sample.id}@{sample.epoch}",
+                prompt=prompt_text(sample),
+                story=sample.output.completion,
+                model=writer,
+                target_words=metadata.get("target_words"),
+                benchmark=(header.eval.metadata or {})["benchmark"],
+                truncated=is_cut(sample.output),
+                settings=writing_settings(header),
+                metadata=metadata,
+            )
+            first = seen.setdefault((story.model, story.benchmark, story.id), header.location)
+            if first != header.location:
+                raise UserError(
+                    f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "
+                    "name one of these logs in place of the folder"
+                )
+            yield story

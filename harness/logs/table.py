@@ -1,0 +1,248 @@
+"""One tidy table from any Inspect logs of ours. Every number shown anywhere is computed from it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from inspect_ai.log import EvalError, EvalLog, EvalSample, read_eval_log
+from inspect_ai.model import ModelUsage
+
+from ..environment import cache_dir
+from ..errors import UserError
+from ..inspect_seam import file_state
+from ..judge.named import is_proxy
+from ..length import SPLITS, bucket
+from ..prices import TOKENS, Prices, load_prices, token_counts
+from .headers import bare_name, is_ours, judge_name, overrides, read_header, task_key, writer_name, writing_settings
+from .rubrics import attrs_of, joined_attrs
+
+KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
+SCORED = ("scored", "empty")
+_LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric", "rubric_digest", "judge", "proxy",
+        "prompts", "prompts_digest", "gate", "settings", "overrides")  # fmt: skip
+_STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score", "status",
+          "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started", "completed")  # fmt: skip
+_RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
+# of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
+# cached under another are made anew
+SCHEMA = 2
+
+
+def stories_frame(
+    paths: Iterable[str], limit: int | None = None, epochs: int | None = None, prices: Prices | None = None
+) -> pd.DataFrame:
+    """One row a story asked for, also where none was written or judged; one column a metric.
+
+    Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
+    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket,
+    split, `status` (scored, empty, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list
+    prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued by a later
+    one takes no part. The logs' rubrics are found with `rubrics.rubric_for`.
+
+    Reading is cached in the user's cache, by each log's path, size and time of change.
+
+    Args:
+        paths: logs, as `logs.log_files` finds them.
+        limit, epochs: keep the first so many prompts and repetitions of each log.
+        prices: by default those that ship here.
+
+    Raises:
+        UserError: a log that cannot be read.
+    """
+    tables = [table for table in map(_cached, paths) if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=[*_LOG, *_STORY])
+    latest = {table["task"].iloc[0]: table for table in sorted(tables, key=lambda table: table["created"].iloc[0])}
+    frame = pd.concat(latest.values(), ignore_index=True)
+    wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
+    frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
+    frame.attrs = joined_attrs(latest.values())
+    inner = ("task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in TOKENS))
+    return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
+
+
+def tidy(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table in long form: one row a judged story and metric, in columns `metric` and `value`.
+
+    `score`, `words` and `ratio` stand in every row of their story too.
+    """
+    stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*_LOG, *_STORY, *frame])))
+    metrics = [*(name for name in stories if name not in (*_LOG, *_STORY)), "score", "words", "ratio"]
+    values = stories[metrics].astype(float).melt(ignore_index=False, var_name="metric").dropna(subset="value")
+    return stories[[*_LOG, *_STORY]].join(values, how="inner").reset_index(drop=True)
+
+
+def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write stories.csv (a row a story), and scores.parquet and scores.csv.gz (a row a story and metric)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in ("stories.csv", "scores.parquet", "scores.csv.gz")]
+    frame.to_csv(paths[0], index=False)
+    long = tidy(frame)
+    long.to_parquet(paths[1], index=False)
+    long.to_csv(paths[2], index=False)
+    return paths
+
+
+def differences(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[str]]:
+    """Those of `columns` that hold more than one value, and their values."""
+    values = {column: sorted(map(str, frame[column].unique())) for column in columns}
+    return {column: found for column, found in values.items() if len(found) > 1}
+
+
+def _cached(path: str) -> pd.DataFrame:
+    """The table of one log, read from the log only where it has changed; empty where the log is not ours."""
+    try:
+        place, size, changed = file_state(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    state = hashlib.sha256(f"{place}|{size}|{changed}|schema {SCHEMA}".encode()).hexdigest()
+    kept = cache_dir() / "tables" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.parquet"
+    try:
+        table = pd.read_parquet(kept)
+        if table.attrs.get("state") == state:
+            return table
+    except (OSError, pa.ArrowException):
+        pass  # nothing kept, or nothing that can be read: the log itself is there
+    table = _read(place)
+    table.attrs["state"] = state
+    whole = io.BytesIO()
+    table.to_parquet(whole)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(whole.getvalue())
+        partial.replace(kept)
+    return pd.read_parquet(whole)  # the same column types as from the cache
+
+
+def _read(path: str) -> pd.DataFrame:
+    ours = [header for header in [read_header(path)] if is_ours(header)]
+    table = pd.DataFrame(row for header in ours for row in _rows(header))
+    table.attrs = attrs_of(ours)
+    return table
+
+
+def _rows(header: EvalLog) -> Iterator[dict[str, Any]]:
+    ids = [str(i) for i in header.eval.dataset.sample_ids or []]
+    wanted = {(i, epoch) for i in ids for epoch in range(1, (header.eval.config.epochs or 1) + 1)}
+    places = {name: number for number, name in enumerate(ids)}
+    common = _common(header)
+    for sample in _samples(header):
+        key = (str(sample.id), sample.epoch)
+        if key in wanted:
+            wanted.remove(key)
+            yield {**common, "position": places[key[0]], **_row(sample)}
+    why = _why(header.error) if header.error else f"the log's status is {header.status}"
+    for name, epoch in sorted(wanted):
+        missing = {"id": name, "epoch": epoch, "prompt_id": name, "status": "missing", "reason": f"not run; {why}"}
+        yield {**common, "position": places[name], **missing}
+
+
+def _samples(header: EvalLog) -> list[EvalSample]:
+    collecting = gc.isenabled()
+    gc.disable()  # a third of the time of reading large logs goes to collections that find nothing
+    try:
+        return read_eval_log(header.location).samples or []
+    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+        raise UserError(f"{header.location}: its stories cannot be read: {type(error).__name__}: {error}") from None
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _why(error: EvalError) -> str:
+    """What went wrong at first: the earliest exception of a traceback, since later ones may show a whole request."""
+    found = _RAISED.search(error.traceback)
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()] or ["no message"]
+    return (found[0].strip() if found else lines[-1])[:300]
+
+
+def _common(header: EvalLog) -> dict[str, Any]:
+    stamped = header.eval.metadata or {}
+    judge = judge_name(header)
+    return {
+        "task": "|".join(task_key(header)),
+        "log": header.location.removeprefix("file://"),
+        "task_id": header.eval.task_id,
+        "created": header.eval.created,
+        "model": writer_name(header),
+        "benchmark": stamped["benchmark"],
+        "title": stamped["title"],
+        "rubric": stamped["rubric"],
+        "rubric_digest": stamped["rubric_digest"],
+        "judge": judge,
+        "proxy": is_proxy(bare_name(judge)),
+        "prompts": stamped["prompts"],
+        "prompts_digest": stamped["prompts_digest"],
+        "gate": bool(header.eval.task_args.get("disqualify")),
+        "settings": writing_settings(header),
+        "overrides": overrides(header),
+    }
+
+
+def _row(sample: EvalSample) -> dict[str, Any]:
+    metadata, scores = sample.metadata or {}, sample.scores or {}
+    judged = scores.get("judged")
+    details = (judged.metadata if judged else None) or {}
+    row: dict[str, Any] = {
+        "id": str(sample.id),
+        "epoch": sample.epoch,
+        "prompt_id": metadata.get("prompt_id", str(sample.id)),
+        "category": metadata.get("category"),
+        "status": "error",
+        "reason": _why(sample.error) if sample.error else None,
+        "started": sample.started_at,
+        "completed": sample.completed_at,
+        **_usage(sample, details),
+    }
+    if judged is None or sample.error:
+        return row
+    row |= {"status": details.get("status", "unscored"), "label": details.get("label")}
+    if row["status"] != "scored":
+        row["reason"] = judged.explanation
+    target = details.get("target_words")
+    row |= {"target": target, "bucket": bucket(target) if target else None}
+    row["split"] = SPLITS.get(row["bucket"] or "")
+    length = scores.get("length_adherence")
+    for score in (judged, length):
+        row |= score.value if score is not None and isinstance(score.value, dict) else {}
+    row["reasoning_words"] = (length.metadata or {}).get("reasoning_words") if length else None
+    for number, criterion in enumerate(details.get("criteria", ()), 1):
+        row[f"criterion_{number}"] = criterion["score"]
+    if "repetition" in scores:
+        row["repetition"] = scores["repetition"].value
+    return row
+
+
+def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
+    """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
+    everything = token_counts(sum((sample.model_usage or {}).values(), ModelUsage()))
+    judging = sum((sample.role_usage or {}).values(), ModelUsage())
+    writer = [whole - part for whole, part in zip(everything, token_counts(judging), strict=True)]
+    judge = token_counts(ModelUsage.model_validate(details["usage"]) if "usage" in details else judging)
+    used = {f"writer_{what}": number for what, number in zip(TOKENS, writer, strict=True)}
+    used |= {f"judge_{what}": number for what, number in zip(TOKENS, judge, strict=True)}
+    return {**used, "tokens": sum(used.values())}
+
+
+def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
+    """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
+    for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(bare_name))):
+        tokens = frame.reindex(columns=[f"{who}_{what}" for what in TOKENS]).fillna(0).to_numpy(dtype=float)
+        found = {name: prices.per_token(name) for name in names.unique()}
+        spent = pd.Series((np.array([found[name] for name in names]).reshape(-1, 3) * tokens).sum(axis=1))
+        none = math.nan if who == "writer" else 0.0
+        frame["cost_writing" if who == "writer" else "cost_judging"] = spent.where(tokens.sum(axis=1) > 0, none)
+    return frame.assign(cost=frame["cost_writing"] + frame["cost_judging"])

@@ -1,0 +1,1 @@
+"""The report: static pages of tables, plots and stories."""

@@ -1,0 +1,1 @@
+"""Running and judging: what, with whom, at what price, and what is missing."""

@@ -1,0 +1,55 @@
+"""A second try for stories that an earlier run left unscored, without writing them again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from inspect_ai import score as rescore
+from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics, write_eval_log
+from inspect_ai.model import Model
+
+from ...rubrics import Rubric
+from ..scorers import KEPT, judged
+
+
+def judge_again(header: EvalLog, rubric: Rubric, judge: Model) -> int:
+    """Judge the unscored stories of a log once more, in place, without writing them again.
+
+    Returns:
+        How many stories were asked about.
+    """
+    log = read_eval_log(header.location)
+    samples = log.samples or []
+    left = [sample for sample in samples if _unscored(sample)]
+    if not left:
+        return 0
+    print(f"{len(left)} stories were left unscored last time; asking {judge} again", file=sys.stderr)
+    scorer = judged(rubric.source, disqualify=bool(log.eval.task_args.get("disqualify")))
+    subset = log.model_copy(update={"samples": [_with_kept_replies(sample) for sample in left]})
+    scored = rescore(subset, [scorer], action="overwrite", model_roles={"grader": judge}, display="none")
+    fresh = {(sample.id, sample.epoch): sample for sample in scored.samples or []}
+    for sample in samples:
+        again = fresh.get((sample.id, sample.epoch))
+        if again is not None and sample.scores is not None and again.scores:
+            sample.scores["judged"] = again.scores["judged"]
+    recompute_metrics(log)
+    location = Path(header.location.removeprefix("file://"))
+    whole = location.with_suffix(".new")
+    write_eval_log(log, str(whole), format="eval")
+    whole.replace(location)
+    return len(left)
+
+
+def _unscored(sample: EvalSample) -> bool:
+    found = (sample.scores or {}).get("judged")
+    return found is not None and (found.metadata or {}).get("status") == "unscored"
+
+
+def _with_kept_replies(sample: EvalSample) -> EvalSample:
+    """The sample with the replies on those of its criteria that were judged: only the others are asked again."""
+    criteria = ((sample.scores or {})["judged"].metadata or {}).get("criteria")
+    if not criteria:
+        return sample
+    kept = [criterion["reply"] for criterion in criteria]
+    return sample.model_copy(update={"metadata": {**(sample.metadata or {}), KEPT: kept}})

@@ -1,0 +1,185 @@
+"""What a run will take, counted before any call: stories, judge calls, tokens, dollars."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.dataset import Sample
+
+from ...rubrics import Rubric
+from ..inspect_seam import prompt_text
+from ..judge.named import judge_of, parse_judges
+from ..prices import Prices, load_prices
+from ..show.grid import grid, numbers, texts
+from ..show.render import console, print_grids
+from ..words import count_words, target_words
+from .planned import plan_runs
+
+# Rules of thumb, stated with every estimate; real counts are in the logs.
+TOKENS_PER_WORD = 1.35
+TOKENS_PER_QUOTED_MARK = 150
+# measured on 960 recorded EQ-Bench replies: 614 tokens for an analysis and 22 marks
+TOKENS_PER_ANALYSIS, TOKENS_PER_MARK = 450, 8
+UNKNOWN_LENGTH = 1000
+ASSUMPTIONS = (
+    f"{TOKENS_PER_WORD} tokens a word; every story as long as asked ({UNKNOWN_LENGTH} words where nothing is asked); "
+    f"judge's replies of {TOKENS_PER_QUOTED_MARK} tokens a mark where quotes are asked for, else of "
+    f"{TOKENS_PER_ANALYSIS} and {TOKENS_PER_MARK} a mark; no reasoning tokens, no malformed replies, no prompt caching"
+)
+
+
+def estimate(
+    models: tuple[str, ...],
+    stories: Path | None,
+    judges: Sequence[str],
+    benchmarks: tuple[str, ...],
+    task_args: Mapping[str, Any],
+    epochs: int | None,
+    limit: int | None,
+    prices: Path | None,
+    rubric: str | None = None,
+) -> dict[str, Any]:
+    """Rows of an estimate (one a benchmark, model and role) and their total.
+
+    Tokens are rounded up sums; `dollars` is None where the model has no known price, and then the total
+    covers the others only.
+    """
+    listed = load_prices(prices)
+    named = parse_judges(judges)
+    rows: list[dict[str, Any]] = []
+    for plan in plan_runs(benchmarks, stories, task_args, rubric):
+        judge = judge_of(named, plan.name) or plan.rubric.judge.model
+        samples = plan.samples().samples[:limit]
+        repeat = epochs or 1
+        written = [_words(sample) for sample in samples]
+        asked = [count_words(prompt_text(sample)) for sample in samples]
+        for model in () if stories else models:
+            rows.append(_row(plan.name, model, "writer", listed, len(samples) * repeat, sum(asked) * repeat,
+                             round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
+        calls, read = _judge_calls(plan.rubric, samples, written)
+        times = repeat if stories else repeat * len(models)
+        rows.append(_row(plan.name, judge, "judge", listed, calls * times, read * times,
+                         calls * times * _reply_tokens(plan.rubric), plan.writer))  # fmt: skip
+    return _total(rows, listed)
+
+
+def _total(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
+    priced = [row["dollars"] for row in rows if row["dollars"] is not None]
+    return {
+        "rows": rows,
+        "dollars": round(sum(priced), 2),
+        "without_price": sorted({row["model"] for row in rows if row["dollars"] is None}),
+        "prices": {"date": prices.date, "source": prices.source},
+        "assumptions": ASSUMPTIONS,
+    }
+
+
+def estimate_pairs(
+    rubric: Rubric, judge: str, pairs: Sequence[tuple[str, str, str]], count: int, prices: Prices
+) -> dict[str, Any]:
+    """The estimate of `count` matches, judged twice each; as long on average as the given (prompt and two stories)."""
+    fixed = _fixed_words(rubric)
+    seen: dict[str, int] = {}  # a story stands in many pairs
+
+    def words(text: str) -> int:
+        if text not in seen:
+            seen[text] = count_words(text)
+        return seen[text]
+
+    read = sum(fixed + sum(map(words, texts)) for texts in pairs)
+    mean = read / len(pairs) if pairs else 0.0
+    reply = _reply_tokens(rubric)
+    return _total(
+        [_row("arena", judge, "judge", prices, 2 * count, round(2 * count * mean), 2 * count * reply)], prices
+    )
+
+
+def estimate_calls(
+    name: str, model: str, role: str, calls: int, words_in: int, words_out: int, prices: Prices
+) -> dict[str, Any]:
+    """The estimate of so many calls of one model that read and write so many words in all."""
+    return _total([_row(name, model, role, prices, calls, words_in, round(words_out * TOKENS_PER_WORD))], prices)
+
+
+def judgment_tokens(rubric: Rubric, words: int) -> tuple[int, int]:
+    """Tokens that a judge reads and writes for one story of so many words, reasoning not counted."""
+    return round((_fixed_words(rubric) + words) * TOKENS_PER_WORD), _reply_tokens(rubric)
+
+
+def _fixed_words(rubric: Rubric) -> int:
+    """Words of a judge call that are the same for every story."""
+    return sum(count_words(m["content"]) for m in rubric.messages("", "", **dict.fromkeys(rubric.slots, "")))
+
+
+def _reply_tokens(rubric: Rubric) -> int:
+    marks = len(rubric.mark_names)
+    return TOKENS_PER_QUOTED_MARK * marks if rubric.rule.quotes else TOKENS_PER_ANALYSIS + TOKENS_PER_MARK * marks
+
+
+def show(found: dict[str, Any], as_json: bool) -> None:
+    """Print an estimate as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    heads = [*texts("benchmark", "model", "role"), *numbers("calls", "tokens in", "tokens out", "US $")]
+    rows = []
+    for row in found["rows"]:
+        dollars = "unknown" if row["dollars"] is None else f"{row['dollars']:.2f}"
+        counts = (f"{row['calls']:,}", f"{row['tokens_in']:,}", f"{row['tokens_out']:,}")
+        role = f"{row['role']} of {row['writer']}" if row["writer"] else row["role"]
+        rows.append([row["benchmark"], row["model"], role, *counts, dollars])
+    notes = [f"Prices: {found['prices']['source']}. Assumed: {found['assumptions']}."]
+    if found["without_price"]:
+        notes.insert(0, f"Not in the total, no known price: {', '.join(found['without_price'])}.")
+    total = ["total", "", "", "", "", "", f"{found['dollars']:.2f}"]
+    print_grids([replace(grid("Before any call", heads, rows).and_rows([total]), notes=tuple(notes))], console(150))
+
+
+def _judge_calls(rubric: Rubric, samples: Sequence[Sample], written: Sequence[int]) -> tuple[int, int]:
+    """Calls of the judge, one a criterion where the rubric is asked so, and the words it reads."""
+    fixed = _fixed_words(rubric)
+    calls = words = 0
+    for sample, story in zip(samples, written, strict=True):
+        criteria = (sample.metadata or {}).get("criteria") if rubric.slots else None
+        each = fixed + count_words(prompt_text(sample)) + story
+        calls += len(criteria) if criteria else 1
+        words += each if not criteria else sum(each + sum(map(count_words, slots.values())) for slots in criteria)
+    return calls, words
+
+
+def _words(sample: Sample) -> int:
+    metadata = sample.metadata or {}
+    if "story" in metadata:
+        return count_words(metadata["story"])
+    asked = metadata["target_words"] if "target_words" in metadata else target_words(prompt_text(sample))
+    return asked or UNKNOWN_LENGTH
+
+
+def _row(
+    benchmark: str,
+    model: str,
+    role: str,
+    prices: Prices,
+    calls: int,
+    words_in: int,
+    tokens_out: int,
+    writer: str | None = None,
+) -> dict[str, Any]:
+    tokens_in = round(words_in * TOKENS_PER_WORD)
+    price = prices.find(model)
+    dollars = None if price is None else (tokens_in * price.input + tokens_out * price.output) / 1e6
+    return {
+        "benchmark": benchmark,
+        "model": model,
+        "role": role,
+        "writer": writer,
+        "calls": calls,
+        "tokens_in": tokens_in,
+        "tokens_out": tokens_out,
+        "dollars": dollars,
+        "dollars_batch": dollars * price.batch if dollars is not None and price and price.batch else None,
+    }

@@ -1,0 +1,139 @@
+"""What a user asked to run, and the Inspect tasks that this comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inspect_ai import Task, task_with
+from inspect_ai.model import GenerateConfig, Model
+
+from ...rubrics import Rubric, load_rubric
+from ..benchmarks import Benchmark, benchmarks, find_benchmark
+from ..errors import UserError
+from ..inspect_seam import create_task
+from ..judge.named import PACKAGE
+from ..logs.stories import Story, read_stories, stories_of
+from .samples import Samples, check_criteria, is_file, prompts_of, stories_samples
+
+_OTHERS_PROMPTS = (Story.benchmark,)  # what is run where rubric or prompts are the user's own and no benchmark is named
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked to run.
+
+    `stories` replaces generation; without `benchmarks` all are run, and stories are judged on their own. `rubric`
+    replaces the benchmarks' rubrics. `judges` names a judge by benchmark, with "" for all others; an option in
+    `task_args` goes to the benchmarks that take it; `generate` overrides the tasks' settings.
+    """
+
+    models: tuple[str, ...]
+    log_dir: Path
+    benchmarks: tuple[str, ...] = ()
+    rubric: str | None = None
+    judges: Mapping[str, str] = field(default_factory=dict)
+    judge_config: GenerateConfig = field(default_factory=GenerateConfig)
+    judge_base_url: str | None = None
+    allow_self_judging: bool = False
+    task_args: Mapping[str, Any] = field(default_factory=dict)
+    stories: Path | None = None
+    limit: int | None = None
+    epochs: int | None = None
+    generate: Mapping[str, Any] = field(default_factory=dict)
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    model_base_url: str | None = None
+    display: str | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One benchmark to run: its task arguments, and in place of generation the `writer` whose stories are judged."""
+
+    benchmark: Benchmark
+    rubric: Rubric
+    args: Mapping[str, Any]
+    writer: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The benchmark's."""
+        return self.benchmark.name
+
+    def create(self, judge: Model) -> Task:
+        """The Inspect task, judged by `judge`."""
+        task = create_task(f"{PACKAGE}/{self.name}", judge, **self.args)
+        # progress lines have room for a short name only
+        return task_with(task, name=self.name, model_roles={"grader": judge})
+
+    def samples(self) -> Samples:
+        """What it is run over; no judge is needed."""
+        asked = {name: self.args.get(name) for name in ("prompts", "split", "language", "iterations")}
+        if "stories" in self.args:
+            file, own = self.args["stories"], self.args.get("own", False)
+            found = stories_samples(self.benchmark, file, self.writer, own, None)
+        else:
+            found = prompts_of(self.benchmark, **asked)
+        check_criteria(self.benchmark, self.rubric, found.samples)
+        return found
+
+    @property
+    def own_texts(self) -> bool:
+        """Whether what is judged or asked comes from a file that the user may have edited since."""
+        return "stories" in self.args or is_file(self.args.get("prompts"))
+
+
+def plan_runs(
+    names: Sequence[str], stories: Path | None, options: Mapping[str, Any], rubric: str | None = None
+) -> Iterator[Planned]:
+    """What has to be run: every benchmark asked for, or by default all, or those of the stories.
+
+    Args:
+        names: the benchmarks asked for.
+        stories: file, log or folder of stories that replace generation.
+        options: task arguments; each goes to the benchmarks that take it.
+        rubric: name or file of a rubric that replaces the benchmarks' own.
+
+    Raises:
+        UserError: an unknown benchmark, or an option that no benchmark to be run takes.
+        RubricError: a rubric that must not be used.
+    """
+    known = benchmarks()
+    for name in names:
+        find_benchmark(name)
+    found = read_stories(stories) if stories else []
+    own = bool(found) and not names
+    by_default = _OTHERS_PROMPTS if rubric or is_file(options.get("prompts")) else tuple(known)
+    chosen = {story.benchmark for story in found} if own else {*(names or by_default)}
+    if unknown := chosen - known.keys():
+        raise UserError(f"{stories}: unknown benchmark {min(unknown)!r} in a story; known: {', '.join(known)}")
+    picked = [benchmark for name, benchmark in known.items() if name in chosen]
+    rubrics = {benchmark.name: load_rubric(rubric or benchmark.rubric) for benchmark in picked}
+    takes = {benchmark.name: _takes(benchmark, rubrics[benchmark.name]) for benchmark in picked}
+    for option in options:
+        if stories and option != "disqualify":
+            raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
+        if not any(option in defaults for defaults in takes.values()):
+            raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(takes)}")
+    if is_file(options.get("prompts")):
+        options = {**options, "prompts": str(Path(options["prompts"]).resolve())}
+    for benchmark in picked:
+        name, used = benchmark.name, rubrics[benchmark.name]
+        # Inspect knows a task by its arguments: naming a default must not make another task of it
+        args = {k: v for k, v in options.items() if k in takes[name] and v != takes[name][k]}
+        if used.source != benchmark.load_rubric().source:
+            args["rubric"] = used.source
+        if stories is None:
+            yield Planned(benchmark, used, args)
+            continue
+        args |= {"stories": str(stories.resolve())} | ({"own": True} if own else {})
+        for writer in dict.fromkeys(story.model for story in stories_of(found, None, name if own else None)):
+            yield Planned(benchmark, used, {**args, "writer": writer}, writer)
+
+
+def _takes(benchmark: Benchmark, rubric: Rubric) -> dict[str, Any]:
+    """The options that mean something to a benchmark judged on a rubric, with their defaults."""
+    gate = {"disqualify": False} if rubric.rule.gate else {}
+    return {**benchmark.defaults(), "repetition_penalty": None, **gate}

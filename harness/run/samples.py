@@ -1,0 +1,194 @@
+"""What a benchmark is run over: samples of a prompt set, of a user's own prompts, or of stories that exist already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.dataset import Sample
+
+from ...rubrics import Rubric
+from .. import environment
+from ..benchmarks import Benchmark
+from ..errors import UserError
+from ..inspect_seam import prompt_text
+from ..logs.records import read_records
+from ..logs.stories import Story, fingerprint, prompt_id, read_stories, stories_of
+from ..words import target_words, with_length_request
+
+_KNOWN = ("prompt_id", "target_words", "category", "criteria")
+_PROMPT, _MORE = ("id", "prompt"), ("target_words", "category", "metadata")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a run.
+
+    `name` says where they come from; `digest` is a sha256 over prompts and targets: numbers compare only where it
+    agrees. `data` is a digest of all that a log was made with, stories included; `settings` says how stories that exist
+    already were written (None: they are to be written).
+    """
+
+    samples: list[Sample]
+    name: str
+    digest: str
+    data: str
+    settings: str | None = None
+
+
+def is_file(prompts: str | None) -> bool:
+    """Whether what was given for a prompt set is a file of one's own."""
+    return prompts is not None and Path(prompts).suffix == ".jsonl"
+
+
+def prompts_of(
+    benchmark: Benchmark,
+    prompts: str | None = None,
+    split: str | None = None,
+    language: str | None = None,
+    iterations: int | None = None,
+    data_dir: str | None = None,
+) -> Samples:
+    """The prompts of a benchmark that options choose, or those of a JSONL file of one's own.
+
+    Raises:
+        UserError: something that the benchmark does not have, or prompts that cannot be read.
+    """
+    if prompts is not None and is_file(prompts):
+        if not benchmark.any_prompt:
+            raise UserError(f"{benchmark.name} has prompts of its own, so --prompts {prompts} means nothing to it")
+        if split is not None or iterations is not None:
+            raise UserError(f"--prompts {prompts}: a file of prompts has no splits and no iterations")
+        samples, name = own_prompts(Path(prompts)), f"file {Path(prompts).name}"
+    else:
+        folder = Path(data_dir) if data_dir else environment.data_dir()
+        choice = benchmark.choose(prompts, split, language, iterations, folder)
+        samples, name = benchmark.prompts(choice), benchmark.describe(choice)
+    digest = prompts_digest(samples)
+    return Samples(samples, name, digest, digest)
+
+
+def own_prompts(path: Path) -> list[Sample]:
+    """Samples of a JSONL file with `id`, `prompt`, and optionally `target_words`, `category` and `metadata`.
+
+    Where `target_words` is given and the prompt asks for no length, the request is added in the official wording.
+
+    Raises:
+        UserError: naming the file and the line of a broken record, an id given twice, or a prompt that asks for another
+            length than `target_words`.
+    """
+    samples: dict[str, Sample] = {}
+    for where, record in read_records(path, _PROMPT, _MORE):
+        key, text, words = str(record["id"]), record["prompt"], record.get("target_words")
+        asked = target_words(text)
+        if key in samples:
+            raise UserError(f"{where}: the id {key!r} was given before")
+        if not text.strip():
+            raise UserError(f"{where}: the prompt is empty")
+        if None not in (words, asked) and words != asked:
+            raise UserError(f"{where}: the prompt asks for {asked} words, but target_words is {words}")
+        if words is not None and asked is None:
+            text = with_length_request(text, words)
+        metadata: dict[str, Any] = {"prompt_id": prompt_id(text), "target_words": words or asked}
+        if record.get("category") is not None:
+            metadata["category"] = record["category"]
+        samples[key] = Sample(input=text, id=key, metadata={**metadata, "given": record.get("metadata") or {}})
+    if not samples:
+        raise UserError(f"{path}: holds no prompts")
+    return list(samples.values())
+
+
+def stories_samples(benchmark: Benchmark, file: str, writer: str | None, own: bool, data_dir: str | None) -> Samples:
+    """Stories that exist, of one writer, with what the benchmark knows about their prompts.
+
+    Args:
+        benchmark: whose prompts they answer.
+        file: stories file, log or folder of logs.
+        writer: the model whose stories are taken (None: all).
+        own: leave out those that were written for another benchmark.
+        data_dir: folder with copies of the benchmark's prompt files.
+
+    Raises:
+        UserError: no such stories, or one that is for no prompt of a benchmark that has prompts of its own.
+    """
+    chosen = stories_of(read_stories(Path(file)), writer, benchmark.name if own else None)
+    if not chosen:
+        raise UserError(f"{file}: holds no stories of {writer!r}" + (f" for {benchmark.name}" if own else ""))
+    samples = story_samples(chosen)
+    if not benchmark.any_prompt:
+        samples = _placed(benchmark, file, chosen, samples, prompts_of(benchmark, language="all", data_dir=data_dir))
+    settings = "; ".join(sorted({story.settings for story in chosen}))
+    return Samples(samples, "stories", prompts_digest(samples), fingerprint(chosen), settings)
+
+
+def story_samples(stories: Sequence[Story]) -> list[Sample]:
+    """Samples that carry their story; the solver `recorded` puts it where a model's answer would be.
+
+    Benchmarks number their prompts alike, so where stories of several are mixed the benchmark's name goes before
+    the ids, and prompts are told apart by their text.
+    """
+    mixed = len({story.benchmark for story in stories}) > 1
+    return [
+        Sample(
+            input=story.prompt,
+            id=f"{story.benchmark}/{story.id}" if mixed else story.id,
+            metadata={
+                **story.metadata,
+                **({"target_words": story.target_words} if story.target_words else {}),
+                "prompt_id": prompt_id(story.prompt) if mixed else story.prompt_id,
+                "story": story.story,
+                "truncated": story.truncated,
+            },
+        )
+        for story in stories
+    ]
+
+
+def prompts_digest(samples: Sequence[Sample]) -> str:
+    """sha256 over the distinct prompts and targets; numbers compare only where it agrees."""
+    asked = {(prompt_text(sample), (sample.metadata or {}).get("target_words")) for sample in samples}
+    return hashlib.sha256(json.dumps(sorted(asked, key=str)).encode()).hexdigest()
+
+
+def check_criteria(benchmark: Benchmark, rubric: Rubric, samples: Sequence[Sample]) -> None:
+    """Refuse a rubric that is asked once per criterion where the prompts bring no criteria that fill its slots."""
+    for sample in samples if rubric.slots else ():
+        criteria = (sample.metadata or {}).get("criteria")
+        if not criteria or any(set(slots) != set(rubric.slots) for slots in criteria):
+            raise UserError(
+                f"the rubric {rubric.name} is asked once per criterion ({', '.join(rubric.slots)}), and the prompt "
+                f"{sample.id} of {benchmark.name} has no criteria for it"
+            )
+
+
+def _placed(
+    benchmark: Benchmark, file: str, stories: Sequence[Story], samples: list[Sample], prompts: Samples
+) -> list[Sample]:
+    """The samples with what the benchmark knows about their prompts: lengths, categories, criteria.
+
+    A story's prompt is the one that its metadata names as `prompt_id`, else the one of its id, where further
+    iterations (PROMPT-N) are of the same prompt.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for prompt in prompts.samples:
+        metadata = prompt.metadata or {}
+        known[metadata["prompt_id"]] = {k: metadata[k] for k in _KNOWN if k in metadata}
+    for story, sample in zip(stories, samples, strict=True):
+        key = story.metadata.get("prompt_id", story.id)
+        found = known.get(key) or known.get(key.rpartition("-")[0])
+        if found is None:
+            raise UserError(
+                f"{file}: the story {story.id!r} of {story.model!r} is for no prompt of {benchmark.name}. Its id, or "
+                f"prompt_id in its metadata, must be one of the benchmark's: {', '.join(list(known)[:4])}, …"
+            )
+        if found["target_words"] and story.target_words not in (None, found["target_words"]):
+            raise UserError(
+                f"{file}: the story {story.id!r} of {story.model!r} has target_words {story.target_words}, but prompt "
+                f"{found['prompt_id']} of {benchmark.name} asks for {found['target_words']}"
+            )
+        sample.metadata = {**(sample.metadata or {}), **found}
+    return samples

@@ -1,0 +1,46 @@
+"""Results in files: names for them, and any of our results as JSON data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def slug(name: str) -> str:
+    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that lost something."""
+    kept = _UNSAFE.sub("-", name).strip(".-")[:60]
+    if kept and kept == name:
+        return kept
+    return f"{kept}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}".lstrip("-")
+
+
+def plain_data(value: Any) -> Any:
+    """Any of our results as JSON data: records are objects by their fields' names (an interval is {value, low, high}),
+    tables are lists of objects, and what is unknown is null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain_data(part) for name, part in value._asdict().items()}
+    if isinstance(value, pd.DataFrame):
+        return plain_data(value.to_dict("records"))
+    if isinstance(value, dict):
+        return {str(name): plain_data(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_data(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: Any, indent: int = 2) -> Path:
+    """Write any of our results as JSON; returns the path."""
+    text = json.dumps(plain_data(value), indent=indent, ensure_ascii=False)
+    path.write_text(text, encoding="utf-8", errors="replace")
+    return path

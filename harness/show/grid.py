@@ -1,0 +1,67 @@
+"""A table as data: what stands in it, and nothing of how it looks. `render` turns it into text, markup and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+_MODEL_WIDTH = 26
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column: its heading (of several lines, if it holds line feeds), whether it holds numbers, and its least
+    width."""
+
+    text: str
+    number: bool = False
+    least: int = 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Headings and rows of plain text; a cell may have several lines.
+
+    `ends` are the places of rows after which a group ends, `faint` those of rows that are beside the point, `notes`
+    what has to be said under the table.
+    """
+
+    title: str
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+    ends: frozenset[int] = frozenset()
+    faint: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+    main: bool = False
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.heads):
+                raise ValueError(f"{self.title}: a row of {len(row)} cells under {len(self.heads)} headings")
+
+    def and_rows(self, rows: Iterable[Sequence[str]], *, faint: bool = False, end: bool = False) -> Grid:
+        """The grid with a further group of rows, under a rule where there are rows before; with `end` also above one."""
+        more, count = tuple(map(tuple, rows)), len(self.rows)
+        ends = self.ends | ({count - 1} if count and more else set()) | ({count + len(more) - 1} if end else set())
+        added = range(count, count + len(more)) if faint else ()
+        return replace(self, rows=self.rows + more, ends=ends, faint=self.faint | set(added))
+
+
+def grid(title: str, heads: Sequence[Head], rows: Iterable[Sequence[str]], main: bool = False) -> Grid:
+    """A grid of these rows; `main`: it is the first of its kind, and its title is a heading."""
+    return Grid(title, tuple(heads), tuple(map(tuple, rows)), main=main)
+
+
+def texts(*names: str) -> list[Head]:
+    """Columns of text."""
+    return [Head(name) for name in names]
+
+
+def numbers(*names: str) -> list[Head]:
+    """Columns of numbers."""
+    return [Head(name, number=True) for name in names]
+
+
+def model_head(models: Iterable[str]) -> Head:
+    """A column for names of models, which may be long."""
+    return Head("model", least=min(max(map(len, models), default=0), _MODEL_WIDTH))

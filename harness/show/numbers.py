@@ -1,0 +1,35 @@
+"""How tables show numbers."""
+
+from __future__ import annotations
+
+import math
+
+from ..stats.intervals import Interval
+
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number as tables show it; a dash where there is none."""
+    return NONE if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """A share in per cent; a dash where there is none."""
+    return NONE if value is None or math.isnan(value) else f"{value:.0%}"
+
+
+def bounds(interval: Interval, digits: int = 1) -> str:
+    """The bounds of an interval; a dash where there are none."""
+    return NONE if math.isnan(interval.low) else f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def with_bounds(interval: Interval, digits: int = 1) -> str:
+    """A value with the bounds of its interval in brackets, where there are any."""
+    value = number(interval.value, digits)
+    return value if math.isnan(interval.low) else f"{value} ({bounds(interval, digits)})"
+
+
+def over_bounds(interval: Interval, digits: int = 1, mark: str = "") -> str:
+    """A value, marked, over the bounds of its interval, in two lines."""
+    return f"{number(interval.value, digits)}{mark}\n{bounds(interval, digits)}"

@@ -1,0 +1,123 @@
+"""Grids on the screen, in Markdown, in LaTeX and in pages. All of them read the grid, and none reads another."""
+
+from __future__ import annotations
+
+import html as markup
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .grid import Grid
+
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "·": r"$\cdot$",
+    "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+_MARKUP = re.compile(r"[\\`*_\[\]!|~]")
+LATEX_HEAD = "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and UTF-8 input.\n"
+
+
+def console(width: int = 160, stderr: bool = False) -> Console:
+    """Where results are printed: as wide as the terminal, or so wide where there is none."""
+    shown = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(emoji=False, stderr=stderr) if shown else Console(emoji=False, stderr=stderr, width=width)
+
+
+def on_screen(grid: Grid) -> Table:
+    """A grid as a table for the screen."""
+    table = Table(title=escape(grid.title), title_justify="left", title_style="bold" if grid.main else None)
+    for head in grid.heads:
+        justify: Literal["left", "right"] = "right" if head.number else "left"
+        table.add_column(escape(head.text), justify=justify, overflow="fold", min_width=head.least or None)
+    for place, row in enumerate(grid.rows):
+        style = "dim" if place in grid.faint else None
+        table.add_row(*map(escape, row), end_section=place in grid.ends, style=style)
+    return table
+
+
+def print_grids(grids: Sequence[Grid], to: Console) -> None:
+    """Print grids, each with its notes below."""
+    for grid in grids:
+        to.print(on_screen(grid))
+        print_notes(grid.notes, to)
+
+
+def print_notes(notes: Sequence[str], to: Console) -> None:
+    """Print what has to be said under tables."""
+    for note in notes:
+        to.print(f"  {note}", markup=False, highlight=False)
+
+
+def print_written(paths: Sequence[Path], to: Console) -> None:
+    """Say which files were written."""
+    for path in paths:
+        to.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def markdown(grid: Grid) -> str:
+    """A grid in Markdown, without its title. Names of models are other people's text: inert."""
+    heads = [inert(head.text) for head in grid.heads]
+    rule = ["---:" if head.number else "---" for head in grid.heads]
+    return "\n".join(_piped(row) for row in [heads, rule, *(map(inert, row) for row in grid.rows)])
+
+
+def markdown_page(title: str, grids: Sequence[Grid], notes: Sequence[str] = ()) -> str:
+    """Grids as a page in Markdown, each under its title, and notes below."""
+    parts = [f"## {inert(grid.title)}\n\n{markdown(grid)}" for grid in grids]
+    return "\n\n".join([f"# {title}", *parts, *(f"* {inert(note)}" for note in notes)]) + "\n"
+
+
+def inert(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return _MARKUP.sub(r"\\\g<0>", markup.escape(text, quote=False))
+
+
+def latex(grid: Grid) -> str:
+    """A grid in LaTeX, for booktabs."""
+    places = "".join("r" if head.number else "l" for head in grid.heads)
+    lines = [r"\begin{table}", rf"\caption{{{_tex(grid.title)}}}", rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
+    lines += [_lines([head.text for head in grid.heads], _tex), r"\midrule"]
+    last = len(grid.rows) - 1
+    for place, row in enumerate(grid.rows):
+        lines += [_lines(row, _tex), *([r"\midrule"] if place in grid.ends and place != last else [])]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def page(grid: Grid, links: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A grid for the templates of pages; text cells whose first line is a key of `links` become links."""
+    wanted = links or {}
+    return {
+        "title": grid.title,
+        "heads": [{"text": head.text, "right": head.number} for head in grid.heads],
+        "rows": [
+            {
+                "end": place in grid.ends,
+                "cells": [
+                    {"text": text, "right": h.number, "href": None if h.number else wanted.get(text.split("\n  ")[0])}
+                    for text, h in zip(row, grid.heads, strict=True)
+                ],
+            }
+            for place, row in enumerate(grid.rows)
+        ],
+    }
+
+
+def _piped(row: Any) -> str:
+    return "| " + " | ".join(cell.replace("\n", "<br>") for cell in row) + " |"
+
+
+def _lines(row: Sequence[str], text: Callable[[str], str]) -> str:
+    """A row of a LaTeX table; cells of several lines become as many lines of the table."""
+    height = max(cell.count("\n") + 1 for cell in row)
+    columns = [[*cell.split("\n"), *[""] * (height - cell.count("\n") - 1)] for cell in row]
+    return "\n".join(" & ".join(map(text, line)) + r" \\" for line in zip(*columns, strict=True))
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)

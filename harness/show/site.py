@@ -1,0 +1,85 @@
+"""Static pages with one style and one script, both inside each page and named by hash in its policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError, need_extra
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+MARK = ".polaris-report"  # in a folder that a report was written to and may be again
+
+
+class Site:
+    """A folder of pages; `package` is the one whose folder `pages` holds their templates."""
+
+    def __init__(self, folder: Path, package: str) -> None:
+        self.folder = folder
+        self.pages = environment(package)
+        self.shared = inline("page")
+
+    def start(self) -> None:
+        """Make the folders, and take away the pages of an earlier report.
+
+        Raises:
+            UserError: the folder holds something else.
+        """
+        if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / MARK).exists():
+            raise UserError(f"{self.folder}: holds something else than a report; name an empty folder with --out")
+        for name in ("models", "prompts"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            for page in (self.folder / name).glob("*.html"):
+                page.unlink()
+        shutil.rmtree(self.folder / "transcripts", ignore_errors=True)
+        (self.folder / MARK).touch()
+
+    def write(self, template: str, place: str, **values: Any) -> Path:
+        """Render a template into a file of the folder."""
+        path = self.folder / place
+        path.write_text(
+            self.pages.get_template(template).render(**self.shared, **values), encoding="utf-8", errors="replace"
+        )
+        return path
+
+
+def environment(package: str) -> Environment:
+    """Templates of a package's folder `pages`, and those shared here; whatever is filled in is escaped.
+
+    Raises:
+        UserError: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, FunctionLoader
+    except ImportError:
+        raise need_extra("jinja2", "report") from None
+    return Environment(loader=FunctionLoader(lambda name: _resource(package, name)), autoescape=True, trim_blocks=True)
+
+
+def _resource(package: str, name: str) -> str:
+    own = files(package) / "pages" / name
+    return (own if own.is_file() else files(__package__) / "pages" / name).read_text(encoding="utf-8")
+
+
+def inline(name: str, package: str = __package__, connect: str = "'none'") -> dict[str, str | Markup]:
+    """The style NAME.css and the script NAME.js for a page that holds them, and the content security policy that
+    allows these two and nothing else, besides requests to `connect`."""
+    from markupsafe import Markup
+
+    style, script = (_resource(package, f"{name}.{kind}") for kind in ("css", "js"))
+    policy = (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; connect-src {connect}; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    )
+    return {"policy": policy, "style": Markup(style), "script": Markup(script)}
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,169 @@
+"""Files of other people, such as prompts: pinned, fetched once, and verified to be what they were."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress
+
+from . import environment
+from .errors import UserError
+
+
+class Source(BaseModel):
+    """One upstream file, pinned by `blob` (git blob id), in a repository at `commit` or in an installed package."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    repository: str | None = None
+    commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    package: str | None = None
+    path: str
+    blob: str = Field(pattern=r"^[0-9a-f]{40}$")
+    licence: str
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if (self.repository is None) == (self.package is None) or (self.repository is None) != (self.commit is None):
+            raise ValueError(f"{self.name}: give repository and commit, or package")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, in words."""
+        return f"package {self.package}" if self.package else f"github.com/{self.repository} @ {self.commit}"
+
+    @property
+    def url(self) -> str:
+        """Address of a repository's file, on the mirror that POLARIS_MIRROR names where it is set."""
+        return f"{environment.mirror()}/{self.repository}/{self.commit}/{self.path}"
+
+
+@functools.cache
+def read_sources(package: str) -> dict[str, Source]:
+    """The files that a package declares in its `sources.yaml`, by name."""
+    data = yaml.safe_load((files(package) / "sources.yaml").read_text(encoding="utf-8"))
+    return {source.name: source for source in map(Source.model_validate, data["files"])}
+
+
+def blob_id(data: bytes) -> str:
+    """The id that git gives a file of this content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def location(source: Source, data_dir: Path | None = None) -> Path:
+    """Where the file is looked for: its package, else the folder that the user names, else the user's cache."""
+    if source.package:
+        try:
+            return Path(str(distribution(source.package).locate_file(source.path)))
+        except PackageNotFoundError:
+            raise UserError(f"{source.package} is not installed; run: pip install {source.package}") from None
+    return (_folder(data_dir) or environment.cache_dir() / "prompts") / Path(source.path).name
+
+
+def load(source: Source, data_dir: Path | None = None) -> bytes:
+    """The verified content of a declared file; fetched once into the user's cache where it comes from a repository.
+
+    Raises:
+        UserError: not found, cannot be fetched, or not the pinned content.
+    """
+    path = location(source, data_dir)
+    cached = not source.package and _folder(data_dir) is None
+    if path.is_file():
+        data = path.read_bytes()
+        if blob_id(data) == source.blob:
+            return data
+        if not cached:
+            raise UserError(f"{path}: {_changed(source, data)}")
+    elif not cached:
+        raise UserError(f"{path}: no such file; it is {Path(source.path).name} of {source.origin}")
+    return pull(source)
+
+
+def pull(source: Source) -> bytes:
+    """Download a repository's file into the user's cache and verify it; what does not verify is not kept.
+
+    Raises:
+        UserError: no network, a download that breaks off, or content that differs from the pin.
+    """
+    path = environment.cache_dir() / "prompts" / Path(source.path).name
+    data = _download(source)
+    if blob_id(data) != source.blob:
+        raise UserError(f"{source.url}: {_changed(source, data)}; nothing was kept")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
+        part.write(data)
+    Path(part.name).replace(path)
+    return data
+
+
+def state(source: Source, data_dir: Path | None = None) -> str:
+    """`verified`, `not fetched`, `not installed`, `missing` or `changed`. Nothing is downloaded."""
+    try:
+        path = location(source, data_dir)
+    except UserError:
+        return "not installed"
+    if not path.is_file():
+        return "missing" if source.package or _folder(data_dir) else "not fetched"
+    return "verified" if blob_id(path.read_bytes()) == source.blob else "changed"
+
+
+def json_lines(data: bytes) -> list[dict[str, Any]]:
+    """The objects of a JSONL file; only a line feed ends a line."""
+    return [json.loads(line) for line in data.decode().split("\n") if line.strip()]
+
+
+def parsed(source: Source, parse: Callable[[bytes], Any], data_dir: Path | None = None) -> Any:
+    """What `parse` makes of a file's verified content, with what it trips over as one line."""
+    try:
+        return parse(load(source, data_dir))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{source.name}: its prompt file cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _folder(data_dir: Path | None) -> Path | None:
+    """The folder that the user names in place of cache and network."""
+    return data_dir or environment.data_dir()
+
+
+def _changed(source: Source, data: bytes) -> str:
+    return (
+        f"not the pinned file: its git blob id is {blob_id(data)} ({len(data):,} bytes), expected {source.blob} "
+        f"of {source.origin}"
+    )
+
+
+def _download(source: Source) -> bytes:
+    console = Console(stderr=True)
+    chunks: list[bytes] = []
+    try:
+        with (
+            httpx.stream("GET", source.url, follow_redirects=True, timeout=30) as response,
+            Progress(*Progress.get_default_columns(), DownloadColumn(), console=console, transient=True) as progress,
+        ):
+            response.raise_for_status()
+            length = response.headers.get("Content-Length")
+            job = progress.add_task(f"fetching {Path(source.path).name}", total=int(length) if length else None)
+            for chunk in response.iter_bytes():
+                chunks.append(chunk)
+                progress.update(job, completed=response.num_bytes_downloaded)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{source.url} could not be fetched ({why}). Go online and run the command again, or put "
+            f"{Path(source.path).name} into a folder and name it with --data-dir or {environment.DATA}."
+        ) from None
+    return b"".join(chunks)

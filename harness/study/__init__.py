@@ -1,0 +1,1 @@
+"""The blinded human study: its page, its answers, its results."""

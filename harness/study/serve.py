@@ -1,0 +1,88 @@
+"""Serving a study on this machine: the page, and one file to which every answer is added as it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .answers import check_export
+from .design import page_data
+
+HOST = "127.0.0.1"
+_MOST = 8_000_000  # bytes of an export
+
+
+def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
+    """A server for the page at `/`; what is posted to `/answers` is checked, and added to the file as a line.
+
+    Raises:
+        UserError: no page, a port that is taken, or a file that cannot be written.
+    """
+    data = page_data(page)
+    html = page.read_bytes()
+    criteria = [criterion["id"] for criterion in data["criteria"]]
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self._foreign() or self.path.split("?")[0] != "/":
+                self._reply(404, b"not here", "text/plain")
+            else:
+                self._reply(200, html, "text/html; charset=utf-8")
+
+        def do_POST(self) -> None:
+            length = self.headers.get("Content-Length") or ""
+            size = int(length) if length.isdecimal() and len(length) < 10 else 0
+            json_sent = self.headers.get("Content-Type", "").split(";")[0] == "application/json"
+            if self._foreign() or self.path != "/answers" or not json_sent or not 0 < size <= _MOST:
+                self._reply(400, b"no export of this study's page", "text/plain")
+                return
+            try:
+                text = self.rfile.read(size).decode("utf-8")
+                export = check_export(text, data["study"], data["order"], criteria)
+            except ValueError as error:
+                self._reply(400, str(error).encode(), "text/plain")
+                return
+            with lock, answers.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(json.loads(text)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self.log_message("%s: %d answers", export.annotator, len(export.answers))
+            self._reply(200, b"kept", "text/plain")
+
+        def _foreign(self) -> bool:
+            """Whether the request is for another host's name: a page from elsewhere that was led here."""
+            return (self.headers.get("Host") or "").partition(":")[0] != HOST
+
+        def _reply(self, status: int, content: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_request(self, *args: Any) -> None:
+            pass
+
+    try:
+        _mend(answers)
+        return ThreadingHTTPServer((HOST, port), Handler)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"the study cannot be served on port {port} with answers in {answers}: {why}") from None
+
+
+def _mend(answers: Path) -> None:
+    """Make sure that the file can be written, and that what is added begins on a line of its own."""
+    answers.parent.mkdir(parents=True, exist_ok=True)
+    with answers.open("a+b") as file:
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            text = answers.read_bytes()
+            file.truncate(text.rfind(b"\n") + 1)

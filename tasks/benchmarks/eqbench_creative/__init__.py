@@ -1,0 +1,1 @@
+"""EQ-Bench Creative Writing v3."""

@@ -1,0 +1,1 @@
+"""Story Quality: the rubric of POLARIS on its prompts."""

@@ -1,0 +1,94 @@
+"""A benchmark as an Inspect task: its prompts or stories, a solver, the scorers, and the stamps that tables read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from inspect_ai import Task, task
+from inspect_ai.model import GenerateConfig
+
+from ...harness.benchmarks import Benchmark
+from ...harness.run.samples import check_criteria, prompts_of, stories_samples
+from ...harness.scorers import grader, judged, length_adherence, repetition
+from ...rubrics import load_rubric
+from ..writing import MAX_RETRIES, recorded, write
+
+VERSION = 1
+
+
+def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
+    """Register the Inspect task `polaris_eval/NAME` of a benchmark."""
+
+    @task(name=benchmark.name)
+    def build(
+        prompts: str | None = None,
+        split: str | None = None,
+        language: str | None = None,
+        iterations: int | None = None,
+        data_dir: str | None = None,
+        stories: str | None = None,
+        writer: str | None = None,
+        own: bool = False,
+        rubric: str | None = None,
+        judge: str | None = None,
+        repetition_penalty: float | None = None,
+        disqualify: bool = False,
+    ) -> Task:
+        """Write and judge the stories of a benchmark, with length adherence and repetition beside the score.
+
+        Args:
+            prompts: one of the benchmark's prompt sets, or (where it takes any) a JSONL file of prompts.
+            split: of the prompt set.
+            language: one of the benchmark's, or `all`.
+            iterations: texts for each prompt, where the benchmark makes several.
+            data_dir: folder with copies of the files that prompts are read from.
+            stories: stories file, log or folder of logs; replaces generation.
+            writer: with `stories`, judge this model's stories only.
+            own: with `stories`, leave out those that were written for another benchmark.
+            rubric: name or file of a rubric, in place of the benchmark's own.
+            judge: judging model; by default the model role `grader`, which is then required.
+            repetition_penalty: for writing; sent to any provider where given.
+            disqualify: apply the rubric's optional disqualification gate.
+        """
+        chosen = load_rubric(rubric or benchmark.rubric)
+        if judge is None:
+            grader(None)  # refuse now, before the first story is paid for
+        scorers = [
+            judged(chosen.source, judge, disqualify),
+            length_adherence(benchmark.length_score == "longbench"),
+            repetition(),
+        ]
+        if stories is None:
+            found = prompts_of(benchmark, prompts, split, language, iterations, data_dir)
+        else:
+            found = stories_samples(benchmark, stories, writer, own, data_dir)
+        check_criteria(benchmark, chosen, found.samples)
+        given = {} if repetition_penalty is None else {"repetition_penalty": repetition_penalty}
+        stamps: dict[str, Any] = {
+            "benchmark": benchmark.name,
+            "title": benchmark.title if chosen == benchmark.load_rubric() else chosen.title,
+            "rubric": chosen.name,
+            "rubric_digest": chosen.digest,
+            "rubric_text": chosen.text,
+            "headline": "score",
+            "scale": chosen.scale,
+            "split": benchmark.domain,
+            "prompts": found.name,
+            "prompts_digest": found.digest,
+            "data_digest": found.data,
+            "usual": dict(benchmark.body),
+            "writer": writer,
+            "settings": found.settings,
+        }
+        return Task(
+            dataset=found.samples,
+            solver=recorded() if stories is not None else write(dict(benchmark.body), given),
+            scorer=scorers,
+            config=benchmark.config.merge(GenerateConfig(max_retries=MAX_RETRIES)),
+            # a log is resumed only where task, rubric and data are the ones it was made with
+            version=f"{VERSION}+{chosen.digest[:8]}.{found.data[:8]}",
+            metadata=stamps,
+        )
+
+    return build

@@ -1,0 +1,1 @@
+"""WritingBench, domain D4."""

@@ -1,0 +1,133 @@
+"""What training must never meet: the official test prompts, and texts that a user names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...harness.benchmarks import find_benchmark
+from ...harness.errors import UserError
+from ...harness.inspect_seam import prompt_text
+from ...harness.overlap import contained, shingles
+from ...harness.run.samples import prompts_of
+from ...harness.words import strip_length_request
+from .filters import story_text
+from .near import Near, sketch
+from .sources import READERS, ROWS, find_files, read_rows
+from .split import pieces
+
+TEST = "the official test set"
+EXCLUDED = "near a"  # how the reasons begin
+_SHINGLE = 3  # words of a prompt
+_HELD = 0.5  # share of a prompt's shingles that stand in a text which holds it
+_LEAST = 8  # shingles; a shorter prompt (“Write a story.”) stands in too many texts to say anything
+_WINDOW = 2000  # words of a long text that are compared at a time
+_WORD = re.compile(r"\w+")
+
+
+class Excluded:
+    """Texts to keep out: stories are compared by MinHash, prompts by the share of their shingles that a text holds."""
+
+    def __init__(self) -> None:
+        self._stories = Near()
+        self._count = 0
+        self._prompts: list[tuple[str, set[tuple[Any, ...]]]] = []
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def add_prompts(self, name: str, prompts: Iterable[str]) -> None:
+        """Keep out prompts, and stories that hold one. The request for a length is no part of them; a prompt of under
+        ten words is left aside."""
+        found = ((name, _shingles(strip_length_request(prompt))) for prompt in prompts)
+        self._prompts += [(name, prompt) for name, prompt in found if len(prompt) >= _LEAST]
+
+    def add_story(self, name: str, text: str) -> None:
+        """Keep out a story, its parts and what is nearly the same; a long text (a book) also in any part of it."""
+        words = text.split()
+        for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2):
+            self._count += 1
+            self._stories.add(f"{name}#{self._count}", sketch(" ".join(words[start : start + _WINDOW])))
+
+    def story(self, sketched: Any, text: str) -> str | None:
+        """Why a story must not be trained on, or None. `sketched` is its MinHash."""
+        near = self._stories.find(sketched)
+        return f"{EXCLUDED} text of {near.rpartition('#')[0]}" if near else self.prompt(text)
+
+    def prompt(self, text: str) -> str | None:
+        """Why a prompt (or a text that may hold one) must not be trained on, or None."""
+        if not self._prompts:
+            return None
+        own = _shingles(text)
+        name = next((name for name, prompt in self._prompts if contained(prompt, own) >= _HELD), None)
+        return f"{EXCLUDED} prompt of {name}" if name else None
+
+
+def read_excluded(files: Iterable[Path], test_prompts: bool) -> Excluded:
+    """What the user's files hold, and the official test prompts.
+
+    Files: those that stories are read from, and JSONL or Parquet rows with `story` (or `text`) and `prompt`.
+
+    Raises:
+        UserError: a file that cannot be read, or test prompts that are out of reach.
+    """
+    excluded = Excluded()
+    if test_prompts:
+        excluded.add_prompts(TEST, _official())
+    for path in files:
+        for row in _rows(path):
+            if prompt := _prompt(row.get("prompt")):
+                excluded.add_prompts(path.name, [prompt])
+            if isinstance(story := row.get("story") or row.get("text"), str) and story.strip():
+                excluded.add_story(path.name, story)
+    return excluded
+
+
+def _official() -> list[str]:
+    try:
+        found = prompts_of(find_benchmark("story_quality"), "official", "test")
+    except UserError as error:
+        raise UserError(
+            f"{error.text.partition('. Go online')[0]}. Training must not meet them: go online, name a folder with a "
+            "copy (--data-dir), or leave the comparison out (--no-test-prompts), which the datasheet will say"
+        ) from None
+    return [prompt_text(sample) for sample in found.samples]
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+        from pyarrow.lib import ArrowException
+
+        try:
+            found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        except (ArrowException, OSError) as error:
+            raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())[:160]}") from None
+        return found
+    if path.suffix.lower() == ROWS:
+        return [row for _, row in read_rows(path)]
+    if not path.is_dir() and path.suffix.lower() not in READERS:
+        raise UserError(f"{path}: what to exclude is read from .jsonl and .parquet files, and from books")
+    books = ((file, READERS[file.suffix.lower()](file, book)) for book, file in find_files([path]).items()
+             if file.suffix.lower() in READERS)  # fmt: skip
+    return [{"story": story_text(piece.blocks)} for _, book in books for piece in pieces(book)]
+
+
+def _prompt(value: Any) -> str:
+    """The prompt's text, of a row of chat messages (also as JSON) the user's."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return str(value)
+    if isinstance(value, list):
+        said = [m.get("content") for m in value if isinstance(m, dict) and m.get("role") == "user"]
+        return "\n".join(text for text in said if isinstance(text, str))
+    return value if isinstance(value, str) else ""
+
+
+def _shingles(text: str) -> set[tuple[Any, ...]]:
+    return shingles(_WORD.findall(text.casefold()), _SHINGLE)

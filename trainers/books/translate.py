@@ -1,0 +1,104 @@
+"""Prompts and plans for the kept stories: the Inspect task `back_translation`, run on what is still missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inspect_ai import Task, task_with
+from inspect_ai import eval as inspect_eval
+from inspect_ai.dataset import MemoryDataset
+from inspect_ai.log import EvalSample, read_eval_log
+from inspect_ai.model import Model
+
+from ...harness.errors import UserError
+from ...harness.inspect_seam import create_task
+from ...harness.judge.named import PACKAGE
+from ...harness.prices import Prices
+from ...harness.run.plan import estimate_calls
+from .build import write_lines
+from .sources import Candidate
+
+TASK = "back_translation"
+LOGS = "logs"
+_KEPT = "kept.jsonl"
+_INSTRUCTIONS, _ANSWER = 500, 480  # words, for the estimate
+
+Outcomes = dict[str, Mapping[str, Any]]
+
+
+def translate(folder: Path, stories: Sequence[Candidate], model: Model, **options: Any) -> Outcomes:
+    """Have the model write what is missing, and return all that it made of these stories (see `outcomes`).
+
+    Args:
+        options: `display` and generation options of Inspect's `eval`.
+
+    Raises:
+        KeyboardInterrupt: stopped by the user; what was made is in the folder's logs.
+        UserError: the task could not be run.
+    """
+    task = _task(folder, stories)
+    done = outcomes(folder, stories, str(model), task.version)
+    missing = [sample for sample in task.dataset if sample.id not in done]
+    if not missing:
+        return done
+    rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK))
+    options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
+    logs = inspect_eval(rest, model=model, log_dir=str(folder / LOGS), **options)
+    if not logs or logs[0].status == "cancelled":
+        raise KeyboardInterrupt
+    if logs[0].status == "error" and logs[0].error:
+        raise UserError(f"{folder / LOGS}: the back-translation stopped: {logs[0].error.message}")
+    return outcomes(folder, stories, str(model), task.version)
+
+
+def untranslated(folder: Path, stories: Sequence[Candidate], model: str) -> list[Candidate]:
+    """The stories that this model has made nothing of yet."""
+    done = outcomes(folder, stories, model, _task(folder, stories).version)
+    return [story for story in stories if story.id not in done]
+
+
+def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: int | str) -> Outcomes:
+    """What this model made of these stories so far, by id: `made` with the texts, or the `reason` why there are none.
+
+    Results of another version of the task do not count. A story that failed because the model could not be reached is
+    not among them.
+    """
+    wanted = {story.id: _digest(story.text) for story in stories}
+    found: Outcomes = {}
+    for path in sorted((folder / LOGS).glob("*.eval")):
+        try:
+            log = read_eval_log(str(path))
+        except Exception as error:  # zip, JSON or schema: whichever it is, the log cannot be used
+            raise UserError(
+                f"{path}: cannot be read ({error}); delete it, and its stories are asked for again"
+            ) from None
+        if log.eval.model != model or log.eval.task_version != version:
+            continue
+        for sample in log.samples or []:
+            key = str(sample.id)
+            if key in wanted and _finished(sample) and wanted[key] == _digest(str(sample.input)):
+                found[key] = sample.metadata
+    return found
+
+
+def estimate(model: str, stories: Sequence[Candidate], prices: Prices) -> dict[str, Any]:
+    """Calls, tokens and dollars for so many stories, each answered at the first time of asking."""
+    words = sum(story.words + _INSTRUCTIONS for story in stories)
+    return estimate_calls(TASK, model, "writer", len(stories), words, len(stories) * _ANSWER, prices)
+
+
+def _task(folder: Path, stories: Sequence[Candidate]) -> Task:
+    path = folder / _KEPT
+    write_lines(path, [{"id": story.id, "title": story.title, "story": story.text} for story in stories])
+    return create_task(f"{PACKAGE}/{TASK}", stories=str(path.resolve()))
+
+
+def _finished(sample: EvalSample) -> bool:
+    return sample.error is None and bool({"made", "reason"} & set(sample.metadata))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,5 @@
+"""The commands of `polaris-train`."""
+
+from .root import main
+
+__all__ = ["main"]

@@ -1,0 +1,192 @@
+"""`polaris-train pairs`: from books to training pairs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...harness.cli.options import FILE, PATH, data_dir, model_place, operating, price_file
+
+
+@click.group()
+def pairs() -> None:
+    """Prompt-story pairs from books that you may use: build them, check them.
+
+    \b
+    polaris-train pairs build books/ --out pairs                  cut into stories, filter; look at pairs/review.csv
+    polaris-train pairs build books/ --out pairs --model MODEL    and have a model write the prompts and the plans
+    polaris-train pairs check pairs/train.parquet                 the checks of rows that a training run begins with
+    """
+
+
+@pairs.command(
+    epilog="""\b
+Examples:
+  polaris-train pairs build books/ more.epub --out pairs
+  polaris-train pairs build books/ more.epub --out pairs --model openai/gpt-5.4-mini --plan
+  polaris-train pairs build books/ more.epub --out pairs --model openai/gpt-5.4-mini --batch
+  polaris-train pairs build books/ --out pairs --licence "CC0" --licence my-anthology="bought, own use only"
+The same command goes on where it was stopped. What the column keep of review.csv says counts; edit it in between."""
+)
+@click.argument("sources", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
+@click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
+@model_place
+@click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option("--max-words", type=click.IntRange(min=1), default=4000, show_default=True)
+@click.option("--language", default="en", show_default=True, help="ISO 639-1 code; stories in others are dropped.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    type=FILE,
+    metavar="FILE",
+    help="Texts that training must not meet: books, JSONL or Parquet with story or prompt (repeatable).",
+)
+@click.option("--no-test-prompts", is_flag=True, help="Do not compare with the official test prompts.")
+@data_dir
+@click.option(
+    "--licence",
+    "licences",
+    multiple=True,
+    metavar="[BOOK=]TEXT",
+    help="Licence for the datasheet, of all books or of one (repeatable). [default: what each book says]",
+)
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Share of the pairs to hold out, in whole books.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="First so many kept stories only.")
+@click.option("--plan", "only_plan", is_flag=True, help="With --model: count and price; call nothing.")
+@price_file
+@operating
+def build(**options: Any) -> None:
+    """Make prompt-story pairs from SOURCES: EPUB, plain text, Markdown, JSONL, or folders of these."""
+    from ...harness.errors import UserError
+    from ...harness.show.render import console as make_console
+    from ..books.build import REVIEW, Request, collect
+    from ..books.filters import Rules, check_language, check_packages
+
+    check_packages()
+    check_language(options["language"])
+    if options["min_words"] > options["max_words"]:
+        raise UserError(f"--min-words {options['min_words']} is more than --max-words {options['max_words']}")
+    if options["only_plan"] and not options["model"]:
+        raise UserError("--plan prices the calls of a model; name it with --model")
+    out: Path = options["out"]
+    request = Request(
+        sources=options["sources"],
+        out=out,
+        rules=Rules(options["min_words"], options["max_words"], options["language"]),
+        exclude=options["exclude"],
+        test_prompts=not options["no_test_prompts"],
+        licences=_licences(options["licences"]),
+    )
+    console = make_console(150)
+    found, excluded = collect(request, _progress)
+    if unknown := set(request.licences) - {"", *(c.book for c in found.candidates)}:
+        some = ", ".join(sorted({c.book for c in found.candidates})[:5])
+        raise UserError(f"--licence {min(unknown)}=…: no such book; a few that there are: {some}")
+    _show(found, console)
+    kept = found.kept[: options["limit"]]
+    if not kept:
+        raise UserError(f"no story is kept; {out / REVIEW} says why (column keep)")
+    if not options["model"]:
+        console.print(f"Look at {out / REVIEW} (column keep); then the same command with --model.", highlight=False)
+        return
+    _translate(out, found, kept, excluded, options, console)
+
+
+def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: dict[str, Any], console: Any) -> None:
+    from ...harness.cli.options import operation, shown
+    from ...harness.judge.named import make_model
+    from ...harness.prices import load_prices
+    from ...harness.run import plan
+    from ...harness.show.render import print_written
+    from ..books import output
+    from ..books.translate import estimate, translate, untranslated
+
+    name = options["model"]
+    if options["only_plan"]:
+        plan.show(estimate(name, untranslated(out, kept, name), load_prices(options["prices"])), as_json=False)
+        return
+    model = make_model(name, base_url=options["model_base_url"], **options["model_args"])
+    outcomes = translate(out, kept, model, display=shown(options["display"]), **operation(options))
+    compared = "not compared with the official test prompts" if options["no_test_prompts"] else (
+        f"compared with {len(excluded)} prompts, the official test prompts among them")  # fmt: skip
+    asked = f"{options['min_words']} to {options['max_words']} words, {options['language']}"
+    about = {
+        "test_set": compared,
+        "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
+        "stories_asked_for": asked,
+        "kept_but_not_asked_about": len(found.kept) - len(kept),
+    }
+    written = output.write(out, found, kept, outcomes, excluded, name, options["held_out"], about)
+    for reason, count in sorted(written.dropped.items(), key=lambda item: -item[1]):
+        console.print(f"  dropped in back-translation: {count:4} {reason}", highlight=False, markup=False)
+    print_written(written.paths, console)
+    console.print(f"{written.train} pairs to train on, {written.held_out} held out (no book is in both).")
+    if options["held_out"] and written.train and not written.held_out:
+        console.print(
+            "Whole books are held out, and none comes nearer to --held-out than none at all.", highlight=False
+        )
+    if written.missing:
+        click.echo(
+            f"Stories without a prompt so far: {written.missing} (see {out / 'logs'}); the same command asks again."
+        )
+    if written.missing or not written.train:
+        sys.exit(1)
+
+
+@pairs.command(
+    epilog="""\b
+Examples:
+  polaris-train pairs check pairs/train.parquet --held-out pairs/held_out.parquet
+  polaris-train pairs check mine.jsonl"""
+)
+@click.argument("source")
+@click.option("--held-out", help="Rows that training must not hold: they are compared with SOURCE.")
+def check(source: str, held_out: str | None) -> None:
+    """Check rows as polaris-train does: SOURCE is a JSONL or Parquet file, or a dataset on the hub. Exit code 1 where
+    a row cannot be trained on."""
+    from ..pairs import check_rows, read_pairs
+
+    rows = read_pairs(source)
+    found = check_rows(rows, read_pairs(held_out) if held_out else [])
+    for problem in found:
+        click.echo(f"{'error' if problem.severe else 'note'}: {problem.summary}")
+    severe = sum(problem.severe for problem in found)
+    click.echo(f"{source}: {len(rows)} rows, {'usable' if not severe else f'{severe} kinds of errors'}")
+    sys.exit(1 if severe else 0)
+
+
+def _licences(values: tuple[str, ...]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for value in values:
+        book, equals, text = value.partition("=")
+        named[book if equals else ""] = text if equals else value
+    return named
+
+
+def _progress(found: Iterable[Any], total: int) -> Iterable[Any]:
+    from rich.progress import track
+
+    from ...harness.show.render import console
+
+    yield from track(found, "reading", total, console=console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def _show(found: Any, console: Any) -> None:
+    from ...harness.show.grid import grid, numbers, texts
+    from ...harness.show.render import print_grids, print_notes
+
+    title = f"{len(found.candidates)} pieces, {len(found.kept)} kept"
+    rows = ([reason, str(count)] for reason, count in found.drops().items())
+    print_grids([grid(title, [*texts("dropped because"), *numbers("pieces")], rows)], console)
+    print_notes((*found.unreadable, *found.notes), console)

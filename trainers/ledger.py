@@ -1,0 +1,170 @@
+"""The books of a training run: every verdict with its parts and its cost, and the stories of held-out prompts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..harness.judge.call import Verdict
+from .scoring import Response
+
+TRAIN, HELD_OUT = "train", "held_out"
+# what TRL's completions table and its metrics show of a row, beside the reward
+PARTS = ("story_quality", "repetition", "length", "blank", "overlong", "words", "reasoning_tokens", "truncated")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a batch: which it is, what was asked, and what was written.
+
+    `row` counts the rows of a phase and step on one process, `rank` is the process.
+    """
+
+    phase: str
+    step: int
+    row: int
+    rank: int
+    uid: str
+    is_reference: bool
+    target_words: int | None
+    prompt: str
+    response: Response
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row with its verdict. `story_quality` (the share of a faultless score) and `reward` are None where it was not
+    judged, `dollars` where the judge has no known price; `usage` is empty where another row paid for the verdict."""
+
+    row: Row
+    attempt: int
+    verdict: Verdict
+    story_quality: float | None
+    reward: float | None
+    usage: dict[str, Any]
+    dollars: float | None
+
+    def data(self) -> dict[str, Any]:
+        """The line as it is written down; without prompt and story, whose place is elsewhere."""
+        place = {name: value for name, value in vars(self.row).items() if name not in ("prompt", "response")}
+        measured = {k: v for k, v in asdict(self.row.response).items() if k not in ("text", "story")}
+        verdict = self.verdict
+        return {
+            **place,
+            **measured,
+            "attempt": self.attempt,
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "overall": verdict.scores.get("score"),
+            "story_quality": self.story_quality,
+            "reward": self.reward,
+            "judge": verdict.judge,
+            "kept": verdict.kept,
+            "replies": list(verdict.replies),
+            "usage": self.usage,
+            "dollars": self.dollars,
+        }
+
+
+class Ledger:
+    """The files of one process of a run, and what its judgments cost so far.
+
+    Every line goes to `rewards.jsonl` as it comes, before it is used; the stories of held-out prompts go to
+    `held_out/step-N.jsonl` as well, in the form of a stories file.
+    """
+
+    def __init__(self, folder: Path, rank: int, model: str) -> None:
+        """`model` is what stories are said to be of, with the step after it."""
+        self.folder, self.rank, self.model = folder, rank, model
+        self.path = ranked(folder / "rewards.jsonl", rank)
+        # what earlier parts of the run cost, with however many processes, is on the first one's account
+        earlier = folder.glob("rewards*.jsonl") if rank == 0 else ()
+        self.spent = sum(row["dollars"] or 0.0 for path in earlier for row in read_rows(path))
+        _end_line(self.path)
+        self._rows: Counter[tuple[str, int]] = Counter()
+
+    def number(self, phase: str, step: int, count: int) -> int:
+        """The number of the first of `count` new rows."""
+        first = self._rows[phase, step]
+        self._rows[phase, step] += count
+        return first
+
+    def write(self, line: Line) -> None:
+        """Write a line down, and put its cost on the bill."""
+        self.spent += line.dollars or 0.0
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line.data()) + "\n")
+
+    def report(
+        self, lines: Sequence[Line], seconds: float, log_extra: Callable[[str, list[Any]], None],
+        log_metric: Callable[[str, float], None],
+    ) -> None:  # fmt: skip
+        """Give TRL's completions table and metrics what they show of a batch that took so many seconds to judge."""
+        told = [line.data() for line in lines]
+        for name in ("uid", "overall", *PARTS, "status", "reason", "dollars"):
+            log_extra(name, [row[name] for row in told])
+        log_extra("verdict", ["\n\n".join(row["replies"]) for row in told])
+        for row in told:
+            owner = "hri" if row["is_reference"] else "parts"
+            for name in PARTS:
+                if row[name] is not None:
+                    log_metric(f"{owner}/{name}", float(row[name]))
+            if row["target_words"]:
+                log_metric(f"{owner}/length_ratio", row["words"] / row["target_words"])
+            log_metric("judge/unjudged", float(row["reward"] is None))
+            log_metric("judge/kept", float(row["kept"]))
+        log_metric("judge/seconds", seconds)
+
+    def keep_stories(self, lines: Sequence[Line]) -> None:
+        """Write the stories of a batch of held-out prompts."""
+        step, fresh = lines[0].row.step, lines[0].row.row == 0  # a resumed run writes the file anew
+        path = ranked(self.folder / "held_out" / f"step-{step:05d}.jsonl", self.rank)
+        path.parent.mkdir(exist_ok=True)
+        # TRL fills up the last batch with rows that were there before
+        known = set() if fresh else {story["id"] for story in read_rows(path)}
+        with path.open("w" if fresh else "a", encoding="utf-8") as file:
+            for line in lines:
+                row, told = line.row, line.data()
+                if row.uid in known:
+                    continue
+                known.add(row.uid)
+                story = {
+                    "id": row.uid, "prompt": row.prompt, "story": row.response.story,
+                    "model": f"{self.model}/step-{step}", "metadata": {name: told[name] for name in ("reward", *PARTS)},
+                    **({"target_words": row.target_words} if row.target_words else {}),
+                }  # fmt: skip
+                file.write(json.dumps(story, ensure_ascii=False) + "\n")
+
+
+def known_dollars(dollars: float) -> float | None:
+    """A cost, or None where the judge has no known price."""
+    return None if math.isnan(dollars) else dollars
+
+
+def _end_line(path: Path) -> None:
+    """Finish the line in whose middle a killed process stopped, so that the next one stands by itself."""
+    if path.is_file() and (text := path.read_bytes()) and not text.endswith(b"\n"):
+        path.write_bytes(text + b"\n")
+
+
+def ranked(path: Path, rank: int) -> Path:
+    """The file of one process: the path itself for the first, with the rank's number for the others."""
+    return path if rank == 0 else path.with_name(f"{path.stem}-{rank}{path.suffix}")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSONL file that a killed process may have left in mid-line; empty where there is none."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows

@@ -1,0 +1,160 @@
+"""Checks before a model is loaded: packages, settings, groups, disk, and each judge with one tiny call."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import GenerateConfig, Model
+
+from ...harness.cli.options import as_judge_config
+from ...harness.errors import UserError, need_extra
+from ...harness.judge.named import PACKAGE, make_model
+from ...rubrics import Rubric, load_rubric
+from ..hri import MIN_GROUP
+from ..models import first_line
+from ..recipe import JudgeSpec, Recipe
+from . import estimate
+from .config import trl_config
+from .processes import processes
+
+_MANY = 10  # checkpoints that a disk must have room for where a recipe keeps them all
+
+
+def make_judge(spec: JudgeSpec) -> Model:
+    """The model of a judge, with this process's share of its concurrency. Raises UserError: unknown, or no key."""
+    config = as_judge_config(spec.options, "judge.options")
+    operation = GenerateConfig(max_connections=per_process(spec).concurrency)
+    return make_model(spec.model, config=config.merge(operation), base_url=spec.base_url, **spec.model_args)
+
+
+def per_process(spec: JudgeSpec) -> JudgeSpec:
+    """A judge's settings for one of the processes that share it."""
+    return spec.model_copy(update={"concurrency": max(1, spec.concurrency // processes())})
+
+
+def check_vllm(recipe: Recipe, dry: bool) -> list[str]:
+    """Refuse settings under which vLLM's rollouts could not train; vLLM itself may be missing from a dry run."""
+    of = recipe.setting
+    if not of("use_vllm"):
+        return []
+    changed = of("top_p") < 1 or of("top_k") > 0 or of("repetition_penalty") != 1
+    whole = str(of("vllm_importance_sampling_mode")).startswith("sequence")
+    if changed and whole and of("vllm_importance_sampling_correction"):
+        raise UserError(
+            "with top_p, top_k or a repetition penalty, vLLM's importance ratio over a whole story is 0, and the "
+            "rollouts would have no gradient: set trl.vllm_importance_sampling_correction=false, or "
+            "trl.vllm_importance_sampling_mode=token_truncate"
+        )
+    if importlib.util.find_spec("vllm") is not None:
+        return []
+    missing = need_extra("vllm", "vllm")
+    if not dry:
+        raise missing
+    return [str(missing)]
+
+
+def check_settings(recipe: Recipe, folder: Path, held_out: int) -> None:
+    """Let TRL look at its own settings, on whatever machine this is."""
+    try:
+        trl_config(recipe, folder, held_out, check=True)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"recipe {recipe.name}: TRL refuses its settings: {first_line(error)}") from None
+
+
+def check_end(recipe: Recipe, tokenizer: Any) -> None:
+    """An answer must end where the chat's turn ends, or no rollout would ever be taken for finished."""
+    mark = "the end of it"
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False, **recipe.template).partition(mark)[2]
+    if tokenizer.eos_token is None:
+        raise UserError(f"model {recipe.model}: its tokenizer has no end token; set eos_token in tokenizer_config.json")
+    if not after.startswith(tokenizer.eos_token):
+        raise UserError(
+            f"model {recipe.model}: its chat template ends an answer with {after[:20]!r}, but its tokenizer's end "
+            f"token is {tokenizer.eos_token!r}; set eos_token in its tokenizer_config.json to the template's"
+        )
+
+
+def check_group(recipe: Recipe, prompts: int, count: int) -> None:
+    """Refuse groups and batches on `count` processes that do not fit together, or that have too few prompts."""
+    least = MIN_GROUP if recipe.injects else 2
+    if recipe.group < least:
+        raise UserError(
+            f"trl.num_generations={recipe.group}: a group needs {least} rows or more"
+            + (" (one reference, and rollouts that have a standard deviation)" if recipe.injects else "")
+        )
+    found = estimate.count_steps(recipe, prompts, count)
+    if found.rows % recipe.group:
+        raise UserError(
+            f"a generation batch has {found.rows} rows (trl.per_device_train_batch_size x processes x "
+            f"steps_per_generation), which is not a multiple of the group of {recipe.group} (trl.num_generations)"
+        )
+    if prompts < found.groups:
+        raise UserError(
+            f"{prompts} prompts are fewer than a generation batch has ({found.groups}): add prompts, or make the batch "
+            "smaller (trl.per_device_train_batch_size, trl.gradient_accumulation_steps)"
+        )
+    save = int(recipe.setting("save_steps"))
+    if found.per_batch > 1 and save % found.per_batch:
+        raise UserError(
+            f"trl.save_steps={save}: one generation batch makes {found.per_batch:g} steps, so a checkpoint between "
+            f"them could not be resumed exactly; use a multiple of {found.per_batch:g}"
+        )
+
+
+def check_rubric(recipe: Recipe) -> Rubric:
+    """The rubric of the reward. Raises UserError where it cannot mark a story by itself with one call."""
+    rubric = load_rubric(recipe.reward.rubric)
+    if rubric.pairs or rubric.slots:
+        how = "compares two stories" if rubric.pairs else "is asked once per criterion of a prompt"
+        raise UserError(f"reward.rubric: {rubric.name} {how}; a reward needs a rubric that marks one story at a time")
+    return rubric
+
+
+def check_judge(spec: JudgeSpec) -> None:
+    """One tiny call, so that a wrong key is found before the model is loaded and not after an hour."""
+    if spec.model.startswith(f"{PACKAGE}/"):
+        return
+    model = make_judge(spec)  # one of its own: a client belongs to the event loop that it was first used on
+    config = GenerateConfig(max_tokens=16, max_retries=1, timeout=60)
+    try:
+        asyncio.run(model.generate("Answer with the word: ready", config=config))
+    except Exception as error:  # every provider has its own; whichever it is, the judge cannot be reached
+        raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
+
+
+def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | None:
+    """What is wrong where the checkpoints do not fit on the disk."""
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(parent).free / estimate.GB
+    # the new checkpoint is written before the oldest is removed
+    kept = int(recipe.setting("save_total_limit") or _MANY) + 1 - len(list(folder.glob("checkpoint-*")))
+    needed = plan["checkpoint_gb"] * max(1, kept)
+    if free >= needed:
+        return None
+    return (
+        f"{parent} has {free:.1f} GB free, and the checkpoints take about {needed:.1f} GB "
+        f"({plan['checkpoint_gb']} GB each); make room, name another folder with --run-dir, or lower "
+        "trl.save_total_limit"
+    )
+
+
+def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
+    """What a user should know before a run begins, and may well want."""
+    notes = []
+    if plan["held_out"] and recipe.judge.model == recipe.validation.judge.model:
+        notes.append("the held-out stories are judged by the training judge itself: over-fitting to it will not show")
+    if plan["memory_total_gb"] > plan["memory_of_gb"]:
+        notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")
+    if recipe.setting("mask_truncated_completions") and recipe.injects:
+        notes.append("mask_truncated_completions leaves out references that were cut, too")
+    expected = recipe.shape.gpus
+    if expected > 1 and plan["processes"] != expected:
+        notes.append(
+            f"the recipe is for {expected} GPUs, but {plan['processes']} process(es) run: use accelerate launch"
+        )
+    return notes

@@ -1,0 +1,88 @@
+"""Plots of a run: reward and its parts, policy against reference, length, judge, cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from ...harness.length import ABOVE, BELOW, BUCKETS, bucket
+from ...harness.show.figures import LINES, save_both, style
+from ..ledger import TRAIN, read_rows
+
+Series = dict[int, float]
+
+
+def metrics(folder: Path) -> dict[int, dict[str, Any]]:
+    """What was logged at each step; of a step that was run again after a stop, the last."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in read_rows(folder / "metrics.jsonl"):
+        found.setdefault(row["step"], {}).update(row)
+    return dict(sorted(found.items()))
+
+
+def judged_rows(folder: Path) -> list[dict[str, Any]]:
+    """Every row's last line in the `rewards*.jsonl` of all processes."""
+    last: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for path in sorted(folder.glob("rewards*.jsonl")):
+        for row in read_rows(path):
+            last[row["phase"], row["step"], row["rank"], row["row"]] = row
+    return list(last.values())
+
+
+def length_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
+    """Mean words written per word asked for, by length bucket and step; rollouts only."""
+    cells: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["phase"] == TRAIN and row["target_words"] and not row["is_reference"]:
+            cells[bucket(row["target_words"])][row["step"]].append(row["words"] / row["target_words"])
+    order = [BELOW, *BUCKETS, ABOVE]
+    return {
+        name: {step: fmean(values) for step, values in sorted(cells[name].items())} for name in order if name in cells
+    }
+
+
+def write_curves(folder: Path, title: str) -> list[Path]:
+    """Write `curves.png` and `curves.pdf` of a run; nothing where nothing was logged."""
+    logged = metrics(folder)
+    if not logged:
+        return []
+    with style("train"):
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(12, 6.4))
+        grid = figure.subplots(2, 3)
+        figure.suptitle(title)
+        panels: list[tuple[str, dict[str, Series]]] = [
+            ("reward", {"policy": _of(logged, "reward"), "reference": _of(logged, "hri/reward"),
+                        "held out": _of(logged, "eval_reward")}),
+            ("parts of the policy's reward", {name: _of(logged, f"parts/{name}") for name in
+                       ("story_quality", "repetition", "length", "blank", "overlong")}),
+            ("Story Quality / 100", {"policy": _of(logged, "parts/story_quality"),
+                                     "reference": _of(logged, "hri/story_quality"),
+                                     "held out, its judge": _of(logged, "eval_parts/story_quality")}),
+            ("words per word asked for", length_ratios(judged_rows(folder))),
+            ("judge: share of rows", {"without a verdict": _of(logged, "judge/unjudged"),
+                                      "kept from before": _of(logged, "judge/kept")}),
+            ("US dollars for judging", {"spent": _of(logged, "dollars")}),
+        ]  # fmt: skip
+        for axes, (name, series) in zip(grid.flat, panels, strict=True):
+            for number, (label, values) in enumerate((label, values) for label, values in series.items() if values):
+                sparse = len(values) < len(logged) / 2
+                look = "o" if sparse else ""
+                axes.plot(list(values), list(values.values()), LINES[number % len(LINES)] + look, label=label)
+            axes.set_title(name)
+            axes.set_xlabel("step")
+            if name.startswith(("judge", "US dollars")):
+                axes.set_ylim(bottom=0, top=1 if name.startswith("judge") else None)
+            if not axes.lines:
+                axes.text(0.5, 0.5, "nothing measured", ha="center", transform=axes.transAxes)
+            if axes.lines and len(axes.lines) > 1:
+                axes.legend()
+    return save_both(figure, folder / "curves")
+
+
+def _of(logged: Mapping[int, Mapping[str, Any]], name: str) -> dict[int, float]:
+    return {step: row[name] for step, row in logged.items() if row.get(name) is not None}

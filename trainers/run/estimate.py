@@ -1,0 +1,192 @@
+"""What a training run will take, before it begins: steps, calls, tokens, dollars, memory, time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ...harness.judge.named import is_proxy, marked
+from ...harness.prices import Prices
+from ...harness.run.plan import judgment_tokens
+from ...rubrics import load_rubric
+from ..recipe import JudgeSpec, Recipe
+
+JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How TRL will step: `batches` generation batches of `rows` rows (of `groups` prompts) make `steps` updates."""
+
+    steps: int
+    batches: int
+    rows: int
+    groups: int
+    per_batch: float  # optimizer steps for each generation batch
+
+
+def count_steps(recipe: Recipe, prompts: int, processes: int) -> Steps:
+    """Steps of a run over so many prompts. TRL leaves out a last generation batch that is not full."""
+    of = recipe.setting
+    accumulation, device_rows = int(of("gradient_accumulation_steps")), int(of("per_device_train_batch_size"))
+    if of("generation_batch_size"):
+        rows = int(of("generation_batch_size"))
+        slices = rows // (device_rows * processes)
+    else:
+        slices = int(of("steps_per_generation") or accumulation)
+        rows = device_rows * processes * slices
+    groups = rows // recipe.group
+    reuse = slices * int(of("num_iterations")) / accumulation
+    epochs = float(of("num_train_epochs"))
+    batches = math.floor(prompts / groups) * epochs if groups else 0
+    steps = int(of("max_steps"))
+    if steps < 0:
+        steps = round(batches * reuse)
+    return Steps(steps, math.ceil(steps / reuse) if reuse else 0, rows, groups, reuse)
+
+
+def memory_gb(recipe: Recipe) -> dict[str, float]:
+    """Gigabytes on each GPU (or in main memory, without one), by what takes them.
+
+    All weights: 16 bytes a parameter (fp32 weights 4, gradients 4, Adam 8), over the GPUs. LoRA: the frozen weights
+    once a GPU (2 bytes in bf16, 4 in fp32), and 16 bytes for each adapter weight. Activations with checkpointing:
+    2 bytes x hidden x tokens x layers, and one layer's 34 bytes x hidden x tokens (Korthikanti et al. 2022,
+    arXiv 2205.05198); without it the 34 bytes count for every layer. vLLM beside the trainer takes its share.
+    """
+    shape, of = recipe.shape, recipe.setting
+    gpus = max(1, shape.gpus)
+    width = 2 if recipe.bf16 else 4
+    tokens = int(of("per_device_train_batch_size")) * (recipe.data.max_prompt_tokens + recipe.completion_tokens)
+    if recipe.lora:
+        adapter = shape.layers * 7 * 2 * shape.hidden * 1.5 * recipe.lora.r  # seven matrices a layer, r x (in + out)
+        weights = (shape.parameters * width + 16 * adapter) / GB
+    else:
+        weights = 16 * shape.parameters / gpus / GB
+    layer = 34 * shape.hidden * tokens * (width / 2) / GB
+    kept = width * shape.hidden * tokens * shape.layers / GB
+    checkpointed = bool(of("gradient_checkpointing"))
+    share = float(of("vllm_gpu_memory_utilization")) * shape.gpu_gb
+    colocated = bool(of("use_vllm")) and of("vllm_mode") == "colocate"
+    return {
+        "weights, gradients, optimizer": weights,
+        "activations": kept + layer if checkpointed else layer * shape.layers,
+        "vLLM": share if colocated else 0.0,
+    }
+
+
+def checkpoint_gb(recipe: Recipe) -> float:
+    """Gigabytes of one checkpoint: fp32 weights (under FSDP twice) and Adam's 8 bytes; for LoRA of the adapter."""
+    if recipe.lora:
+        return recipe.shape.layers * 7 * 2 * recipe.shape.hidden * 1.5 * recipe.lora.r * 12 / GB
+    return recipe.shape.parameters * 16 / GB
+
+
+def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> float:
+    """Tokens of a response, assumed: as long as asked, with half the cap of reasoning where the policy reasons."""
+    reasoning = recipe.reward.reasoning_cap / 2 if recipe.thinking else 0
+    words = fmean([target or 1000 for target in targets]) if targets else 1000
+    return min(float(recipe.completion_tokens), words * ratio + reasoning)
+
+
+def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float]:
+    """Seconds of one generation batch with its updates, by part.
+
+    Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x JUDGE_SECONDS / concurrency.
+    Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), once an iteration.
+    """
+    shape, gpus = recipe.shape, max(1, recipe.shape.gpus)
+    rollouts = found.rows - (found.groups if recipe.injects else 0)
+    judging = 0.0 if is_proxy(recipe.judge.model) else found.rows * JUDGE_SECONDS / recipe.judge.concurrency
+    work = 8 * shape.parameters * found.rows * (tokens + recipe.data.max_prompt_tokens)
+    return {
+        "generation": rollouts * tokens / (gpus * shape.decode_tokens_per_second),
+        "judging": judging,
+        "updates": work * int(recipe.setting("num_iterations")) / (gpus * shape.tflops * 1e12),
+    }
+
+
+def plan(
+    recipe: Recipe, targets: Sequence[int | None], held_out: int, ratio: float, processes: int, prices: Prices
+) -> dict[str, Any]:
+    """The plan of a run as plain data; `dollars` is None where a judge has no known price."""
+    found = count_steps(recipe, len(targets), processes)
+    tokens = response_tokens(recipe, targets, ratio)
+    words = round(fmean([target or 1000 for target in targets])) if targets else 1000
+    # with a warm-up the weight is 0 in the first batch, which has rollouts only
+    warm = int(recipe.setting("hri_warmup_steps")) > 0
+    injected = max(0, found.batches - warm) * found.groups if recipe.injects else 0
+    rollouts = found.batches * found.rows - injected
+    every = recipe.validation.every
+    validations = (found.steps // every + 1 + (found.steps % every > 0)) if held_out else 0
+    judged = [
+        _judging("train", recipe, recipe.judge, found.batches * found.rows, words, prices),
+        _judging("held out", recipe, recipe.validation.judge, validations * held_out, words, prices),
+    ]
+    seconds = step_seconds(recipe, found, tokens)
+    memory = memory_gb(recipe)
+    known = [row["dollars"] for row in judged]
+    return {
+        "recipe": recipe.name,
+        "model": recipe.model,
+        "prompts": len(targets),
+        "held_out": held_out,
+        "processes": processes,
+        "steps": found.steps,
+        "generation_batches": found.batches,
+        "steps_a_batch": found.per_batch,
+        "prompts_a_batch": found.groups,
+        "rollouts": rollouts,
+        "references": injected,
+        "rollout_tokens": round(rollouts * tokens),
+        "validations": validations,
+        "judges": judged,
+        "dollars": None if None in known else round(sum(known), 2),
+        "memory_gb": {name: round(size, 1) for name, size in memory.items()},
+        "memory_total_gb": round(sum(memory.values()), 1),
+        "memory_of_gb": recipe.shape.gpu_gb,
+        "checkpoint_gb": round(checkpoint_gb(recipe), 2),
+        "hours": round(found.batches * sum(seconds.values()) / 3600, 2),
+        "seconds_a_batch": {name: round(value, 1) for name, value in seconds.items()},
+    }
+
+
+def _judging(use: str, recipe: Recipe, spec: JudgeSpec, calls: int, words: int, prices: Prices) -> dict[str, Any]:
+    read, written = judgment_tokens(load_rubric(recipe.reward.rubric), words)
+    price = prices.find(spec.model)
+    dollars = None
+    if price is not None:
+        dollars = round(calls * (read * price.input + written * price.output) / 1e6 * spec.price_factor, 2)
+    return {"use": use, "judge": spec.model, "calls": calls, "tokens_in": calls * read, "tokens_out": calls * written,
+            "dollars": dollars}  # fmt: skip
+
+
+def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
+    """Print a plan for people."""
+    table = Table(title=f"{found['recipe']}: {found['model']}", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("prompts", f"{found['prompts']:,} to train on, {found['held_out']:,} held out")
+    table.add_row("steps", f"{found['steps']:,} updates from {found['generation_batches']:,} batches of "
+                  f"{found['prompts_a_batch']} prompts, on {found['processes']} process(es)")  # fmt: skip
+    table.add_row("rollouts", f"{found['rollouts']:,}, about {found['rollout_tokens']:,} tokens; "
+                  f"{found['references']:,} human references beside them")  # fmt: skip
+    for row in found["judges"]:
+        cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
+        told = f"{row['calls']:,} judgments, {row['tokens_in']:,} tokens in, {row['tokens_out']:,} out, {cost}"
+        table.add_row(f"judge, {row['use']}", f"{marked(row['judge'])}: {told}; reasoning and repeats come on top")
+    where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
+    parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
+    table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")
+    table.add_row("disk", f"{found['checkpoint_gb']} GB a checkpoint")
+    seconds = ", ".join(f"{name} {value:g} s" for name, value in found["seconds_a_batch"].items())
+    table.add_row("time", f"about {found['hours']:g} hours ({seconds} a batch); estimated, see trainers/README.md")
+    for note in notes:
+        table.add_row("note", note)
+    console.print(table)

@@ -1,0 +1,103 @@
+"""One training run, checked and planned before any model is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import Model
+from rich.console import Console
+
+from ...harness.cli.options import as_judge_config
+from ...harness.errors import UserError
+from ...harness.judge.kept import check_store
+from ...harness.prices import Prices, load_prices
+from ...rubrics import Rubric
+from ..models import load_tokenizer
+from ..pairs import Pairs, load_pairs
+from ..recipe import Recipe
+from . import checks, estimate
+from .checks import make_judge
+from .processes import launched, local_rank, processes, rank
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asked for beside the recipe. `max_cost` is in US dollars over the whole run, resumed or not."""
+
+    folder: Path
+    max_cost: float | None = None
+    prices: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that was checked: everything but the model is loaded."""
+
+    recipe: Recipe
+    options: Options
+    tokenizer: Any
+    pairs: Pairs
+    rubric: Rubric
+    judges: dict[str, Model]  # by phase
+    prices: Prices
+    plan: dict[str, Any]
+
+
+def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = False) -> Job:
+    """Check a run and print its plan, before any model is loaded.
+
+    Args:
+        dry: only plan: call no judge, and take a lack of disk for a note.
+
+    Raises:
+        UserError: the first thing that is wrong.
+    """
+    notes = checks.check_vllm(recipe, dry)
+    tokenizer = load_tokenizer(recipe.model)
+    checks.check_end(recipe, tokenizer)
+    pairs = load_pairs(recipe, tokenizer)
+    # a dry run plans for the machine that the recipe is for
+    count = max(1, recipe.shape.gpus) if dry and not launched() else processes()
+    checks.check_group(recipe, len(pairs.train), count)
+    prices = load_prices(options.prices)
+    rubric = checks.check_rubric(recipe)
+    judges = {}
+    specs = {"train": recipe.judge, **({"held_out": recipe.validation.judge} if len(pairs.held_out) else {})}
+    for phase, spec in specs.items():
+        if options.max_cost is not None and prices.find(spec.model) is None:
+            raise UserError(
+                f"--max-cost: the judge {spec.model} has no known price, so its cost cannot be bounded; give one with "
+                "--prices FILE"
+            )
+        as_judge_config(spec.options, f"{phase} judge's options")
+        try:
+            judges[phase] = make_judge(spec)
+        except UserError as error:
+            if not dry:
+                raise
+            notes.append(str(error))
+    checks.check_settings(recipe, options.folder, len(pairs.held_out))
+    plan = estimate.plan(recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices)
+    plan |= {"data_digest": _digest(pairs), "rubric_digest": rubric.digest}
+    lack = checks.lack_of_disk(recipe, options.folder, plan)
+    notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]
+    if rank() == 0:
+        estimate.show(plan, notes, console)
+    if not dry:
+        if lack and rank() == 0:
+            raise UserError(lack)
+        check_store(judges.values())  # what cannot be used is found now, and not row by row
+        if local_rank() == 0:  # on every machine
+            for spec in specs.values():
+                checks.check_judge(spec)
+    return Job(recipe, options, tokenizer, pairs, rubric, judges, prices, plan)
+
+
+def _digest(pairs: Pairs) -> str:
+    """A hash of all rows in their order."""
+    rows = [pairs.train.to_dict(), pairs.held_out.to_dict()]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:16]

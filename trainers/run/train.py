@@ -1,0 +1,108 @@
+"""TRL at work on a checked run."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from rich.console import Console
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils.logging import disable_progress_bar
+
+from ...harness.errors import UserError
+from ...harness.judge.named import marked
+from ..hri import HRITrainer, opens_reasoning
+from ..ledger import HELD_OUT, TRAIN, Ledger
+from ..models import first_line, model_path
+from ..pairs import prompt_tokens
+from ..reward import Judging, Reward
+from .checks import per_process
+from .config import lora_config, trl_config
+from .curves import write_curves
+from .folder import open_folder, step_of
+from .prepare import Job
+from .processes import quiet_tokenizers, rank
+from .samples import write_samples
+from .watch import JudgeLost, Watch
+
+
+def train(job: Job, console: Console) -> str | None:
+    """Train, from the last checkpoint where there is one. Returns why it stopped early, or None.
+
+    The run's folder then holds the checkpoints, `metrics.jsonl`, `rewards.jsonl`, the stories of the held-out
+    prompts, `samples.md` and the plots.
+
+    Raises:
+        UserError: the folder is another run's, or the loss is no number any more.
+    """
+    quiet_tokenizers()
+    disable_progress_bar()  # of loading weights
+    warnings.simplefilter("ignore", FutureWarning)  # of transformers about names that TRL uses
+    recipe, folder = job.recipe, job.options.folder
+    config = trl_config(recipe, folder, len(job.pairs.held_out))
+    with PartialState().main_process_first():
+        checkpoint = open_folder(folder, recipe, job.plan)
+    config.eval_on_start = config.eval_strategy != "no" and checkpoint is None
+    quiet = Console(quiet=True) if rank() else console
+    done = step_of(checkpoint) if checkpoint else 0
+    if checkpoint is not None and done >= job.plan["steps"]:
+        quiet.print(f"{folder} is finished: {checkpoint.name} is its last checkpoint")
+        return None
+    weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
+    specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}
+    judges = {
+        phase: Judging.of(per_process(specs[phase]), model, job.prices, weights[phase])
+        for phase, model in job.judges.items()
+    }
+    first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
+    opening = "<think>\n" if opens_reasoning(job.tokenizer, first) else ""
+    ledger = Ledger(folder, rank(), recipe.name)
+    reward = Reward(recipe, job.rubric, judges, job.tokenizer, opening, set(), ledger)
+    watch = Watch(folder, ledger, recipe, job.options.max_cost, job.plan, done, quiet)
+    if watch.stopped:
+        return watch.stopped
+    try:
+        trainer = HRITrainer(
+            model=model_path(recipe.model),
+            reward_funcs=reward,
+            args=config,
+            train_dataset=job.pairs.train,
+            eval_dataset=job.pairs.held_out if len(job.pairs.held_out) else None,
+            processing_class=job.tokenizer,
+            peft_config=lora_config(recipe),
+            callbacks=[watch],
+            before_update=watch.before_update,
+        )
+    except OSError as error:  # what transformers raises for weights that are not there
+        raise UserError(f"model {recipe.model} cannot be loaded: {first_line(error)}") from None
+    reward.ends = {*trainer.eos_token_ids, job.tokenizer.pad_token_id}
+    for noisy in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(noisy)
+    if checkpoint is not None:
+        quiet.print(f"going on from {checkpoint}")
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except JudgeLost as lost:
+        kept = _keep(trainer, watch, folder)
+        watch.stopped = f"the judge {recipe.judge.model} does not answer ({lost}); {kept}"
+    finally:
+        watch.restore_signals()
+        if rank() == 0:
+            write_samples(folder, recipe.validation.judge.model)
+            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.model)}")
+    return watch.stopped
+
+
+def _keep(trainer: Any, watch: Watch, folder: Path) -> str:
+    """Write the checkpoint of the step before the batch that could not be judged."""
+    step = trainer.state.global_step
+    if step == 0:
+        return "nothing was trained yet"
+    kept = (folder / f"checkpoint-{step}" / "trainer_state.json").is_file()
+    trainer.accelerator.wait_for_everyone()  # before the first process writes what the others look for
+    if not kept:
+        watch.rewind(trainer.state)
+        trainer._save_checkpoint(trainer.model, trial=None)
+    return f"everything up to step {step} is kept in {folder / f'checkpoint-{step}'}"

@@ -1,0 +1,201 @@
+"""Watching a run: what is written down as it goes, and when it has to stop at a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import reduce
+from rich.console import Console
+from transformers import TrainerCallback
+
+from ..ledger import Ledger
+from ..recipe import Recipe
+from .processes import signalled_twice
+from .samples import write_samples
+
+
+class JudgeLost(RuntimeError):
+    """Too many rows of a batch got no verdict; nothing of it has reached the weights."""
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Logs, stops and keeps what a run needs to go on later exactly as if it had not stopped.
+
+    Stops come at the end of a generation batch, since the weight of the references is fixed for a batch:
+    by `max_cost` dollars (before the batch that would go over it), by Ctrl-C, and, before a batch is used, by a judge
+    that does not answer. `stopped` then says why.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ledger: Ledger,
+        recipe: Recipe,
+        max_cost: float | None,
+        plan: Mapping[str, Any],
+        done: int,
+        console: Console,
+    ) -> None:
+        self.folder, self.ledger, self.max_cost = folder, ledger, max_cost
+        self.stop, self.held_out_judge = recipe.stop, recipe.validation.judge.model
+        self.per_batch = max(1, round(plan["steps_a_batch"]))
+        self.console = console
+        training, validation = plan["judges"]
+        # what a batch costs: as planned, until some were paid for
+        self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])
+        if done and ledger.spent:
+            self._batch_cost = ledger.spent / (done / self.per_batch)
+        self._validation_cost = (validation["dollars"] or 0.0) / max(1, plan["validations"])
+        self.stopped: str | None = None
+        self.random: dict[str, Any] = {}
+        self._bad = 0  # batches in a row with too few verdicts
+        self._interrupted = False
+        self._batches, self._spent, self._start_cost = 0, 0.0, 0.0
+        self._before: Callable[[int, FrameType | None], Any] | int | None = None
+        self._started = time.monotonic()
+        self._first_step = 0
+        self._seen_tokens = 0
+        if max_cost is not None and ledger.spent + self._batch_cost > max_cost:
+            self.stopped = self._too_dear(ledger.spent, self._batch_cost)
+
+    def before_update(self, rewards: Any) -> None:
+        """Count rows without a verdict, (rows, functions) and gathered, so that every process decides alike.
+
+        Raises:
+            JudgeLost: no row has one, or too few had for too many batches in a row.
+        """
+        missing = rewards.isnan().all(dim=1).float().mean().item()
+        self._bad = self._bad + 1 if missing >= self.stop.max_unjudged else 0
+        if missing == 1 or self._bad >= self.stop.patience:
+            raise JudgeLost(
+                f"{missing:.0%} of the rows of a batch have no verdict"
+                + (f", for the {self._bad}th time in a row" if self._bad > 1 else "")
+            )
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._first_step, self._started = state.global_step, time.monotonic()
+        self._spent = self._total(args)[0]
+        self._start_cost = self._spent
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            # a launcher passes on the signal that the terminal has already sent
+            if self._interrupted and not signalled_twice():
+                raise KeyboardInterrupt
+            self._interrupted = True
+            # it may have come in the middle of another print
+            os.write(2, b"stopping at the next checkpoint; Ctrl-C again stops at once\n")
+
+        self._before = signal.signal(signal.SIGINT, interrupt)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.restore_signals()
+
+    def restore_signals(self) -> None:
+        """Give Ctrl-C back its meaning."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._remember(state)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # a run that is resumed at the end of an epoch has the random state from before the next one's first draw
+        if not float(state.epoch or 0).is_integer():
+            self._remember(state)
+
+    def _remember(self, state: Any) -> None:
+        """Keep the random state: a batch that is not used must not have been drawn."""
+        self._seen_tokens = state.num_input_tokens_seen
+        self.random = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            self.random["cuda"] = torch.cuda.get_rng_state_all()
+
+    def rewind(self, state: Any) -> None:
+        """Put the random state, and TRL's count of tokens, back to where the unused batch began."""
+        state.num_input_tokens_seen = self._seen_tokens
+        random.setstate(self.random["python"])
+        np.random.set_state(self.random["numpy"])
+        torch.set_rng_state(self.random["cpu"])
+        if "cuda" in self.random:
+            torch.cuda.set_rng_state_all(self.random["cuda"])
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._spent, interrupted = self._total(args)
+        done = state.global_step == state.max_steps
+        if done:
+            control.should_save = True
+            control.should_evaluate = args.eval_strategy != "no"
+        if done or state.global_step % self.per_batch:
+            return
+        self._batches += 1
+        each = (self._spent - self._start_cost) / self._batches
+        if control.should_evaluate:
+            each += self._validation_cost
+        if interrupted:
+            self.stopped = "stopped by Ctrl-C"
+        elif self.max_cost is not None and self._spent + each > self.max_cost:
+            control.should_evaluate = False
+            self.stopped = self._too_dear(self._spent, each)
+        if self.stopped:
+            control.should_save = control.should_training_stop = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        numbers = {name: _number(value) for name, value in logs.items()}
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, "dollars": round(self._spent, 6), **numbers}) + "\n")
+        line = _line(state, numbers)
+        if line:
+            left = (time.monotonic() - self._started) / max(1, state.global_step - self._first_step)
+            minutes = left * (state.max_steps - state.global_step) / 60
+            self.console.print(f"{line}, ${self._spent:.2f}, about {minutes:.0f} min left", highlight=False)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            write_samples(self.folder, self.held_out_judge)
+
+    def _too_dear(self, spent: float, ahead: float) -> str:
+        return f"${spent:.2f} of ${self.max_cost:.2f} are spent, and what comes next takes about ${ahead:.2f}"
+
+    def _total(self, args: Any) -> tuple[float, bool]:
+        """Dollars spent and whether anybody asked to stop, over all processes."""
+        mine = torch.tensor([self.ledger.spent, float(self._interrupted)], dtype=torch.float64)
+        device = args.device if args.device.type != "mps" else "cpu"
+        spent, interrupted = reduce(mine.to(device), "sum").tolist()
+        return spent, interrupted > 0
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _line(state: Any, logs: dict[str, Any]) -> str | None:
+    if logs.get("reward") is not None:
+        reference = logs.get("hri/reward")
+        beside = f" (reference {reference:.3f})" if reference is not None else ""
+        parts = [
+            f"step {state.global_step}/{state.max_steps}: reward {logs['reward']:.3f}{beside}",
+            f"words {logs['parts/words']:.0f}" if logs.get("parts/words") is not None else "",
+            f"unjudged {logs['judge/unjudged']:.0%}" if logs.get("judge/unjudged") else "",
+            f"{logs['step_time']:.1f} s" if logs.get("step_time") else "",
+        ]
+        return ", ".join(filter(None, parts))
+    if "eval_reward" in logs:
+        head = f"held out, after {state.global_step} steps:"
+        if logs["eval_reward"] is None:
+            return f"{head} no story has a verdict"
+        return f"{head} reward {logs['eval_reward']:.3f}, Story Quality {100 * logs['eval_parts/story_quality']:.1f}"
+    return None
