@@ -1,7 +1,8 @@
 """What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
 
 from .base import Dimension, Evidence, Marks, ReplyError, RubricError
-from .rubric import JudgeSettings, Rubric, fence, fenced, load_rubric, parse_rubric, rubric_names
+from .load import load_rubric, parse_rubric, rubric_names
+from .rubric import JudgeSettings, Rubric, fence, fenced
 
 __all__ = [
     "Dimension",

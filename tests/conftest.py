@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -29,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 SHARED = ROOT.parent / "shared" / "data"
+PROXY = "polaris_eval/lexical"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
 PROSE = (
     "The harbour smelled of tar and cold iron. Mara counted the ropes twice, because the first count had come out "
@@ -159,3 +161,17 @@ def stories(count: int, model: str = "some/writer", words: int = 1000) -> list[d
         }
         for i in range(count)
     ]
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """The one line that a user's mistake is told in."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def frame(folder: Path) -> pd.DataFrame:
+    """The stories that `leaderboard` wrote into a folder's results."""
+    return pd.read_csv(folder / "results" / "stories.csv").sort_values(["model", "id"], ignore_index=True)

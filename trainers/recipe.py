@@ -3,39 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ..harness.errors import UserError
 from ..rubrics.base import Frozen
-
-# set from other parts of a recipe, or by the run itself
-_OURS = {
-    "output_dir", "remove_unused_columns", "reward_weights", "validation_sampling", "eval_strategy", "eval_steps",
-    "do_eval", "eval_on_start", "num_generations_eval", "log_completions", "multi_objective_aggregation",
-    "model_init_kwargs", "load_best_model_at_end", "save_strategy", "disable_tqdm", "ddp_timeout",
-    "logging_nan_inf_filter",
-}  # fmt: skip
-
-_NUMBERS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-_POSITIVE = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_generations", "num_iterations",
-             "max_completion_length", "save_steps", "steps_per_generation")  # fmt: skip
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads 1e-5 as the number that people mean; YAML 1.1 wants 1.0e-5."""
-
-
-_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
 
 
 class Weights(Frozen):
@@ -215,103 +188,3 @@ def _defaults() -> dict[str, Any]:
 
     plain = {part.name: part.default for part in fields(HRIConfig)}
     return {name: None if default is MISSING else default for name, default in plain.items()}
-
-
-def shipped(folder: str = "recipes") -> dict[str, str]:
-    """Texts of the files that ship here (`recipes` or `accelerate`), by name."""
-    found = files(__package__).joinpath(folder).iterdir()
-    return {
-        Path(entry.name).stem: entry.read_text(encoding="utf-8")
-        for entry in sorted(found, key=lambda entry: entry.name)
-        if entry.name.endswith(".yaml")
-    }
-
-
-def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
-    """A recipe that ships here by name, or a file, with `key=value` changes (dotted keys, values read as YAML).
-
-    A recipe with `base` takes everything that it does not say from that one.
-
-    Raises:
-        UserError: no such recipe, or a key or value that it must not have.
-    """
-    data = _read(name, ())
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals or not key:
-            raise UserError(f"{change!r} is not KEY=VALUE, such as trl.learning_rate=1e-5")
-        try:
-            _set(data, key.split("."), yaml.load(text, _Loader))
-        except (KeyError, TypeError):
-            raise UserError(f"{key}: a recipe has no such key") from None
-        except yaml.YAMLError:
-            raise UserError(f"{change!r}: the value is not YAML") from None
-    try:
-        recipe = Recipe.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"recipe {name}: {_first(error)}") from None
-    _check_trl(name, recipe.trl)
-    return recipe
-
-
-def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    known = shipped()
-    if name in seen:
-        raise UserError(f"recipe {name}: its base is itself ({' → '.join((*seen, name))})")
-    if name not in known and not Path(name).is_file():
-        raise UserError(f"{name}: no such recipe or file; recipes that ship here: {', '.join(known)}")
-    try:
-        data = yaml.load(known[name] if name in known else Path(name).read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {name}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"recipe {name}: a mapping of settings is needed")
-    base = data.pop("base", None)
-    return data if base is None else _merged(_read(str(base), (*seen, name)), data)
-
-
-def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(base.get(key), dict)
-        base[key] = _merged(base[key], value) if both else value
-    return base
-
-
-def _set(data: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        if data.get(key) is None:
-            data[key] = {}
-        data = data[key]
-    data[path[-1]] = value
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        owner: Any = Recipe
-        for key in first["loc"][:-1]:
-            annotation = owner.model_fields[str(key)].annotation
-            owner = next(
-                (a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), owner
-            )
-        return f"{where}: no such key; known here: {', '.join(owner.model_fields)}"
-    return ": ".join(filter(None, (where, first["msg"].removeprefix("Value error, "))))
-
-
-def _check_trl(name: str, settings: Mapping[str, Any]) -> None:
-    from .hri import HRIConfig
-
-    known = HRIConfig.__dataclass_fields__
-    for key, value in settings.items():
-        if key in _OURS:
-            raise UserError(f"recipe {name}: trl.{key} is set by the run itself; leave it out")
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"recipe {name}: trl.{key}: TRL's GRPOConfig has no such setting{hint}")
-        wanted = _NUMBERS.get(getattr(known[key].type, "__name__", str(known[key].type)))
-        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
-            raise UserError(f"recipe {name}: trl.{key}: {value!r} is no {wanted[-1].__name__}")
-        if key in _POSITIVE and value <= 0:
-            raise UserError(f"recipe {name}: trl.{key} must be above 0, not {value}")

@@ -2,180 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, zip_longest
-from pathlib import Path
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from ...rubrics import Rubric, load_rubric
-from ..benchmarks import find_benchmark
-from ..errors import UserError
-from ..logs.stories import Story, read_stories
 from ..logs.table import SCORED
 from ..stats.agreement import alpha_interval, icc_interval
 from ..stats.intervals import ALPHA, Interval, mean_interval, spearman_interval
 from ..words import count_words, strip_reasoning
-from .damage import DAMAGES, Check, inserted, load_check
+from .damage import DAMAGES
+from .plan import Plan
+from .results import Agreement, CheckResult, Clustering, Injections, JudgeReport, Moved, Noticed, Retest
 
-WRITER = "judge-check"
-MIN_WORDS = 50  # shorter texts have nothing to shuffle, cut or swap
 _EVIDENCE = ("quotes_found", "quotes_missing", "quotes_long", "misadded", "rated", "coverage")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The stories of a check and the file that holds all their variants; ids are NUMBER.VARIANT."""
-
-    benchmark: str
-    stories: tuple[Story, ...]
-    path: Path
-    repeats: int
-    check: Check
-    rubric: Rubric
-
-
-@dataclass(frozen=True)
-class Retest:
-    """Test-retest reliability ICC(1), and the standard deviation of repeated judgments of a story."""
-
-    icc: Interval
-    sd: float
-
-
-@dataclass(frozen=True)
-class Clustering:
-    """Entropy of a mark in bits, the most that is possible with these stories, and its commonest value."""
-
-    bits: float
-    most: float
-    commonest: float
-    share: float
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A mean shift, and what it shows; None: nothing can be said."""
-
-    shift: Interval
-    verdict: str | None
-
-
-@dataclass(frozen=True)
-class Noticed:
-    """What a damage did to the score and to the dimensions that ought to suffer, over so many stories."""
-
-    stories: int
-    moved: Mapping[str, Moved]
-
-
-@dataclass(frozen=True)
-class Injections:
-    """What each style of injection did to the score; `limit` is the noise, in points."""
-
-    limit: float
-    styles: Mapping[str, Moved]
-
-
-@dataclass(frozen=True)
-class JudgeReport:
-    """One judge's numbers; `evidence` holds shares from 0 to 1."""
-
-    proxy: bool
-    judgments: int
-    scored: int
-    retest: Mapping[str, Retest]
-    evidence: Mapping[str, float]
-    clustering: Mapping[str, Clustering]
-    length_bias: Interval
-    damages: Mapping[str, Noticed]
-    injections: Injections
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Krippendorff's alpha (interval scale), Spearman and mean shift (a - b) of two judges on the same stories."""
-
-    a: str
-    b: str
-    alpha: Interval
-    spearman: Interval
-    shift: Interval
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a check found, by judge."""
-
-    benchmark: str
-    stories: int
-    repeats: int
-    judges: Mapping[str, JudgeReport]
-    agreement: Sequence[Agreement]
-
-
-def prepare(
-    source: Path, benchmark: str | None, limit: int, repeats: int, folder: Path, rubric: str | None = None
-) -> Plan:
-    """Choose stories (of every writer as evenly as they are there) and write their variants as one stories file.
-
-    The same source and numbers give the same file, so that a check is resumed like any run; others are another check.
-
-    Raises:
-        UserError: stories of several benchmarks and none named, or none long enough.
-    """
-    if benchmark is not None:
-        find_benchmark(benchmark)
-    found = [story for story in read_stories(source) if benchmark in (None, story.benchmark)]
-    kinds = sorted({story.benchmark for story in found})
-    if len(kinds) > 1:
-        raise UserError(f"{source}: holds stories of {', '.join(kinds)}; choose one with --benchmark")
-    usable = [story for story in found if count_words(strip_reasoning(story.story)) >= MIN_WORDS]
-    if not usable:
-        raise UserError(f"{source}: holds no story of {benchmark or 'any benchmark'} with {MIN_WORDS} words or more")
-    chosen = tuple(_spread(usable)[:limit])
-    judged_on = load_rubric(rubric or find_benchmark(kinds[0], f"{source}: ").rubric)
-    plan = Plan(kinds[0], chosen, folder / "variants.jsonl", repeats, load_check(), judged_on)
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [
-        json.dumps(_record(plan, story, f"{number}.{name}", text))
-        for number, story in enumerate(chosen)
-        for name, text in variants(strip_reasoning(story.story), repeats, plan.check).items()
-    ]
-    plan.path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return plan
-
-
-def variants(story: str, repeats: int, check: Check) -> dict[str, str]:
-    """Every text that is judged for one story, by name; a damage that changes nothing is left out."""
-    texts = {f"repeat {number}": story for number in range(1, repeats + 1)}
-    texts |= {name: changed for name, change in DAMAGES.items() if (changed := change(story)) != story}
-    texts |= {f"control {number}": inserted(story, passage) for number, passage in enumerate(check.controls, 1)}
-    return texts | {f"injection {name}": inserted(story, passage) for name, passage in check.injections.items()}
-
-
-def _spread(stories: Sequence[Story]) -> list[Story]:
-    """Writers in turn, each one's stories in the order of a hash."""
-    key = {id(s): hashlib.sha256(f"{s.model}|{s.id}".encode(errors="surrogatepass")).hexdigest() for s in stories}
-    writers: dict[str, list[Story]] = {}
-    for story in sorted(stories, key=lambda story: key[id(story)]):
-        writers.setdefault(story.model, []).append(story)
-    return [story for turn in zip_longest(*(writers[name] for name in sorted(writers))) for story in turn if story]
-
-
-def _record(plan: Plan, story: Story, name: str, text: str) -> dict[str, Any]:
-    known = story.metadata.get("prompt_id") or story.metadata.get("given", {}).get("prompt_id")
-    prompt = known or (story.prompt_id if find_benchmark(plan.benchmark).any_prompt else story.id)
-    record = {"id": name, "prompt": story.prompt, "story": text, "model": WRITER, "benchmark": plan.benchmark}
-    target = {"target_words": story.target_words} if story.target_words else {}
-    return {**record, **target, "metadata": {"prompt_id": prompt}}
 
 
 def analyse(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> CheckResult:

@@ -18,7 +18,9 @@ from ..show.files import slug, write_json
 from ..show.grid import Grid, grid, numbers, texts
 from ..show.numbers import NONE, number, share, with_bounds
 from ..show.render import console, markdown_page, print_grids, print_written
-from .analysis import Agreement, CheckResult, Injections, JudgeReport, Noticed, Plan, analyse, prepare
+from .analysis import analyse
+from .plan import Plan, prepare
+from .results import Agreement, CheckResult, Injections, JudgeReport, Noticed
 
 
 @dataclass(frozen=True)

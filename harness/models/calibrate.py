@@ -9,6 +9,7 @@ recorded_piece_score). The fitted numbers ship; the stories do not.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import math
@@ -16,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pandas as pd
 import yaml
@@ -51,8 +51,6 @@ def read(folder: Path) -> pd.DataFrame:
                         **{f"f:{name}": value for name, value in measured.items() if name != LENGTH},
                     }
                 )
-    if not rows:
-        raise click.ClickException(f"{folder}: no *.jsonl.gz with recorded judgments")
     return pd.DataFrame(rows)
 
 
@@ -145,21 +143,24 @@ def _without_length(frame: pd.DataFrame) -> float:
     return float(left[0] @ left[1] / math.sqrt((left[0] @ left[0]) * (left[1] @ left[1])))
 
 
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--write", is_flag=True, help="Write calibration.yaml beside this file.")
-def main(folder: Path, write: bool) -> None:
-    """Fit the offline proxy judge to the recorded judgments in FOLDER, and show how far it can be trusted."""
-    stories = read(folder)
+def main() -> None:
+    """Fit the offline proxy judge to the recorded judgments in a folder, and show how far it can be trusted."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="folder of recorded judgments, *.jsonl.gz")
+    parser.add_argument("--write", action="store_true", help="write calibration.yaml beside this file")
+    asked = parser.parse_args()
+    if not any(asked.folder.glob("*.jsonl.gz")):
+        parser.error(f"{asked.folder}: no *.jsonl.gz with recorded judgments")
+    stories = read(asked.folder)
     found = report(stories, held_out(stories))
     for name, value in found.items():
         shown = f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]" if isinstance(value, dict) else value
-        click.echo(f"{name}: {shown}")
-    if write:
+        print(f"{name}: {shown}")
+    if asked.write:
         head = "# Fitted by calibrate.py to recorded judgments; not for editing by hand.\n"
         text = yaml.safe_dump({**fit(stories), "report": found}, sort_keys=False)
         CALIBRATION.write_text(head + text, encoding="utf-8")
-        click.echo(f"wrote {CALIBRATION}")
+        print(f"wrote {CALIBRATION}")
 
 
 if __name__ == "__main__":

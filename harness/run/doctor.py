@@ -42,7 +42,7 @@ class Check:
 def show(log_dir: Path) -> None:
     """Print the checks. Nothing is called and nothing is downloaded."""
     rows = (["ok" if check.fine else NONE, check.what, check.found, check.todo] for check in checks(log_dir))
-    print_grids([grid("polaris-eval doctor", texts("", "what", "found", "to do"), rows)], console(100))
+    print_grids([grid("polaris-eval doctor", texts("", "what", "found", "to do"), rows)], console())
 
 
 def checks(log_dir: Path) -> Iterator[Check]:

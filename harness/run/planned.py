@@ -103,6 +103,8 @@ def plan_runs(
     known = benchmarks()
     for name in names:
         find_benchmark(name)
+    if rubric is not None:
+        load_rubric(rubric)
     found = read_stories(stories) if stories else []
     own = bool(found) and not names
     by_default = _OTHERS_PROMPTS if rubric or is_file(options.get("prompts")) else tuple(known)

@@ -40,7 +40,8 @@ class Grid:
                 raise ValueError(f"{self.title}: a row of {len(row)} cells under {len(self.heads)} headings")
 
     def and_rows(self, rows: Iterable[Sequence[str]], *, faint: bool = False, end: bool = False) -> Grid:
-        """The grid with a further group of rows, under a rule where there are rows before; with `end` also above one."""
+        """The grid with a further group of rows, under a rule where there are rows before; with `end` also above
+        one."""
         more, count = tuple(map(tuple, rows)), len(self.rows)
         ends = self.ends | ({count - 1} if count and more else set()) | ({count + len(more) - 1} if end else set())
         added = range(count, count + len(more)) if faint else ()

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from polaris_eval.rubrics import Rubric, load_rubric, load_rubric_file
+from polaris_eval.rubrics import Rubric, load_rubric
 
 HALF_A_DIGIT = 0.05 + 1e-9  # the averages are printed with one decimal
 CHAPTER = {"Characters Consistent with Profile": "positive", "Followed Chapter Plan": "positive"}
@@ -30,7 +30,7 @@ def with_more(folder: Path, name: str, criteria: dict[str, str]) -> Rubric:
     del data["rule"]["weights"]
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
-    return load_rubric_file(path)
+    return load_rubric(str(path))
 
 
 def test_recorded_averages_to_the_printed_digit(shared: Path, tmp_path: Path) -> None:

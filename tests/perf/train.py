@@ -29,7 +29,7 @@ from polaris_eval.harness.prices import load_prices
 from polaris_eval.rubrics import load_rubric
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer
 from polaris_eval.trainers.models import model_path
-from polaris_eval.trainers.recipe import load_recipe
+from polaris_eval.trainers.recipe_files import load_recipe
 from polaris_eval.trainers.reward import HELD_OUT, TRAIN, Judging, Reward
 
 TOKENS, STEPS = 48, 4

@@ -75,7 +75,7 @@ def run(
 
     check_packages()
     from ...harness.show.render import console as make_console
-    from ..recipe import load_recipe
+    from ..recipe_files import load_recipe
     from ..run.prepare import Options, prepare
     from ..run.processes import rank
 
@@ -104,7 +104,7 @@ def run(
 @click.argument("name", required=False)
 def show(name: str | None) -> None:
     """Print a recipe or an accelerate configuration that ships here; without a name, list them."""
-    from ..recipe import shipped
+    from ..recipe_files import shipped
 
     recipes, configs = shipped(), shipped("accelerate")
     if name is None:

@@ -1,0 +1,149 @@
+"""The report as a browser shows it: from disk, without errors, and whatever models and stories are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROSE, Cli, Visit, reply, stories, write_jsonl
+
+from polaris_eval.harness.judge.judgment import Mark
+from polaris_eval.harness.report.quotes import pieces
+from polaris_eval.rubrics import Rubric
+
+PROXY = "polaris_eval/lexical"
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    '"><img src=x onerror=document.title=1>',
+    "javascript:alert(1)",
+    "rtl/\u202etxt.exe",
+    "../../x",
+    "{{ 7*7 }}",
+)
+TEXT = "</style></script><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red] "
+
+
+@pytest.fixture
+def report(cli: Cli, tmp_path: Path) -> Path:
+    """A report of several writers with hostile names and texts, on two benchmarks."""
+    records = [r for name in HOSTILE for r in stories(6, model=name)]
+    for record in records:
+        record["story"] = TEXT + record["story"] + "It rained. The sea was grey. " * HOSTILE.index(record["model"])
+        record["id"] += '"><b>' if record["id"] == "s0" else ""
+    path = write_jsonl(tmp_path / "s.jsonl", records)
+    both = ("--benchmark", "story_quality", "--benchmark", "eqbench_longform")
+    assert cli("run", "--stories", path, "--judge", PROXY, *both).returncode == 0
+    done = cli("report", "logs", "--with-published")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "report"
+
+
+@pytest.mark.slow
+def test_hostile_names_and_stories_stay_text(report: Path, browser: Any, tmp_path: Path) -> None:
+    pages = sorted(report.rglob("*.html"))
+    assert len(pages) == 1 + len(HOSTILE) + 6 * 2
+    assert {path.name for path in tmp_path.iterdir()} == {"s.jsonl", "logs", "report"}
+    for path in pages:
+        visit = Visit(browser, path)
+        assert visit.wrong == [], path
+        assert visit.page.title() not in ("owned", "1")
+        assert visit.page.locator("script").count() == 1
+        assert visit.page.locator("img:not([src^='data:image/png'])").count() == 0
+        for link in visit.page.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))"):
+            place = link.partition("#")[0]
+            assert not place or (path.parent / place).resolve().is_file(), link
+            assert (path.parent / place).resolve().is_relative_to(report.resolve())
+        visit.page.context.close()
+    index = Visit(browser, report / "index.html").page.inner_text("body")
+    assert all(name in index for name in HOSTILE)
+    assert "PROXY" in index
+    assert "POLARIS-9B (published)" in index
+    prompt = Visit(browser, next((report / "prompts").glob("story_quality-*.html"))).page.inner_text("body")
+    assert "<script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7*7 }}" in prompt
+
+
+@pytest.mark.slow
+def test_tables_sort_and_pages_fit_a_phone_in_the_dark(report: Path, browser: Any) -> None:
+    visit = Visit(browser, report / "index.html", viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page = visit.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    red, green, blue = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
+    assert max(red, green, blue) < 60
+    table = page.locator("table.sortable").first
+    head = table.locator("th").nth(1)
+
+    def column() -> list[float]:
+        cells = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.cells[1].innerText)")
+        return [float(cell.split(" ")[0]) for cell in cells]
+
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column() == sorted(column(), reverse=True)
+    page.keyboard.press("Enter")  # the heading has the focus: no mouse is needed
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column() == sorted(column())
+    assert len(set(column())) > 1
+    assert visit.wrong == []
+
+
+@pytest.mark.slow
+def test_quotes_are_shown_where_they_stand(cli: Cli, tmp_path: Path, rubric: Rubric, browser: Any) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", [{"id": "a", "prompt": "p", "story": PROSE, "model": "m"}])
+    answer = json.loads(reply(rubric, {"P2": 12, "N8": 3}))
+    answer["dimensions"]["N8"]["quotes"] = ["never written anywhere"]
+    answer["dimensions"]["P2"]["justification"] = "<b>It builds.</b>"
+    replies = write_jsonl(tmp_path / "r.jsonl", [{"id": "a", "reply": json.dumps(answer)}])
+    assert cli("run", "--stories", path, "--judge", f"polaris_eval/replay/{replies}").returncode == 0
+    assert cli("report", "logs", "--transcripts").returncode == 0
+    (prompt,) = (tmp_path / "report" / "prompts").iterdir()
+    visit = Visit(browser, prompt)
+    marked = visit.page.locator("mark").first
+    assert marked.inner_text().startswith("tar and cold iron")
+    assert "P2" in (marked.get_attribute("title") or "")
+    text = visit.page.inner_text("body")
+    assert "P2 Narrative arc, pacing & ending: 12/20" in text
+    assert "<b>It builds.</b>" in text
+    assert "not in the story: “never written anywhere”" in text
+    link = visit.page.locator("a", has_text="transcript").get_attribute("href")
+    log = link.partition("#/logs/")[2].partition("/")[0]
+    assert (tmp_path / "report" / "transcripts" / "logs" / log).is_file()
+    assert visit.wrong == []
+
+
+def test_a_story_is_cut_at_its_quotes() -> None:
+    marks = [Mark("P1 x", 1, quotes=("b c",)), Mark("N1 y", 2, quotes=("c d", "nowhere"))]
+    cut, shown = pieces("a b c d e", marks)
+    assert "".join(piece["text"] for piece in cut) == "a b c d e"
+    assert [(piece["text"], piece["names"]) for piece in cut if piece["names"]] == [
+        ("b ", "P1"), ("c", "P1 N1"), (" d", "N1")
+    ]  # fmt: skip
+    assert [quote["place"] for quote in shown[1]["quotes"]] == [cut.index(cut[2]) + 1, None]
+    assert pieces("", []) == ([], [])
+
+
+def test_a_report_never_writes_over_something_else(cli: Cli, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    refused = cli("report", "logs", "--out", "mine")
+    assert refused.returncode == 2
+    assert "holds something else than a report" in refused.stderr
+    assert cli("report", "logs").returncode == 0
+    assert cli("report", "logs").returncode == 0
+    assert "one folder" in cli("report", "logs", "more", "--transcripts").stderr
+
+
+def test_plots_are_drawn_for_what_there_is(cli: Cli, tmp_path: Path) -> None:
+    records = stories(6) + stories(6, model="a$b^{c}_")
+    path = write_jsonl(tmp_path / "s.jsonl", records)
+    assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
+    done = cli("leaderboard", "logs", "--plots")
+    assert done.returncode == 0, done.stderr
+    names = {path.stem for path in (tmp_path / "results" / "plots").glob("*.png")}
+    assert names == {f"story_quality_{n}" for n in ("quality_by_length", "words", "profile", "distribution")}
+    first = (tmp_path / "results" / "plots" / "story_quality_profile.png").read_bytes()
+    assert cli("leaderboard", "logs", "--plots").returncode == 0
+    assert (tmp_path / "results" / "plots" / "story_quality_profile.png").read_bytes() == first

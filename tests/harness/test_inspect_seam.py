@@ -1,0 +1,68 @@
+"""A canary: what we use of Inspect's private parts is still there and does what we think. Raise the bound with it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ModelOutput, get_model
+
+from polaris_eval.harness import inspect_seam
+from polaris_eval.harness.errors import UserError
+
+PARTS = ("harness", "rubrics", "tasks", "trainers")
+
+
+def test_private_parts_are_used_in_one_module_only() -> None:
+    found = []
+    for path in sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(re.match(r"inspect_ai(\.\w+)*\._", name) for name in names):
+                found.append(path.relative_to(ROOT).as_posix())
+    assert set(found) == {"harness/inspect_seam.py"}
+
+
+def test_a_task_is_made_by_name_and_finds_its_judge() -> None:
+    judge = get_model("polaris_eval/lexical", memoize=False)
+    task = inspect_seam.create_task("polaris_eval/story_quality", judge)
+    assert len(task.dataset) == 36
+    parameters = inspect.signature(inspect_seam.task_create).parameters
+    assert next(iter(parameters)) == "name"
+    assert any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    with pytest.raises(inspect_seam.PrerequisiteError, match="nope"):
+        inspect_seam.create_task("polaris_eval/nope")
+
+
+def test_our_errors_are_shown_by_inspect_as_one_line() -> None:
+    assert issubclass(UserError, inspect_seam.PrerequisiteError)
+    assert str(UserError("a [b] c")) == "a [b] c"
+
+
+def test_files_here_and_far_away(tmp_path: Path) -> None:
+    path = tmp_path / "x.eval"
+    path.write_bytes(b"12345")
+    place, size, changed = inspect_seam.file_state(str(path))
+    assert (place, size) == (str(path), 5)
+    assert changed == pytest.approx(path.stat().st_mtime * 1000, rel=1e-6) or changed == pytest.approx(
+        path.stat().st_mtime, rel=1e-6
+    )
+    assert inspect_seam.storage(str(tmp_path)).isdir(str(tmp_path))
+    assert inspect_seam.storage("memory://x").protocol == "memory"
+    with pytest.raises(OSError, match="gone"):
+        inspect_seam.file_state(str(tmp_path / "gone"))
+
+
+def test_texts_and_cuts() -> None:
+    assert inspect_seam.prompt_text(Sample(input="write")) == "write"
+    messages = [ChatMessageSystem(content="be brief"), ChatMessageUser(content="write")]
+    assert inspect_seam.prompt_text(Sample(input=messages)) == "write"
+    assert inspect_seam.is_cut(ModelOutput.from_content("m", "x", stop_reason="max_tokens"))
+    assert inspect_seam.is_cut(ModelOutput.from_content("m", "x", stop_reason="model_length"))
+    assert not inspect_seam.is_cut(ModelOutput.from_content("m", "x"))

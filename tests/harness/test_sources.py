@@ -1,0 +1,157 @@
+"""Upstream prompt files: fetched from a loopback server through the real path, right, tampered and cut."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli, one_line
+
+from polaris_eval.harness import environment, sources
+from polaris_eval.harness.benchmarks import benchmarks
+from polaris_eval.harness.errors import UserError
+
+KNOWN = {source.name: source for benchmark in benchmarks().values() for source in benchmark.sources}
+FILE = KNOWN["longbench_write_en"]
+
+
+@contextlib.contextmanager
+def mirror(
+    folder: Path, change: Callable[[bytes], tuple[bytes, int]] = lambda data: (data, len(data))
+) -> Iterator[Any]:
+    """Serves the pinned paths from `folder`; `change` gives the body and the length that is announced."""
+    known = {f"/{s.repository}/{s.commit}/{s.path}": Path(s.path).name for s in KNOWN.values()}
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if self.path not in known:
+                self.send_error(404)
+                return
+            body, length = change((folder / known[self.path]).read_bytes())
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("POLARIS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(environment.DATA, raising=False)
+    return tmp_path / "cache"
+
+
+def test_every_file_is_pinned_and_says_its_licence() -> None:
+    assert set(KNOWN) == {"eqbench_creative", "longbench_write", "longbench_write_en", "writingbench"}
+    for source in KNOWN.values():
+        assert source.licence
+        assert source.url.startswith(environment.UPSTREAM) if source.repository else source.package == "inspect-evals"
+
+
+def test_the_id_is_gits() -> None:
+    assert sources.blob_id(b"what is up, doc?") == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
+
+
+def test_fetched_once_verified_and_kept(shared: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mirror(shared / "prompts") as (url, asked):
+        monkeypatch.setenv(environment.MIRROR, url)
+        assert sources.state(FILE) == "not fetched"
+        data = sources.load(FILE)
+        assert data == (shared / "prompts" / "longbench_write_en.jsonl").read_bytes()
+        assert sources.load(FILE) == data
+        assert len(asked) == 1
+        (cached,) = (cache / "prompts").iterdir()
+        cached.write_bytes(data[:-1])
+        assert sources.state(FILE) == "changed"
+        assert sources.load(FILE) == data, "a spoiled copy in the cache is fetched again"
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: (data.replace(b"100", b"999", 1), len(data)), "not the pinned file"),
+        (lambda data: (data[:1000], 1000), "(1,000 bytes)"),
+        (lambda data: (data[:1000], len(data)), "could not be fetched"),
+    ],
+)
+def test_tampered_or_cut_is_refused_and_not_kept(
+    shared: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, change: Any, says: str
+) -> None:
+    with mirror(shared / "prompts", change) as (url, _), pytest.raises(UserError) as error:
+        monkeypatch.setenv(environment.MIRROR, url)
+        sources.load(FILE)
+    assert says in str(error.value)
+    assert not list(cache.rglob("*.jsonl"))
+
+
+def test_without_a_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.MIRROR, "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="--data-dir or POLARIS_DATA") as error:
+        sources.load(FILE)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_in_place_of_cache_and_network(
+    shared: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(environment.MIRROR, "http://127.0.0.1:9")
+    assert sources.load(FILE, shared / "prompts")
+    monkeypatch.setenv(environment.DATA, str(shared / "prompts"))
+    assert sources.load(FILE)
+    copy = tmp_path / "longbench_write_en.jsonl"
+    copy.write_bytes(b"{}")
+    with pytest.raises(UserError, match="not the pinned file"):
+        sources.load(FILE, tmp_path)
+    with pytest.raises(UserError, match="no such file"):
+        sources.load(KNOWN["longbench_write"], tmp_path)
+    assert not cache.exists()
+
+
+def test_the_package_holds_the_pinned_writingbench(cache: Path) -> None:
+    assert sources.load(KNOWN["writingbench"]).count(b"\n") >= 999
+    assert sources.state(KNOWN["writingbench"]) == "verified"
+
+
+def test_the_data_commands(cli: Cli, shared: Path, tmp_path: Path) -> None:
+    with mirror(shared / "prompts") as (url, asked):
+        env = {"POLARIS_CACHE": str(tmp_path / "cache"), "POLARIS_MIRROR": url}
+        assert cli("prompts", "verify", **env).returncode == 1
+        pulled = cli("prompts", "pull", **env)
+        assert pulled.returncode == 0, pulled.stderr
+        assert pulled.stdout.count("fetched and verified") == 3
+        again = cli("prompts", "pull", "longbench_write", **env)
+        assert "verified already" in again.stdout
+        assert len(asked) == 3
+        done = cli("prompts", "verify", **env)
+        assert (done.returncode, done.stdout.count(": verified")) == (0, 4)
+        listed = json.loads(cli("prompts", "list", "--json", **env).stdout)
+        assert [row["state"] for row in listed] == ["verified"] * 4
+        assert "Apache-2.0" in cli("prompts", "list", **env).stdout
+        assert "known: eqbench_creative" in one_line(cli("prompts", "pull", "nope", **env))
+
+
+def test_a_default_run_without_network_says_so_before_anything(cli: Cli, tmp_path: Path) -> None:
+    env = {"POLARIS_CACHE": str(tmp_path / "cache"), "POLARIS_MIRROR": "http://127.0.0.1:9"}
+    args = ["run", "--model", "polaris_eval/lexical", "--judge", "polaris_eval/lexical", "--allow-self-judging"]
+    assert "POLARIS_DATA" in one_line(cli(*args, **env))
+    assert not list(tmp_path.rglob("*.eval"))
