@@ -77,10 +77,11 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
     scored = group[group["status"].isin(SCORED)]
     written = scored[scored["status"] == "scored"]
     label, model, settings, overrides = map(str, key)  # type: ignore[call-overload]
-    counts = {status: int((group["status"] == status).sum()) for status in ("empty", "unscored", "error", "missing")}
-    means = ("length_score", "repetition", "truncated", "quotes_found", "quotes_missing", "misadded", "rated", "cost",
-             "cost_writing", "cost_judging")  # fmt: skip
     lens = length_lens(scored, rubric.published)
+
+    def counted(status: str) -> int:
+        return int((group["status"] == status).sum())
+
     parts = scored.groupby("category") if "category" in scored else ()
     return StoryRow(
         label=label,
@@ -91,10 +92,22 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
         score=_interval(scored, "score"),
         coverage=len(scored) / len(group),
         stories=len(group),
-        **counts,
+        empty=counted("empty"),
+        unscored=counted("unscored"),
+        error=counted("error"),
+        missing=counted("missing"),
         score_without_empty=_mean(written, "score"),
         side={name: _mean(scored, name) for name in rubric.side},
-        **{name: _mean(scored, name) for name in means},
+        length_score=_mean(scored, "length_score"),
+        repetition=_mean(scored, "repetition"),
+        truncated=_mean(scored, "truncated"),
+        quotes_found=_mean(scored, "quotes_found"),
+        quotes_missing=_mean(scored, "quotes_missing"),
+        misadded=_mean(scored, "misadded"),
+        rated=_mean(scored, "rated"),
+        cost=_mean(scored, "cost"),
+        cost_writing=_mean(scored, "cost_writing"),
+        cost_judging=_mean(scored, "cost_judging"),
         ratio=_interval(scored, "ratio"),
         slope=lens.slope,
         area=lens.area,

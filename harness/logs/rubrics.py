@@ -5,7 +5,7 @@ Tables of stories and judgments keep the texts of their logs' rubrics, by digest
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -30,13 +30,13 @@ def rubric_for(frame: pd.DataFrame) -> Rubric:
     return _rubric(first["rubric"], digest, frame.attrs.get(_ATTR, {}).get(digest))
 
 
-def attrs_of(headers: Iterable[EvalLog]) -> dict[str, Any]:
+def attrs_of(headers: Iterable[EvalLog]) -> dict[Hashable | None, Any]:
     """What the table of these logs keeps in its `attrs`."""
     stamps = [header.eval.metadata or {} for header in headers]
     return {_ATTR: {stamped["rubric_digest"]: stamped["rubric_text"] for stamped in stamps if "rubric_text" in stamped}}
 
 
-def joined_attrs(frames: Iterable[pd.DataFrame]) -> dict[str, Any]:
+def joined_attrs(frames: Iterable[pd.DataFrame]) -> dict[Hashable | None, Any]:
     """What a table made of these keeps in its `attrs`."""
     return {_ATTR: {digest: text for frame in frames for digest, text in frame.attrs.get(_ATTR, {}).items()}}
 

@@ -16,8 +16,8 @@ from ...harness.run.samples import prompts_of
 from ...harness.words import strip_length_request
 from .filters import story_text
 from .near import Near, sketch
+from .reading.split import pieces
 from .sources import READERS, ROWS, find_files, read_rows
-from .split import pieces
 
 TEST = "the official test set"
 EXCLUDED = "near a"  # how the reasons begin

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ...harness.errors import UserError, need_extra
 from ...harness.words import count_words
-from .book import Block
-from .split import Piece, is_frame_title
+from .reading.book import Block
+from .reading.split import Piece, is_frame_title
 
 # shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
 VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.01

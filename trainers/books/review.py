@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...harness.errors import UserError
+from .reading.text import decode
 from .sources import Candidate
-from .text import decode
 
 COLUMNS = ("keep", "reason", "words", "book", "title", "first", "last", "id")
 BY_HAND = "dropped by hand"

@@ -15,12 +15,12 @@ from typing import Any
 
 from ...harness.errors import UserError
 from ...harness.words import count_words
-from .book import Book, tidy
-from .epub import read_epub
 from .filters import Rules, reason_to_drop, story_text
 from .near import sketch
-from .split import Piece, is_part, pieces
-from .text import read_markdown, read_text, text_blocks
+from .reading.book import Book, tidy
+from .reading.epub import read_epub
+from .reading.split import Piece, is_part, pieces
+from .reading.text import read_markdown, read_text, text_blocks
 
 READERS: dict[str, Callable[[Path, str], Book]] = {
     ".epub": read_epub, ".txt": read_text, ".text": read_text, ".md": read_markdown, ".markdown": read_markdown,

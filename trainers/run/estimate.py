@@ -186,7 +186,7 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")
     table.add_row("disk", f"{found['checkpoint_gb']} GB a checkpoint")
     seconds = ", ".join(f"{name} {value:g} s" for name, value in found["seconds_a_batch"].items())
-    table.add_row("time", f"about {found['hours']:g} hours ({seconds} a batch); estimated, see trainers/README.md")
+    table.add_row("time", f"about {found['hours']:g} hours ({seconds} a batch); estimated, see trainers/TRAINING.md")
     for note in notes:
         table.add_row("note", note)
     console.print(table)

@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from samples import story
 
 from polaris_eval.trainers.books.build import Request, collect
-from polaris_eval.trainers.books.epub import read_epub
 from polaris_eval.trainers.books.filters import Rules, noise
 from polaris_eval.trainers.books.near import sketch
+from polaris_eval.trainers.books.reading.epub import read_epub
+from polaris_eval.trainers.books.reading.split import is_part, pieces
+from polaris_eval.trainers.books.reading.text import decode, text_blocks
 from polaris_eval.trainers.books.sources import Candidate, examine
-from polaris_eval.trainers.books.split import is_part, pieces
-from polaris_eval.trainers.books.text import decode, text_blocks
 from polaris_eval.trainers.cli.root import main
 
 NOUNS = [

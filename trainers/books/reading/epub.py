@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from lxml.etree import LxmlError
 
-from ...harness.errors import UserError
+from ....harness.errors import UserError
 from .book import Block, Book, Entry, tidy
 from .markup import Page
 

@@ -10,7 +10,7 @@ import yaml
 from charset_normalizer import from_bytes
 from markdown_it import MarkdownIt
 
-from ...harness.errors import UserError
+from ....harness.errors import UserError
 from .book import BREAK, Block, Book, Entry, Kind, tidy
 from .markup import Page
 from .split import plain_title

@@ -1,0 +1,1 @@
+"""From files to blocks, and from a book to its pieces."""
