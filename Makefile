@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint perf clean
+.PHONY: demo check test lint types fast perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -12,14 +12,24 @@ demo: $(VENV)/.demo
 	$(BIN)/polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical \
 		--benchmark story_quality --limit 12 --max-tokens 1024 --log-dir logs/demo
 
-test: $(VENV)/.dev lint
+# the fast lane: what to run after every change
+check: $(VENV)/.dev lint
+	$(MAKE) -j 2 --output-sync types fast
+
+test: $(VENV)/.dev lint types
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
 	rm -rf build/types && $(PIP) install -q --no-deps --target build/types .
 	cd build && MYPYPATH=types ../$(BIN)/mypy --config-file ../pyproject.toml -p polaris_eval
+
+fast: $(VENV)/.dev
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not model"
 
 perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/metrics.py

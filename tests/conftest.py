@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 # judgments of another test, or of another day, are not to be found again
 os.environ["POLARIS_JUDGE_CACHE"] = "off"
 os.environ["INSPECT_CACHE_DIR"] = tempfile.mkdtemp(prefix="inspect-cache-")
+# no test needs the hub, and its client would try for a minute to reach it
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # tests run side by side; torch would start a thread for every core in each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
@@ -38,6 +40,13 @@ PROSE = (
 )
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where tests that need a model are left out, do not even import them: torch and TRL take seconds."""
+    if collection_path.suffix != ".py" or "not model" not in config.option.markexpr:
+        return None
+    return "pytestmark = pytest.mark.model" in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,6 +25,8 @@ from trl import GRPOTrainer  # noqa: E402
 from polaris_eval.harness.errors import UserError  # noqa: E402
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer, reference_ids  # noqa: E402
 
+pytestmark = pytest.mark.model
+
 
 class Spy(HRITrainer):
     """Keeps every generation batch that went through."""
@@ -307,7 +309,7 @@ def test_reasoning_stands_where_the_template_wants_it() -> None:
 
 TWO = """
 import json, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import tiny
 from test_hri import Spy, fixed
 made = tiny.trainer({folder!r}, Spy, fixed(0.1, 0.3, 0.5, 0.7), hri_warmup_steps=0, max_steps=2,
@@ -330,7 +332,11 @@ def test_more_processes_give_the_same_advantages(tmp_path: Path, split: int) -> 
     """Twelve rows, three groups: two processes have six each, three have four; with two, a group straddles them."""
     found = []
     for processes in (1, split):
-        code = TWO.format(tests=str(Path(__file__).parent), folder=str(tmp_path / str(processes)), rows=12 // processes)
+        code = TWO.format(
+            tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)],
+            folder=str(tmp_path / str(processes)),
+            rows=12 // processes,
+        )
         script = tmp_path / f"run{processes}.py"
         script.write_text(code)
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]

@@ -34,6 +34,8 @@ from polaris_eval.trainers.recipe_files import load_recipe
 from polaris_eval.trainers.reward import Judging, Reward
 from polaris_eval.trainers.scoring import Response, combine, measure
 
+pytestmark = pytest.mark.model
+
 LIMIT = 4096
 END = {TOKENIZER.eos_token_id}
 QUICK = {"retries": 1, "retry_wait": 0.05, "row_timeout": 5.0, "batch_timeout": 20.0, "concurrency": 8}

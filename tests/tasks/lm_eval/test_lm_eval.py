@@ -25,6 +25,8 @@ from polaris_eval.tasks.benchmarks.story_quality.benchmark import BENCHMARK  # n
 from polaris_eval.tasks.lm_eval.stories import JUDGED, MEASURED  # noqa: E402
 from polaris_eval.trainers.models import model_path  # noqa: E402
 
+pytestmark = pytest.mark.model
+
 TASKS = ["polaris_length", "polaris_story_quality"]
 
 

@@ -26,6 +26,8 @@ from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.models import load_tokenizer, model_path  # noqa: E402
 from polaris_eval.trainers.pairs import read_pairs  # noqa: E402
 
+pytestmark = pytest.mark.model
+
 WORDS = st.lists(st.integers(0, 4), max_size=60)
 
 

@@ -28,6 +28,8 @@ from polaris_eval.trainers.recipe_files import load_recipe, shipped  # noqa: E40
 from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
 from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
