@@ -44,6 +44,7 @@ def standings(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "results" / "arena.json").read_text())[0]
 
 
+@pytest.mark.slow
 def test_an_arena_is_played_and_shown(cli: Cli, tmp_path: Path) -> None:
     path = written(tmp_path, "lab/best", "lab/middle", "lab/worst")
     done = cli("arena", path, "--judge", PROXY, "--details", "--plots")
@@ -320,6 +321,7 @@ def test_a_judge_with_faults_leaves_gaps_that_are_named_and_filled(cli: Cli, tmp
     assert len({row["model"] for row in standings(tmp_path)["rows"]}) == 3
 
 
+@pytest.mark.slow
 def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any) -> None:
     path = written(tmp_path, "lab/best", "<b>x</b>", "c")
     assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
@@ -345,6 +347,7 @@ def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any)
     assert visit.wrong == []
 
 
+@pytest.mark.slow
 def test_plain_inspect_plays_a_round_robin(tmp_path: Path) -> None:
     path = written(tmp_path, "a", "b", prompts=2)
     command = [

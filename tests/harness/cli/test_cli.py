@@ -328,6 +328,7 @@ def test_another_rubric_version_is_kept_apart(cli: Cli, tmp_path: Path) -> None:
     assert any("differ in rubric file" in note for note in old["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubric, how: signal.Signals) -> None:

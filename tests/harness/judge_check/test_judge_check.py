@@ -82,6 +82,7 @@ def test_whatever_is_copied_is_found(text: str, data: st.DataObject) -> None:
         assert locate(quote.replace("’", "'").replace("“", '"').replace("—", "-").replace("…", "..."), text) is not None
 
 
+@pytest.mark.slow
 def test_the_proxy_repeats_itself_and_cannot_read(cli: Cli, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(5))
     done = cli("judge-check", path, "--judge", "polaris_eval/lexical", "--repeats", 2)

@@ -26,6 +26,7 @@ def asks_a_judge(body: dict[str, object]) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: Path, shared: Path) -> None:
     common = ["--model", A, "--model", B, "--judge", JUDGE, "--judge", f"writingbench={SECOND}", "--limit", 2]
     with serve(lambda n, system, user: well_behaved(system, user)) as server:

@@ -199,6 +199,7 @@ def test_longbench_combines_quality_and_length(shared: Path, tmp_path: Path, sto
     )
 
 
+@pytest.mark.slow
 def test_the_other_benchmarks_show_the_judge_the_whole_prompt(shared: Path, tmp_path: Path) -> None:
     prompt = "Write a story. It should be approximately 100 words long."
     seen: dict[str, str] = {}

@@ -135,6 +135,7 @@ def plain_inspect(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_plain_inspect_eval_works_by_itself(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "stories.jsonl", stories(2))
     done = plain_inspect(
