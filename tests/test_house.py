@@ -70,6 +70,22 @@ def test_a_module_without_a_floor_is_found(copy: Path) -> None:
     assert "stray" in done.stdout
 
 
+def test_names_that_others_import_stay() -> None:
+    """What the README, notebooks and other packages name, however the house is rebuilt inside."""
+    from polaris_eval.harness.judge import judge
+    from polaris_eval.harness.length import length_penalty
+    from polaris_eval.harness.repetition import repetition_penalty
+    from polaris_eval.harness.scorers import judged
+    from polaris_eval.harness.words import count_words
+    from polaris_eval.rubrics import load_rubric
+
+    assert load_rubric("story_quality").faultless == 100
+    assert count_words("The ferry waited.") == 3
+    assert length_penalty(100, 100) == repetition_penalty("The ferry waited.") == 0
+    assert callable(judge)
+    assert callable(judged)
+
+
 def test_every_package_is_declared() -> None:
     there = {f"polaris_eval.{folder.relative_to(ROOT).as_posix().replace('/', '.')}" for folder in FOLDERS}
     assert set(declared()["setuptools"]["packages"]) == there  # type: ignore[index]

@@ -12,7 +12,7 @@ from ..rubrics.base import Frozen
 
 
 class Weights(Frozen):
-    """What each part weighs: Story Quality (overall/100) counts for, the three penalties against."""
+    """What each part weighs: quality (the share of a faultless score) counts for, the three penalties against."""
 
     story_quality: float = Field(default=1.0, ge=0)
     repetition: float = Field(default=1.5, ge=0)

@@ -17,15 +17,22 @@ def new() -> None:
     """Write a starting point: a rubric file, or a package with a benchmark.
 
     \b
-    polaris-eval new rubric mine          mine.yaml, to be named with --rubric mine.yaml
-    polaris-eval new benchmark mine       a folder mine/, to be installed with pip install ./mine
+    Examples:
+      polaris-eval new rubric mine          mine.yaml, to be named with --rubric mine.yaml
+      polaris-eval new benchmark mine       a folder mine/, to be installed with pip install ./mine
     """
 
 
 @new.command()
 @click.argument("name")
 def rubric(name: str) -> None:
-    """Write NAME.yaml, a rubric with comments on every part."""
+    """Write NAME.yaml, a rubric with comments on every part.
+
+    \b
+    Examples:
+      polaris-eval new rubric mine
+      polaris-eval run --model openai/gpt-5.4-mini --rubric mine.yaml
+    """
     _check(name)
     path = Path(f"{name}.yaml")
     _write({path: _filled("rubric.yaml", name)})
@@ -38,7 +45,13 @@ def rubric(name: str) -> None:
 @new.command()
 @click.argument("name")
 def benchmark(name: str) -> None:
-    """Write the folder NAME: a package with a benchmark, its prompts and its rubric, with comments on every part."""
+    """Write the folder NAME: a package with a benchmark, its prompts and its rubric, with comments on every part.
+
+    \b
+    Examples:
+      polaris-eval new benchmark mine && pip install -e ./mine
+      polaris-eval run --model openai/gpt-5.4-mini --benchmark mine
+    """
     _check(name)
     package = Path(name) / name
     _write({

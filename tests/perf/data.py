@@ -85,7 +85,7 @@ def main() -> None:
     books = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     # words as English spells them, so that language and damage are judged as in real books
     vocabulary = sorted(
-        {w for w in Path(__file__).parents[2].joinpath("tasks/mini.yaml").read_text().split() if w.isalpha()}
+        {w for w in Path(__file__).parents[2].joinpath("tasks/prompts/mini.yaml").read_text().split() if w.isalpha()}
     )
     peak = [0]
     done = threading.Event()

@@ -96,7 +96,7 @@ def plot(folder: Path) -> None:
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    mpl.rc_file(str(files("polaris_eval.harness") / "polaris.mplstyle"))
+    mpl.rc_file(str(files("polaris_eval.harness.show") / "polaris.mplstyle"))
     figure, axes = plt.subplots(figsize=(7, 4))
     for number, condition in enumerate(CONDITIONS):
         curves = np.array([by_step(folder, condition, seed, "reward") for seed in SEEDS])

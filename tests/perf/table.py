@@ -19,13 +19,13 @@ from pathlib import Path
 from inspect_ai.log import read_eval_log, write_eval_log
 from metrics import story
 
-from polaris_eval.harness.judge.named import BENCHMARKS
+BENCHMARKS = "story_quality", "eqbench_longform"  # the two that read stories without any prompt file
 
 READ = """
 import resource, sys, time
 started = time.perf_counter()
-from polaris_eval.harness.logs import log_files
-from polaris_eval.harness.table import stories_frame
+from polaris_eval.harness.logs.headers import log_files
+from polaris_eval.harness.logs.table import stories_frame
 imported = time.perf_counter()
 frame = stories_frame(log_files([sys.argv[1]]))
 spent = time.perf_counter() - imported
@@ -47,7 +47,7 @@ def write_logs(folder: Path, logs: int, stories: int, words: int = 3000) -> None
     place = folder / "logs"
     command = [sys.executable, "-P", "-m", "polaris_eval.harness.cli", "run", "--stories", str(file), "--judge"]
     command += ["polaris_eval/lexical", "--log-dir", str(place), "--display", "none"]
-    command += [part for name in BENCHMARKS[:2] for part in ("--benchmark", name)]
+    command += [part for name in BENCHMARKS for part in ("--benchmark", name)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     for path in sorted(place.glob("*.eval")):
         log = read_eval_log(str(path))

@@ -60,7 +60,7 @@ def write_curves(folder: Path, title: str) -> list[Path]:
                         "held out": _of(logged, "eval_reward")}),
             ("parts of the policy's reward", {name: _of(logged, f"parts/{name}") for name in
                        ("story_quality", "repetition", "length", "blank", "overlong")}),
-            ("Story Quality / 100", {"policy": _of(logged, "parts/story_quality"),
+            ("quality / 100", {"policy": _of(logged, "parts/story_quality"),
                                      "reference": _of(logged, "hri/story_quality"),
                                      "held out, its judge": _of(logged, "eval_parts/story_quality")}),
             ("words per word asked for", length_ratios(judged_rows(folder))),

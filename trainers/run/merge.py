@@ -79,7 +79,7 @@ def _card(recipe: Recipe, folder: Path, step: int) -> str:
     versions = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
     rows = held_out_rows(folder)
     table = [
-        "| steps | stories | reward | Story Quality | words per word asked for | repetition |",
+        "| steps | stories | reward | quality | words per word asked for | repetition |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
     for at in sorted({row["step"] for row in rows if row["step"] <= step}):
@@ -105,7 +105,7 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.model)} on the Story Quality rubric. The whole recipe is in `recipe.yaml`.
+{marked(recipe.judge.model)} on the rubric {recipe.reward.rubric}. The whole recipe is in `recipe.yaml`.
 
 To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
 

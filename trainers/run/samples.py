@@ -32,9 +32,7 @@ def write_samples(folder: Path, judge: str) -> Path:
         parts.append(f"## {uid}\n\n{_quoted(mine[0]['prompt'])}\n")
         for row in mine:
             told = row["metadata"]
-            quality = (
-                "no verdict" if told["story_quality"] is None else f"Story Quality {100 * told['story_quality']:.0f}"
-            )
+            quality = "no verdict" if told["story_quality"] is None else f"quality {100 * told['story_quality']:.0f}"
             parts.append(
                 f"### After {row['step']} steps: {quality}, {told['words']} words\n\n{_quoted(row['story'])}\n"
             )

@@ -197,5 +197,5 @@ def _line(state: Any, logs: dict[str, Any]) -> str | None:
         head = f"held out, after {state.global_step} steps:"
         if logs["eval_reward"] is None:
             return f"{head} no story has a verdict"
-        return f"{head} reward {logs['eval_reward']:.3f}, Story Quality {100 * logs['eval_parts/story_quality']:.1f}"
+        return f"{head} reward {logs['eval_reward']:.3f}, quality {100 * logs['eval_parts/story_quality']:.1f}"
     return None

@@ -23,6 +23,8 @@ from conftest import write_jsonl  # noqa: E402
 from loopback import serve, well_behaved  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
+from polaris_eval.harness.cli.root import main as polaris_eval  # noqa: E402
+from polaris_eval.rubrics import load_rubric  # noqa: E402
 from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.recipe_files import load_recipe, shipped  # noqa: E402
 from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
@@ -119,6 +121,28 @@ def test_a_run_and_its_folder(tmp_path: Path, recipe: Path) -> None:
     assert "different: trl.learning_rate" in other.output
     more = train(tmp_path, recipe, "trl.max_steps=5")
     assert "step 5/5" in more.stdout, more.stdout + more.stderr
+
+
+def test_a_run_is_rewarded_on_a_rubric_of_ones_own(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = CliRunner().invoke(polaris_eval, ["new", "rubric", "mine"])
+    assert made.exit_code == 0, made.output
+    file = tmp_path / "mine.yaml"
+    mine = (f"reward.rubric={file}", "validation.prompts=0", "trl.max_steps=2")
+    done = train(tmp_path, recipe, *mine)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs" / "tiny"
+    rows = judged_rows(run)
+    faultless = load_rubric(str(file)).faultless
+    assert rows
+    assert all(row["story_quality"] == row["overall"] / faultless for row in rows)
+    assert all("Engagement" in row["replies"][-1] for row in rows)
+    file.write_text(file.read_text(encoding="utf-8") + "\n# another\n", encoding="utf-8")
+    other = call(recipe, *mine[:2], "trl.max_steps=4")
+    assert other.exit_code == 2
+    assert "was begun with another rubric file" in other.output.replace("\n", " ")
 
 
 def test_merging_gives_the_model_that_was_trained(tmp_path: Path, recipe: Path) -> None:
@@ -406,6 +430,9 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
         (["trl.hri_schedule=quadratic"], "hri_schedule='quadratic' is not possible"),
         (["trl.scale_rewards=grup"], "scale_rewards='grup' is not possible"),
         (["validation.sampling={temprature: 1}"], "temprature: no such key"),
+        (["reward.rubric=no_such_rubric"], "no_such_rubric"),
+        (["reward.rubric=pairwise"], "reward.rubric: pairwise compares two stories"),
+        (["reward.rubric=writingbench"], "reward.rubric: writingbench is asked once per criterion"),
         (["trl.use_vllm=true"], "the rollouts would have no gradient"),
     ],
 )
