@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -9,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -74,7 +75,7 @@ def cli(tmp_path: Path) -> Cli:
     """Run `polaris-eval` in a folder of its own, without any key.
 
     In this process: starting one takes seconds, most of them for the providers' packages. `test_package` and whoever
-    stops a run start real ones, and so does this where a browser's event loop has the thread.
+    stops a run start real ones.
     """
 
     def call(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
@@ -84,25 +85,17 @@ def cli(tmp_path: Path) -> Cli:
 
         given = [str(arg) for arg in args]
         clean = {**{k: v for k, v in os.environ.items() if k not in KEYS}, **env}
-        if _has_loop():
-            command = [sys.executable, "-m", "polaris_eval.harness.cli", *given]
-            return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
         _models.clear()  # a model that Inspect remembers has the address of another test's server
         with contextlib.chdir(tmp_path), mock.patch.dict(os.environ, clean, clear=True):
-            done = CliRunner().invoke(main, given, prog_name="polaris-eval")
+            invoke = partial(CliRunner().invoke, main, given, prog_name="polaris-eval")
+            # in a thread of its own: a browser's event loop may have this one
+            with ThreadPoolExecutor(1) as thread:
+                done = thread.submit(invoke).result()
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return subprocess.CompletedProcess(given, done.exit_code, done.stdout, done.stderr)
 
     return call
-
-
-def _has_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 @pytest.fixture
