@@ -7,6 +7,7 @@ then has an Inspect task `polaris_eval/NAME` and a place in every command.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from inspect_ai.model import GenerateConfig
 
 GROUP = "polaris_eval.benchmarks"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TAKEN = ("arena",)  # the task that compares two stories is not a benchmark of this kind
 
 
 @dataclass(frozen=True)
@@ -81,18 +84,25 @@ class Benchmark:
     sources: tuple[Source, ...] = ()
     order: int = 100
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a record that no command could use."""
+        if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
+            raise ValueError(f"{self.name!r} cannot be its name: small letters, digits and _, and not {_TAKEN[0]}")
+        if not self.sets or not self.languages:
+            raise ValueError(f"{self.name} has no {'languages' if self.sets else 'sets'}")
+
     def load_rubric(self) -> Rubric:
         """The rubric that its stories are judged on by default."""
         return load_rubric(self.rubric)
 
-    def defaults(self) -> dict[str, str | int]:
+    def defaults(self) -> dict[str, str | int | None]:
         """The options of its prompts that mean something to it, with their defaults."""
         first, splits = next(iter(self.sets.items()))
-        found: dict[str, str | int] = {"language": self.languages[0]}
+        found: dict[str, str | int | None] = {"language": self.languages[0]}
         if len(self.sets) > 1 or self.any_prompt:
             found["prompts"] = first
-        if every := [split for splits in self.sets.values() for split in splits]:
-            found["split"] = (splits or every)[0]
+        if any(self.sets.values()):
+            found["split"] = splits[0] if splits else None
         if self.iterations is not None:
             found["iterations"] = self.iterations
         return found
@@ -123,6 +133,8 @@ class Benchmark:
         if spoken not in (*self.languages, "all"):
             known = dict.fromkeys((*self.languages, "all"))
             raise UserError(f"{self.name} has no prompts in language {spoken!r}; it has {', '.join(known)}")
+        if iterations is not None and self.iterations is None:
+            raise UserError(f"{self.name} makes one text of each prompt, so iterations mean nothing to it")
         if iterations is not None and iterations < 1:
             raise UserError(f"{self.name}: iterations must be at least 1, got {iterations}")
         return Choice(chosen, (split or splits[0]) if splits else None, spoken, iterations or self.iterations, folder)
@@ -148,7 +160,9 @@ def benchmarks() -> Mapping[str, Benchmark]:
         try:
             loaded = entry.load()
             why = "" if isinstance(loaded, Benchmark) else f"{entry.value} is no Benchmark"
-        except Exception as error:  # whatever somebody else's package raises
+            if not why:
+                loaded.load_rubric()
+        except (Exception, SystemExit) as error:  # whatever somebody else's package raises
             why = f"{type(error).__name__}: {error}"
         if not why and loaded.name in found:
             why = f"there is another benchmark of the name {loaded.name}"
@@ -166,6 +180,12 @@ def find_benchmark(name: str, where: str = "") -> Benchmark:
     if name not in known:
         raise UserError(f"{where}unknown benchmark {name!r}; known: {', '.join(known)}")
     return known[name]
+
+
+def has_rubric(name: str, digest: str) -> bool:
+    """Whether a rubric's digest is that of a benchmark's own rubric, as installed here."""
+    known = benchmarks()
+    return name in known and known[name].load_rubric().digest == digest
 
 
 def place(name: str) -> tuple[int, str]:

@@ -71,7 +71,8 @@ def location(source: Source, data_dir: Path | None = None) -> Path:
             return Path(str(distribution(source.package).locate_file(source.path)))
         except PackageNotFoundError:
             raise UserError(f"{source.package} is not installed; run: pip install {source.package}") from None
-    return (_folder(data_dir) or environment.cache_dir() / "prompts") / Path(source.path).name
+    folder = _folder(data_dir)
+    return _kept(source) if folder is None else folder / Path(source.path).name
 
 
 def load(source: Source, data_dir: Path | None = None) -> bytes:
@@ -99,7 +100,7 @@ def pull(source: Source) -> bytes:
     Raises:
         UserError: no network, a download that breaks off, or content that differs from the pin.
     """
-    path = environment.cache_dir() / "prompts" / Path(source.path).name
+    path = _kept(source)
     data = _download(source)
     if blob_id(data) != source.blob:
         raise UserError(f"{source.url}: {_changed(source, data)}; nothing was kept")
@@ -132,6 +133,11 @@ def parsed(source: Source, parse: Callable[[bytes], Any], data_dir: Path | None 
         return parse(load(source, data_dir))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{source.name}: its prompt file cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _kept(source: Source) -> Path:
+    """Its place in the user's cache; files of different repositories may have the same name."""
+    return environment.cache_dir() / "prompts" / f"{source.blob[:12]}-{Path(source.path).name}"
 
 
 def _folder(data_dir: Path | None) -> Path | None:

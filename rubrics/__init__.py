@@ -1,7 +1,7 @@
 """What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
 
 from .base import Dimension, Evidence, Marks, ReplyError, RubricError
-from .load import load_rubric, parse_rubric, rubric_names
+from .load import load_rubric, parse_rubric, rubric_names, ships
 from .rubric import JudgeSettings, Rubric, fence, fenced
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "load_rubric",
     "parse_rubric",
     "rubric_names",
+    "ships",
 ]

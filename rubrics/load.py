@@ -45,7 +45,7 @@ def parse_rubric(text: str, source: str) -> Rubric:
         _check(rubric)
     except ValidationError as error:
         raise RubricError(f"{source}: {'; '.join(_complaints(error))}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RubricError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
     except ValueError as error:
         raise RubricError(f"{source}: {error}") from None
@@ -80,6 +80,11 @@ def load_rubric(source: str) -> Rubric:
     return _load(path, source, state.st_mtime_ns, state.st_size)
 
 
+def ships(name: str, digest: str) -> bool:
+    """Whether the rubric of this name and digest is the one that ships here."""
+    return name in rubric_names() and load_rubric(name).digest == digest
+
+
 @functools.cache
 def _load(path: Path, source: str, changed: int, size: int) -> Rubric:
     """The rubric, read once for each state of its file."""
@@ -97,6 +102,9 @@ def _check(rubric: Rubric) -> None:
             if count > 1:
                 raise ValueError(f"dimensions: the {key} {value!r} is given twice")
     rubric.rule.check(rubric.dimensions)
+    for name in (d.id for d in rubric.dimensions) if rubric.pairs or not rubric.slots else ():
+        if "a" <= name[:1] <= "z":  # as the tables' own columns do, beside which the marks stand
+            raise ValueError(f"dimensions: {name!r} begins with a small letter; write {name.capitalize()!r}")
     scores = (*rubric.score_names, *(("s_l", "combined") if rubric.length_score else ()))
     for name in (*rubric.side, rubric.published):
         if name not in scores:

@@ -25,7 +25,7 @@ _FENCED = re.compile(
 class JudgeSettings(Frozen):
     """The judge of the paper and how it samples; a user's own settings win."""
 
-    model: str
+    model: str = Field(min_length=1)
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
@@ -50,9 +50,9 @@ class Rubric(Frozen):
     length score that the benchmark combines with this one.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")  # what providers take for the name of a reply's schema
     version: int
-    title: str
+    title: str = Field(pattern=r"^[^\n]+$")
     scale: str
     side: Mapping[str, str] = {}
     published: str = "score"

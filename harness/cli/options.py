@@ -62,7 +62,7 @@ operating = _options(
 )  # fmt: skip
 judging = _options(
     click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
-                 help="Judging model of all benchmarks, or of one (repeatable); by default the paper's."),
+                 help="Judging model of all benchmarks, or of one (repeatable); by default each rubric's."),
     click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
                  help="Setting of the judge that replaces the rubric's own, such as temperature=0 (repeatable)."),
     click.option("--judge-base-url", help="Address of the judge's server."),
@@ -81,11 +81,14 @@ shown_prompts = _options(
     click.option("--iterations", type=click.IntRange(min=1),
                  help="Seeds of each eqbench_creative prompt. [default: 3]"),
 )  # fmt: skip
+which_benchmarks = click.option(
+    "--benchmark", "benchmarks", multiple=True, metavar="NAME",
+    help="What to run (repeatable): story_quality, eqbench_longform, eqbench_creative, writingbench, "
+    "longbench_write, or one of another installed package (polaris-eval doctor lists all). [default: all; "
+    "with stories, those of the stories; with a rubric or prompts of your own, story_quality]",
+)  # fmt: skip
 prompting = _options(
-    click.option("--benchmark", "benchmarks", multiple=True, metavar="NAME",
-                 help="What to run (repeatable): story_quality, eqbench_longform, eqbench_creative, writingbench, "
-                 "longbench_write, or one of another installed package (polaris-eval doctor lists all). [default: all; "
-                 "with --stories, those of the stories; with a rubric or prompts of your own, story_quality]"),
+    which_benchmarks,
     shown_prompts,
     click.option("--epochs", type=click.IntRange(min=1), help="Stories for each prompt."),
 )  # fmt: skip

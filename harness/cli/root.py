@@ -22,6 +22,7 @@ from .options import (
     price_file,
     prompting,
     rubric_option,
+    which_benchmarks,
 )
 from .options import request as as_request
 from .prompts import prompts
@@ -88,33 +89,21 @@ def run(**options: Any) -> None:
     epilog="""\b
 Examples:
   polaris-eval score logs --judge anthropic/claude-sonnet-4-6 --log-dir logs-sonnet
-  polaris-eval score logs/2026-11-23T10-00-00_story-quality_X.eval --rubric eqbench_longform --log-dir second
+  polaris-eval score logs/2026-11-23T10-00-00_story-quality_X.eval --benchmark eqbench_longform --log-dir second
   polaris-eval score logs --rubric mine.yaml --judge openai/gpt-5.4-mini --log-dir mine"""
 )
 @click.argument("source", type=FILE)
-@click.option(
-    "--rubric",
-    "named",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="Judge all stories on this benchmark's rubric (repeatable), or on a rubric of yours (a YAML file). "
-    "[default: each on its own benchmark's]",
-)
+@which_benchmarks
+@rubric_option
 @judging
 @data_dir
-def score(source: Path, named: tuple[str, ...], **options: Any) -> None:
+def score(source: Path, **options: Any) -> None:
     """Judge stories that exist (a log, a folder of logs, a stories file) with another judge or rubric.
 
     Nothing is written again, and SOURCE stays as it is: the new judgments go to --log-dir.
     """
     if source.resolve() == options["log_dir"].resolve():
         raise click.UsageError(f"--log-dir {options['log_dir']} is the source itself; name another folder")
-    from ..benchmarks import benchmarks
-
-    rubrics = [name for name in named if name not in benchmarks()]
-    if rubrics and len(named) > 1:
-        raise click.UsageError("--rubric: a rubric of your own is given once, and alone")
-    options |= {"benchmarks": () if rubrics else named, "rubric": rubrics[0] if rubrics else None}
     _finish(as_request(options, (), source), False)
 
 
@@ -140,7 +129,7 @@ Example:
     "judges",
     multiple=True,
     metavar="[BENCHMARK=]MODEL",
-    help="Judging model of all benchmarks, or of one (repeatable); by default the paper's.",
+    help="Judging model of all benchmarks, or of one (repeatable); by default each rubric's.",
 )
 @rubric_option
 @prompting

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from ...rubrics import ships
 from ..logs.table import SCORED
 from ..stats.agreement import alpha_interval, icc_interval
 from ..stats.intervals import ALPHA, Interval, mean_interval, spearman_interval
@@ -26,6 +27,7 @@ def analyse(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> CheckResult:
     judged = {judge: _Judged(plan, frame) for judge, frame in frames.items()}
     return CheckResult(
         benchmark=plan.benchmark,
+        rubric=f"{plan.rubric.name} {plan.rubric.digest[:8]}",
         stories=len(plan.stories),
         repeats=plan.repeats,
         judges={judge: one.report() for judge, one in judged.items()},
@@ -101,7 +103,8 @@ class _Judged:
 
     def _damage(self, name: str) -> Noticed:
         """How the score and the dimensions that ought to suffer moved, and whether they did so beyond chance."""
-        expected = self.plan.check.damages[name].lowers.get(self.rubric.name, ())
+        lowers = self.plan.check.damages[name].lowers
+        expected = lowers.get(self.rubric.name, ()) if ships(self.rubric.name, self.rubric.digest) else ()
         worse = {
             "score": -1,
             **{d.id: -1 if d.sign == "positive" else 1 for d in self.rubric.dimensions if d.id in expected},

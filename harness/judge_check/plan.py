@@ -54,6 +54,8 @@ def prepare(
         raise UserError(f"{source}: holds no story of {benchmark or 'any benchmark'} with {MIN_WORDS} words or more")
     chosen = tuple(_spread(usable)[:limit])
     judged_on = load_rubric(rubric or find_benchmark(kinds[0], f"{source}: ").rubric)
+    if judged_on.pairs:
+        raise UserError(f"the rubric {judged_on.name} compares two stories: it is for polaris-eval arena")
     plan = Plan(kinds[0], chosen, folder / "variants.jsonl", repeats, load_check(), judged_on)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [

@@ -97,7 +97,9 @@ def result_grids(plan: Plan, found: CheckResult) -> list[Grid]:
 
 
 def _summary(found: CheckResult) -> Grid:
-    title = f"{found.benchmark}: {found.stories} stories, {found.repeats} judgments of each"
+    title = (
+        f"{found.benchmark} on the rubric {found.rubric}: {found.stories} stories, {found.repeats} judgments of each"
+    )
     heads = [*texts("judge"), *numbers("scored", "retest ICC", "retest SD", "quotes found", "quotes missing",
                                        "mis-added", "score and length (Spearman)", "damages seen",
                                        "injections held")]  # fmt: skip

@@ -78,9 +78,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found, by judge."""
+    """What a check found, by judge. `rubric` is its name and the beginning of its digest."""
 
     benchmark: str
+    rubric: str
     stories: int
     repeats: int
     judges: Mapping[str, JudgeReport]

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
-from ...rubrics import Rubric, load_rubric, rubric_names
-from ..benchmarks import place
+from ...rubrics import Rubric, rubric_names, ships
+from ..benchmarks import has_rubric, place
 from ..errors import UserError
 from ..logs.rubrics import rubric_for
 from ..logs.table import KEYS, SCORED, differences
@@ -82,7 +82,9 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
                 length_bias=bias,
                 stories=group.rename(columns={"label": "score_label", "label_": "label"}),
                 notes=[*notes, *_checks(rows, table, detectable, bias), *([NOTE] if with_published else [])],
-                published=published(rubric) if with_published and _ships(rubric.name, first["rubric_digest"]) else (),
+                published=published(first["benchmark"])
+                if with_published and has_rubric(first["benchmark"], first["rubric_digest"])
+                else (),
                 judged_on=rubric,
             )
         )
@@ -143,7 +145,7 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
         notes.append(f"Kept apart from other tables of this benchmark: they differ in {shown}.")
     if rubric.length_score:
         notes.append("Score is S_Q. The source of the published figures does not say which of the three they are.")
-    if rubric.name in rubric_names() and not _ships(rubric.name, group["rubric_digest"].iloc[0]):
+    if rubric.name in rubric_names() and not ships(rubric.name, group["rubric_digest"].iloc[0]):
         notes.append("Judged on another version of the rubric file than the one installed here.")
     if group["settings"].nunique() > 1:
         notes.append("Rows differ in generation settings: compare with care.")
@@ -155,8 +157,3 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
     if group.get("truncated", pd.Series(dtype=float)).sum() > 0:
         notes.append(f"{int(group['truncated'].sum())} stories were cut off by the writer's token limit (cut).")
     return notes
-
-
-def _ships(name: str, digest: str) -> bool:
-    """Whether the rubric of this name and digest is the one that ships here."""
-    return name in rubric_names() and load_rubric(name).digest == digest

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...rubrics import Rubric
-
 NOTE = "Published rows are the authors' own (other prompts and judge runs); never averaged in."
 _SPLITS = {"ID (1-4k)": "ID", "near OOD (4-8k)": "near OOD", "far OOD (8-12k)": "far OOD"}
 _LENGTHS_OF = "story_quality"  # length ratios were published once, and stand beside this benchmark
@@ -28,19 +26,19 @@ class Published:
     ratio: float = math.nan
 
 
-def published(rubric: Rubric) -> list[Published]:
-    """The published rows of a benchmark that has this rubric, best first."""
+def published(benchmark: str) -> list[Published]:
+    """The published rows of a benchmark, best first. They were judged on its own rubric, and stand beside no other."""
     table = pd.read_csv(Path(str(files("polaris_eval.results") / "published.csv")))
     found: dict[str, dict[str, float]] = {}
     splits: dict[str, dict[str, float]] = {}
-    for record in table[table["benchmark"] == rubric.name].to_dict("records"):
+    for record in table[table["benchmark"] == benchmark].to_dict("records"):
         model, split = record["model"], _SPLITS.get(record["slice"])
         row = found.setdefault(model, {})
         if split:
             splits.setdefault(model, {})[split] = record["value"]
         else:
             row["slope" if record["metric"] == "slope" else "score"] = record["value"]
-    if rubric.name == _LENGTHS_OF:
+    if benchmark == _LENGTHS_OF:
         for record in table[(table["benchmark"] == "length") & (table["slice"] == "all")].to_dict("records"):
             found.setdefault(record["model"], {})["ratio"] = record["value"]
     rows = [Published(model, splits=splits.get(model, {}), **row) for model, row in found.items()]

@@ -54,6 +54,8 @@ def _record(where: str, line: str, required: Sequence[str], optional: Sequence[s
             raise UserError(f'{where}: "{name}" must be a string')
     if not isinstance(record["id"], str | int) or isinstance(record["id"], bool):
         raise UserError(f'{where}: "id" must be a string or a whole number')
+    if record["id"] == "":
+        raise UserError(f'{where}: "id" is empty')
     target = record.get("target_words")
     if target is not None and (not isinstance(target, int) or isinstance(target, bool) or target <= 0):
         raise UserError(f'{where}: "target_words" must be a positive whole number')

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...rubrics import Rubric, load_rubric
 from ..benchmarks import benchmarks
 from ..environment import is_set
-from ..judge.named import KEYS, PROXY, missing_key
+from ..judge.named import KEYS, PACKAGE, PROXY, missing_key
 from ..models.lexical import shipped
 from ..models.weights import SIZE_MB, weights_path
 from ..show.grid import grid, texts
@@ -80,6 +80,9 @@ def checks(log_dir: Path) -> Iterator[Check]:
 
 
 def _judge(what: str, rubric: Rubric) -> Check:
+    provider = rubric.judge.model.partition("/")[0]
+    if provider not in (*KEYS, PACKAGE):
+        return Check(True, what, f"its judge is {rubric.judge.model}", f"not checked: whether {provider} is set up")
     key = missing_key(rubric.judge.model)
     todo = f"set {key}, or name another judge with --judge" if key else ""
     return Check(not key, what, f"its judge is {rubric.judge.model}", todo)

@@ -103,8 +103,8 @@ def plan_runs(
     known = benchmarks()
     for name in names:
         find_benchmark(name)
-    if rubric is not None:
-        load_rubric(rubric)
+    if rubric is not None and load_rubric(rubric).pairs:
+        raise UserError(f"the rubric {load_rubric(rubric).name} compares two stories: it is for polaris-eval arena")
     found = read_stories(stories) if stories else []
     own = bool(found) and not names
     by_default = _OTHERS_PROMPTS if rubric or is_file(options.get("prompts")) else tuple(known)
@@ -114,18 +114,25 @@ def plan_runs(
     picked = [benchmark for name, benchmark in known.items() if name in chosen]
     rubrics = {benchmark.name: load_rubric(rubric or benchmark.rubric) for benchmark in picked}
     takes = {benchmark.name: _takes(benchmark, rubrics[benchmark.name]) for benchmark in picked}
-    for option in options:
+    for option, value in options.items():
         if stories and option != "disqualify":
             raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
         if not any(option in defaults for defaults in takes.values()):
             raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(takes)}")
+        if option == "prompts" and not any(_has_set(benchmark, value) for benchmark in picked):
+            picked[0].choose(value)
     if is_file(options.get("prompts")):
         options = {**options, "prompts": str(Path(options["prompts"]).resolve())}
     for benchmark in picked:
         name, used = benchmark.name, rubrics[benchmark.name]
         # Inspect knows a task by its arguments: naming a default must not make another task of it
         args = {k: v for k, v in options.items() if k in takes[name] and v != takes[name][k]}
-        if used.source != benchmark.load_rubric().source:
+        if "prompts" in args and not _has_set(benchmark, args["prompts"]):
+            del args["prompts"]
+        splits = benchmark.sets.get(args.get("prompts", ""), ())
+        if splits and args.get("split") == splits[0]:
+            del args["split"]
+        if used.digest != benchmark.load_rubric().digest:
             args["rubric"] = used.source
         if stories is None:
             yield Planned(benchmark, used, args)
@@ -133,6 +140,10 @@ def plan_runs(
         args |= {"stories": str(stories.resolve())} | ({"own": True} if own else {})
         for writer in dict.fromkeys(story.model for story in stories_of(found, None, name if own else None)):
             yield Planned(benchmark, used, {**args, "writer": writer}, writer)
+
+
+def _has_set(benchmark: Benchmark, prompts: str) -> bool:
+    return prompts in benchmark.sets or (is_file(prompts) and benchmark.any_prompt)
 
 
 def _takes(benchmark: Benchmark, rubric: Rubric) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, log_files, read_header, settings_text
 from .again import judge_again
 from .planned import Planned, Request, plan_runs
+from .samples import is_file
+
+_FILES = ("rubric", "prompts", "stories")  # arguments that name files
 
 
 def run(request: Request) -> list[str]:
@@ -85,29 +88,36 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
     """Header of the log of these stories, judge and rubric, if an earlier run left one.
 
     Raises:
-        UserError: the stories exist, but were judged by another judge or on another rubric; they would be written, and
-            paid for, a second time.
+        UserError: the stories exist, but were judged by another judge or on another rubric, or come from the same file
+            under another path; they would be written, and paid for, a second time.
     """
-    data = plan.samples().data if plan.own_texts else None
     label = judge_label(str(judge), judge.config)
     overrides = settings_text(GenerateConfig(**request.generate))
     others: list[EvalLog] = []
     for header in _headers(request.log_dir):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
-        same = stamped.get("benchmark") == plan.name and (stamped.get("writer") or header.eval.model) == writer
-        same = same and data in (None, stamped.get("data_digest")) and _written_alike(given, plan.args)
+        if stamped.get("benchmark") != plan.name or (stamped.get("writer") or header.eval.model) != writer:
+            continue
         rejudged = stamped["rubric_digest"] != plan.rubric.digest
-        if not same or settings_text(header.eval.model_generate_config) != overrides or (rejudged and plan.writer):
+        if settings_text(header.eval.model_generate_config) != overrides or (rejudged and plan.writer):
+            continue
+        if not _same_texts(stamped, given, plan):
             continue
         if judge_name(header) != label or rejudged:
             others.append(header)
+        elif moved := [name for name in _FILES if given.get(name) != plan.args.get(name)]:
+            raise UserError(
+                f"{request.log_dir} holds these {plan.name} stories of {writer} already. To continue, name the file as "
+                f"before (--{moved[0]} {given.get(moved[0]) or 'left out'}), else choose another --log-dir"
+            )
         elif header.status != "started":
             return header
     if others:
         changed = "".join(f" --judge-option {setting}" for setting in settings_text(judge.config).split())
         on = f" --rubric {request.rubric}" if request.rubric else ""
         log = Path(others[0].location.removeprefix("file://"))
-        told = f"{judge_name(others[0])} on the rubric {(others[0].eval.metadata or {})['rubric']}"
+        stamped = others[0].eval.metadata or {}
+        told = f"{judge_name(others[0])} on the rubric {stamped['rubric']} ({stamped['rubric_digest'][:8]})"
         raise UserError(
             f"{request.log_dir} holds the {plan.name} stories of {writer} judged by {told}. "
             f"To have {label} judge the same stories without writing them again: polaris-eval score "
@@ -116,8 +126,14 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
     return None
 
 
-def _written_alike(given: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    return {**given, "rubric": None} == {**asked, "rubric": None}
+def _same_texts(stamped: Mapping[str, Any], given: Mapping[str, Any], plan: Planned) -> bool:
+    """Whether a log's stories are, or are written for, the texts of a plan, whatever path they were read from."""
+    nothing = dict.fromkeys(_FILES)
+    if {**given, **nothing} != {**plan.args, **nothing}:
+        return False
+    if not plan.own_texts and not is_file(given.get("prompts")):
+        return bool(given.get("prompts") == plan.args.get("prompts"))
+    return bool(plan.samples().data == stamped.get("data_digest"))
 
 
 def _headers(folder: Path) -> list[EvalLog]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..logs.stories import Story, fingerprint, prompt_id, read_stories, stories_
 from ..words import target_words, with_length_request
 
 _KNOWN = ("prompt_id", "target_words", "category", "criteria")
+_HALF = re.compile("[\ud800-\udfff]")
 _PROMPT, _MORE = ("id", "prompt"), ("target_words", "category", "metadata")
 
 
@@ -61,8 +63,8 @@ def prompts_of(
     if prompts is not None and is_file(prompts):
         if not benchmark.any_prompt:
             raise UserError(f"{benchmark.name} has prompts of its own, so --prompts {prompts} means nothing to it")
-        if split is not None or iterations is not None:
-            raise UserError(f"--prompts {prompts}: a file of prompts has no splits and no iterations")
+        if any(option is not None for option in (split, language, iterations)):
+            raise UserError(f"--prompts {prompts}: a file of prompts has no splits, languages or iterations")
         samples, name = own_prompts(Path(prompts)), f"file {Path(prompts).name}"
     else:
         folder = Path(data_dir) if data_dir else environment.data_dir()
@@ -89,6 +91,8 @@ def own_prompts(path: Path) -> list[Sample]:
             raise UserError(f"{where}: the id {key!r} was given before")
         if not text.strip():
             raise UserError(f"{where}: the prompt is empty")
+        if _HALF.search(json.dumps(record, ensure_ascii=False)):
+            raise UserError(f"{where}: holds half of a character (a lone surrogate), which no model can be sent")
         if None not in (words, asked) and words != asked:
             raise UserError(f"{where}: the prompt asks for {asked} words, but target_words is {words}")
         if words is not None and asked is None:
@@ -120,7 +124,9 @@ def stories_samples(benchmark: Benchmark, file: str, writer: str | None, own: bo
         raise UserError(f"{file}: holds no stories of {writer!r}" + (f" for {benchmark.name}" if own else ""))
     samples = story_samples(chosen)
     if not benchmark.any_prompt:
-        samples = _placed(benchmark, file, chosen, samples, prompts_of(benchmark, language="all", data_dir=data_dir))
+        every = [(name, split) for name, splits in benchmark.sets.items() for split in splits or (None,)]
+        there = [prompts_of(benchmark, name, split, "all", data_dir=data_dir).samples for name, split in every]
+        samples = _placed(benchmark, file, chosen, samples, [sample for part in there for sample in part])
     settings = "; ".join(sorted({story.settings for story in chosen}))
     return Samples(samples, "stories", prompts_digest(samples), fingerprint(chosen), settings)
 
@@ -166,7 +172,7 @@ def check_criteria(benchmark: Benchmark, rubric: Rubric, samples: Sequence[Sampl
 
 
 def _placed(
-    benchmark: Benchmark, file: str, stories: Sequence[Story], samples: list[Sample], prompts: Samples
+    benchmark: Benchmark, file: str, stories: Sequence[Story], samples: list[Sample], prompts: Sequence[Sample]
 ) -> list[Sample]:
     """The samples with what the benchmark knows about their prompts: lengths, categories, criteria.
 
@@ -174,7 +180,7 @@ def _placed(
     iterations (PROMPT-N) are of the same prompt.
     """
     known: dict[str, dict[str, Any]] = {}
-    for prompt in prompts.samples:
+    for prompt in prompts:
         metadata = prompt.metadata or {}
         known[metadata["prompt_id"]] = {k: metadata[k] for k in _KNOWN if k in metadata}
     for story, sample in zip(stories, samples, strict=True):

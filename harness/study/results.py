@@ -10,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from ...rubrics import ships
+from ..benchmarks import has_rubric
 from ..logs.pairs import complete_matches
 from ..logs.table import KEYS, SCORED
 from ..stats.agreement import alpha_interval
@@ -179,8 +181,9 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
         matches = matches[matches["match"].isin(wanted)]
         shares = (matches["first"] + matches["second"]) / 2
         items = {wanted[match]: float(share) for match, share in zip(matches["match"], shares, strict=True)}
-        name = f"{judge}, pairs" + ("" if pd.isna(cut) else f" cut at {cut:g}")
-        found |= {f"{name} ({digest[:8]})" if name in found else name: items} if items else {}
+        on = "" if ships("pairwise", digest) else f" on {part['rubric'].iloc[0]} {digest[:8]}"
+        name = f"{judge}, pairs{on}" + ("" if pd.isna(cut) else f" cut at {cut:g}")
+        found |= {name: items} if items else {}
     scored = stories[stories["status"].isin(SCORED)] if len(stories) else stories
     for key, part in scored.groupby(list(KEYS)) if len(scored) else ():
         benchmark, digest, judge, asked = cast(tuple[str, str, str, str], key)
@@ -190,8 +193,9 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
             (a, one), (b, other) = sorted(zip(item.models, item.stories, strict=True))
             if (a, one) in score and (b, other) in score:
                 items[item.id] = (float(np.sign(score[a, one] - score[b, other])) + 1) / 2
-        name = f"{judge}, {benchmark}"
-        found |= {f"{name} ({digest[:8]}, {asked[:8]})" if name in found else name: items} if items else {}
+        on = "" if has_rubric(benchmark, digest) else f" on {part['rubric'].iloc[0]} {digest[:8]}"
+        name = f"{judge}, {benchmark}{on}"
+        found |= {f"{name} (prompts {asked[:8]})" if name in found else name: items} if items else {}
     return found
 
 

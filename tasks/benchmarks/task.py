@@ -52,6 +52,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             disqualify: apply the rubric's optional disqualification gate.
         """
         chosen = load_rubric(rubric or benchmark.rubric)
+        theirs = chosen.digest == benchmark.load_rubric().digest
         if judge is None:
             grader(None)  # refuse now, before the first story is paid for
         scorers = [
@@ -67,7 +68,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
         given = {} if repetition_penalty is None else {"repetition_penalty": repetition_penalty}
         stamps: dict[str, Any] = {
             "benchmark": benchmark.name,
-            "title": benchmark.title if chosen == benchmark.load_rubric() else chosen.title,
+            "title": benchmark.title if theirs else f"{chosen.title} (benchmark {benchmark.title})",
             "rubric": chosen.name,
             "rubric_digest": chosen.digest,
             "rubric_text": chosen.text,

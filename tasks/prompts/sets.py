@@ -63,6 +63,8 @@ def _rows(split: str, folder: Path | None) -> list[dict[str, Any]]:
     from huggingface_hub.utils.logging import set_verbosity_error
 
     set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings about retries say less than the one line below
+    if folder is None and Path(OFFICIAL).exists():  # the hub client would read it in the dataset's place
+        raise UserError(f"the folder {OFFICIAL} here would be read as the official prompts; name it with --data-dir")
     place = OFFICIAL if folder is None else str(_copy(folder))
     try:
         return list(load_dataset(place, split=split))

@@ -108,7 +108,7 @@ def test_other_judges_are_other_columns_and_stories_keep_their_benchmark(
         suggested = said.split("polaris-eval score ")[1].split()
         assert suggested[0].endswith(".eval")
         assert cli("score", *suggested[:-1], "fourth", **env).returncode == 0
-        other = cli("score", "logs", "--rubric", "story_quality", "--judge", PROXY, "--log-dir", "third", **env)
+        other = cli("score", "logs", "--benchmark", "story_quality", "--judge", PROXY, "--log-dir", "third", **env)
         assert other.returncode == 0, other.stdout + other.stderr
         assert sum(body["model"] == "a" for body in server.bodies) == written
     assert cli("leaderboard", "logs", "second", "third").returncode == 0

@@ -74,7 +74,7 @@ def test_stories_for_prompts_of_ones_own_on_a_rubric_of_ones_own(
     board = cli("leaderboard", "logs", "--details", "--with-published")
     assert board.returncode == 0, board.stderr
     (section,) = sections(tmp_path)
-    assert section["title"] == "My rubric mine"
+    assert section["title"] == "My rubric mine (benchmark Story Quality)"
     assert section["rubric"] == f"mine {stamped['rubric_digest'][:8]}"
     assert section["prompts"].startswith("file official.jsonl (")
     assert set(section["rows"][0]["criteria"]) == {"Engagement", "Prose", "Ending", "Padding"}
@@ -100,7 +100,7 @@ def test_a_changed_rubric_never_has_the_stories_written_again(
     assert len(server.requests) == 2
     assert cli("leaderboard", "logs", "second").returncode == 0
     one, other = sections(tmp_path)
-    assert {one["title"], other["title"]} == {"Story Quality", "My rubric mine"}
+    assert {one["title"], other["title"]} == {"Story Quality", "My rubric mine (benchmark Story Quality)"}
     assert any("differ in rubric file" in note for note in one["notes"])
     assert any(section["prompts"].startswith("mini (") for section in (one, other))
 
