@@ -69,6 +69,28 @@ def test_one_of_another_package_is_found_sorted_and_asked(entries: list[EntryPoi
             prompts_of(MINE, **wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"name": "arena"}, {"name": "My own"}, {"sets": {}}, {"languages": ()}])
+def test_a_record_that_no_command_could_use_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"name|sets|languages"):
+        replace(MINE, **wrong)
+
+
+def test_iterations_are_of_a_benchmark_that_makes_several_texts() -> None:
+    with pytest.raises(UserError, match="iterations mean nothing"):
+        prompts_of(find_benchmark("story_quality"), iterations=2)
+
+
+def test_a_prompt_set_goes_to_the_benchmarks_that_have_it(entries: list[EntryPoint], cli: Cli) -> None:
+    two = ["--benchmark", "story_quality", "--benchmark", "mine"]
+    planned = cli("plan", "--model", PROXY, "--judge", PROXY, "--prompts", "large", *two, "--json")
+    assert planned.returncode == 0, planned.stderr
+    calls = {row["benchmark"]: row["calls"] for row in json.loads(planned.stdout)["rows"]}
+    assert calls == {"mine": 1, "story_quality": 36}
+    assert "unknown prompt set 'none'" in one_line(
+        cli("plan", "--model", PROXY, "--judge", PROXY, "--prompts", "none", *two)
+    )
+
+
 def test_it_is_planned_and_named_in_every_command(entries: list[EntryPoint], cli: Cli, tmp_path: Path) -> None:
     planned = cli("plan", "--model", PROXY, "--benchmark", "mine", "--judge", f"mine={PROXY}", "--json")
     assert planned.returncode == 0, planned.stderr

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import PROSE, PROXY, Cli, frame, one_line, stories, write_jsonl
+from inspect_ai import Task
+from inspect_ai import eval as inspect_eval
+from inspect_ai.dataset import Sample
 from inspect_ai.log import read_eval_log
 from loopback import serve, well_behaved
 
@@ -105,6 +108,63 @@ def test_a_changed_rubric_never_has_the_stories_written_again(
     assert any(section["prompts"].startswith("mini (") for section in (one, other))
 
 
+@pytest.mark.parametrize("given", ["--rubric", "--prompts", "--stories"])
+def test_the_same_file_under_another_path_is_not_paid_for_again(
+    cli: Cli, tmp_path: Path, mine: Path, server: Any, given: str
+) -> None:
+    write_jsonl(tmp_path / "p.jsonl", PROMPTS)
+    write_jsonl(tmp_path / "s.jsonl", stories(2))
+    name = {"--rubric": "mine.yaml", "--prompts": "p.jsonl", "--stories": "s.jsonl"}[given]
+    asked = ["--judge", PROXY, *(() if given == "--stories" else ("--model", WRITER, "--limit", 2))]
+    assert cli("run", *asked, given, name, **env_of(server)).returncode == 0
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / name).write_bytes((tmp_path / name).read_bytes())
+    calls = len(server.requests)
+    refused = one_line(cli("run", *asked, given, f"sub/{name}", **env_of(server)))
+    assert f"name the file as before ({given} {tmp_path / name})" in refused
+    assert cli("run", *asked, given, name, **env_of(server)).returncode == 0
+    assert len(server.requests) == calls
+
+
+def test_a_copy_of_the_benchmarks_own_rubric_is_that_rubric(cli: Cli, tmp_path: Path, server: Any) -> None:
+    (tmp_path / "same.yaml").write_text(load_rubric("story_quality").text, encoding="utf-8")
+    asked = ["--model", WRITER, "--judge", PROXY, "--benchmark", "story_quality", "--limit", 2]
+    for more in ((), ("--rubric", "same.yaml"), ("--rubric", "story_quality")):
+        assert cli("run", *asked, *more, **env_of(server)).returncode == 0
+    assert len(server.requests) == 2
+    assert cli("leaderboard", "logs").returncode == 0
+    (section,) = sections(tmp_path)
+    assert (section["title"], section["rows"][0]["stories"]) == ("Story Quality", 2)
+
+
+def test_a_log_of_somebody_else_in_the_folder_is_no_hindrance(cli: Cli, tmp_path: Path) -> None:
+    task = Task(dataset=[Sample(input="x")], model="mockllm/model", name="other")
+    inspect_eval(task, log_dir=str(tmp_path / "logs"), display="none")
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    done = cli("run", "--stories", path, "--judge", PROXY)
+    assert done.returncode == 0, done.stderr
+
+
+def test_published_numbers_stand_beside_their_own_benchmark_alone(cli: Cli, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(2))
+    two = ["--benchmark", "story_quality", "--benchmark", "eqbench_longform"]
+    assert cli("run", "--stories", path, "--judge", PROXY, "--rubric", "story_quality", *two).returncode == 0
+    assert cli("leaderboard", "logs", "--with-published").returncode == 0
+    own, other = sections(tmp_path)
+    assert own["published"]
+    assert not other["published"]
+    assert (own["title"], other["title"]) == ("Story Quality", "Story Quality (benchmark EQ-Bench LongForm)")
+
+
+def test_a_folder_does_not_pass_for_the_official_prompts(cli: Cli, tmp_path: Path, server: Any) -> None:
+    folder = tmp_path / "rishanthrajendhran" / "POLARIS"
+    folder.mkdir(parents=True)
+    row = {"uid": "u", "prompt": "Tale. It should be approximately 200 words long.", "target_word_count": 200}
+    write_jsonl(folder / "test.jsonl", [row])
+    asked = ["--model", WRITER, "--judge", PROXY, "--benchmark", "story_quality", "--prompts", "official"]
+    assert "would be read as the official prompts" in one_line(cli("run", *asked, **env_of(server)))
+
+
 def test_a_file_that_passes_for_another_rubric_is_told_from_it(cli: Cli, tmp_path: Path) -> None:
     """The same name and title, other bytes: a table of its own, no published numbers, and a note."""
     text = load_rubric("story_quality").text
@@ -137,6 +197,8 @@ def test_judge_check_and_arena_take_a_rubric_of_ones_own(cli: Cli, tmp_path: Pat
     done = cli(*check)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "results" / "judge-check.json").read_text(encoding="utf-8"))
+    assert found["rubric"] == f"mine {load_rubric(str(mine)).digest[:8]}"
+    assert f"story_quality on the rubric {found['rubric']}" in done.stdout
     assert set(found["judges"][PROXY]["clustering"]) == {"Engagement", "Prose", "Ending", "Padding"}
     text = (
         load_rubric("pairwise")
@@ -177,6 +239,11 @@ def test_a_rubrics_judge_may_be_of_any_provider(cli: Cli, tmp_path: Path, mine: 
         (("    {{story}}\n", "    the story\n"), "prompt.user: placeholder 'story' is unknown or unused"),
         (("version: 1", "version: 1\ndigest: x"), "digest: comes from the file"),
         (("name: mine", "name: [mine"), "not YAML"),
+        (("name: mine", "name: " + "[" * 5000), "not YAML"),
+        (("name: mine", "name: my rubric"), "name: "),
+        (("title: My rubric", 'title: "two\\nlines'), "mine.yaml"),
+        (("name: Prose", "name: score"), "'score' begins with a small letter; write 'Score'"),
+        (("name: Prose", "name: prompt_id"), "'prompt_id' begins with a small letter"),
     ],
 )
 def test_a_broken_rubric_is_one_line(cli: Cli, tmp_path: Path, mine: Path, change: tuple[str, str], says: str) -> None:
@@ -222,6 +289,8 @@ def test_an_arena_needs_a_rubric_that_compares(cli: Cli, tmp_path: Path) -> None
         ({"id": "b", "prompt": "x", "words": 3}, "line 2: unknown field 'words'"),
         ({"id": "b", "prompt": "x", "target_words": 0}, "positive whole number"),
         ({"id": "b", "prompt": "x", "metadata": 3}, '"metadata" must be an object'),
+        ({"id": "", "prompt": "x"}, '"id" is empty'),
+        ({"id": "b", "prompt": "x \ud800"}, "line 2: holds half of a character"),
         ({"id": "b", "prompt": "x", "category": 3}, '"category" must be a string'),
         ({"id": "b", "prompt": "100 words long.", "target_words": 9}, "asks for 100 words, but target_words is 9"),
     ],
@@ -239,6 +308,8 @@ def test_broken_prompts_are_one_line(cli: Cli, tmp_path: Path, record: dict[str,
         (["--prompts", "p.jsonl", "--benchmark", "writingbench"], "--prompts means nothing to writingbench"),
         (["--prompts", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (["--prompts", "p.jsonl", "--split", "train"], "has no splits"),
+        (["--prompts", "p.jsonl", "--language", "zh"], "has no splits, languages"),
+        (["--split", "test", "--benchmark", "story_quality"], "the prompt set mini has no splits"),
         (["--prompts", "nope", "--benchmark", "story_quality"], "known: mini, official, or a file of yours, .jsonl"),
     ],
 )
