@@ -62,7 +62,8 @@ class Benchmark:
         domain: `ID` (prompts like the training's) or `OOD`.
         config: how stories are written.
         body: further settings of writing that only some providers take.
-        length_score: how words are counted and length is scored: as LongBench-Write does, or by words (None).
+        length_score: how words are counted: as LongBench-Write does, or as everywhere else (None). The score that
+            LongBench-Write makes of them comes with a rubric that names it too.
         unpinned: sets that cannot be verified: read from a folder, they are named as a copy.
         sources: the pinned files that its prompts come from.
         order: its place in tables; the lowest comes first.
