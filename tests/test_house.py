@@ -36,12 +36,14 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_contracts_hold() -> None:
     done = lint(ROOT)
     assert done.returncode == 0, done.stdout
     assert " 0 broken" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
@@ -63,6 +65,7 @@ def test_a_forbidden_import_is_found(copy: Path, module: str, line: str, contrac
     assert any(row.startswith(contract) for row in broken), done.stdout
 
 
+@pytest.mark.slow
 def test_a_module_without_a_floor_is_found(copy: Path) -> None:
     (copy / "polaris_eval" / "harness" / "stray.py").write_text("", encoding="utf-8")
     done = lint(copy, PYTHONPATH=str(copy))

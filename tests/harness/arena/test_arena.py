@@ -90,6 +90,7 @@ def test_an_arena_is_played_and_shown(cli: Cli, tmp_path: Path) -> None:
     assert "lab/middle" in (tmp_path / "results" / "arena.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_match_is_never_judged_twice_and_new_models_join(cli: Cli, tmp_path: Path) -> None:
     old = written(tmp_path, "a", "b")
     assert cli("arena", old, "--judge", PROXY).returncode == 0

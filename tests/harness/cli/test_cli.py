@@ -271,6 +271,7 @@ def test_a_judge_that_is_down_is_bounded(cli: Cli, tmp_path: Path) -> None:
     assert "2 of 2 stories have no score" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_against_a_server_that_fails_and_cuts(cli: Cli, tmp_path: Path) -> None:
     """Every tenth answer fails, every tenth is cut: every story has a score or is listed, none is zero."""
 

@@ -136,6 +136,7 @@ def test_a_report_never_writes_over_something_else(cli: Cli, tmp_path: Path) -> 
     assert "one folder" in cli("report", "logs", "more", "--transcripts").stderr
 
 
+@pytest.mark.slow
 def test_plots_are_drawn_for_what_there_is(cli: Cli, tmp_path: Path) -> None:
     records = stories(6) + stories(6, model="a$b^{c}_")
     path = write_jsonl(tmp_path / "s.jsonl", records)
