@@ -25,7 +25,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 types: $(VENV)/.dev
-	rm -rf build/types && $(PIP) install -q --no-deps --target build/types .
+	rm -rf build && $(PIP) install -q --no-deps --target build/types .
 	cd build && MYPYPATH=types ../$(BIN)/mypy --config-file ../pyproject.toml -p polaris_eval
 
 fast: $(VENV)/.dev

@@ -5,7 +5,8 @@ standard deviation of the group come from the rollouts alone, and the reference'
 w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and in the group of a row that has no reference,
 the group is G rollouts and this class does what its parent does, to the last bit (but for `validation_sampling`).
 
-Written against trl 1.16.0, whose private methods it overrides; tests/test_hri.py is the gate for another version.
+Written against trl 1.16.0, whose private methods it overrides; tests/trainers/test_hri.py is the gate for another
+version.
 TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
 """
 

@@ -46,6 +46,15 @@ def shipped(folder: str = "recipes") -> dict[str, str]:
     }
 
 
+def read_recipe(path: Path) -> Recipe:
+    """The whole recipe that a run has written into its folder. Raises UserError where the file is damaged."""
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValueError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: is not the recipe of a run of this release: {why}") from None
+
+
 def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     """A recipe that ships here by name, or a file, with `key=value` changes (dotted keys, values read as YAML).
 

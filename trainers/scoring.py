@@ -70,7 +70,7 @@ def combine(quality: float, response: Response, weights: Weights, spec: RewardSp
     that the reward grows with length, and only an answer that was cut off is overlong.
 
     Args:
-        quality: the judge's score as a share of the rubric's faultless one, 0 to 1.
+        quality: the judge's score as a share of the rubric's faultless one; below 0 where the score is.
         overlong: whether the overlong penalty applies (validation leaves it out).
     """
     plain = (

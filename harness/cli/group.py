@@ -14,6 +14,10 @@ class OneLineGroup(click.Group):
     program = "polaris-eval"
     kept = "what was finished is kept, and the same command continues from there"
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which people use them, which is that of their registration."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...harness.errors import UserError, need_extra
 from ..models import first_line, model_path
 from ..recipe import Recipe
+from ..recipe_files import read_recipe
 from ..run.folder import last_checkpoint
 
 
@@ -29,7 +28,7 @@ def weights_of(name: str) -> str:
 def recipe_of(name: str) -> Recipe | None:
     """The recipe of a training run's folder, or None where it is none."""
     path = Path(name) / "recipe.yaml"
-    return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return read_recipe(path) if path.is_file() else None
 
 
 def base_of(weights: str) -> str | None:

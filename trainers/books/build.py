@@ -1,4 +1,4 @@
-"""`data build`: sources, review, back-translation and output, in one folder that can be left and taken up again."""
+"""`pairs build`: sources, review, back-translation and output, in one folder that can be left and taken up again."""
 
 from __future__ import annotations
 

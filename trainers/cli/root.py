@@ -44,7 +44,7 @@ def main() -> None:
                                                               check everything and print the plan; call nothing
     polaris-train show polaris-9b > mine.yaml                 a recipe to change; then: polaris-train mine.yaml
     polaris-train merge runs/polaris-9b-lora                  LoRA and base as one model, with a model card
-    polaris-train pairs build books/ --out pairs               prompt-story pairs from your books
+    polaris-train pairs build books/ --out pairs              prompt-story pairs from your books
     polaris-train audit --model runs/mine --data pairs.parquet
                                                               what it has memorised of its training stories
     """

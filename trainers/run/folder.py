@@ -13,6 +13,7 @@ import yaml
 
 from ...harness.errors import UserError
 from ..recipe import Recipe
+from ..recipe_files import read_recipe
 from .processes import rank
 
 # what may differ when a run is continued: it changes no reward, no batch and no update
@@ -32,12 +33,12 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
     A checkpoint that was cut off in the writing is removed.
 
     Raises:
-        UserError: the folder holds a run of another recipe, with other rows or processes, or something else.
+        UserError: the folder holds a run of another recipe, other rows, processes or rubric file, or something else.
     """
     resolved = recipe.model_dump(mode="json")
     kept = folder / "recipe.yaml"
     if kept.is_file():
-        earlier = Recipe.model_validate(yaml.safe_load(kept.read_text(encoding="utf-8"))).model_dump(mode="json")
+        earlier = read_recipe(kept).model_dump(mode="json")
         # more steps are more of the same only where the learning rate does not depend on how many there are
         constant = recipe.setting("lr_scheduler_type") == "constant"
         free = (*_MAY_CHANGE, *(["trl.max_steps"] if constant else []))
@@ -92,7 +93,7 @@ def step_of(checkpoint: Path) -> int:
 
 
 def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
-    """A run goes on exactly only with the same rows on as many processes."""
+    """A run goes on exactly only with the same rows and rubric file on as many processes."""
     if last_checkpoint(folder) is None:
         return
     earlier = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
@@ -102,7 +103,8 @@ def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
         "rubric_digest": "another rubric file",
     }
     for name, what in fixed.items():
-        if earlier.get(name, plan[name]) != plan[name]:
+        unknown = plan[name] if name == "rubric_digest" else None  # earlier runs had one rubric, and did not say so
+        if earlier.get(name, unknown) != plan[name]:
             raise UserError(
                 f"{folder} was begun with {what} ({earlier.get(name)}, now {plan[name]}), so it cannot go on exactly; "
                 "name another folder with --run-dir"

@@ -9,12 +9,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import yaml
-
 from ...harness.errors import UserError
 from ...harness.judge.named import marked
 from ..models import first_line, model_path
 from ..recipe import Recipe
+from ..recipe_files import read_recipe
 from .folder import last_checkpoint, step_of
 from .samples import held_out_rows
 
@@ -32,7 +31,7 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
     """
     if not (folder / "recipe.yaml").is_file():
         raise UserError(f"{folder}: holds no run (no recipe.yaml)")
-    recipe = Recipe.model_validate(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
+    recipe = read_recipe(folder / "recipe.yaml")
     checkpoint = folder / f"checkpoint-{step}" if step is not None else last_checkpoint(folder)
     if checkpoint is None or not checkpoint.is_dir():
         there = sorted(path.name for path in folder.glob("checkpoint-*"))
@@ -105,7 +104,7 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.model)} on the rubric {recipe.reward.rubric}. The whole recipe is in `recipe.yaml`.
+{marked(recipe.judge.model)} on the rubric {Path(recipe.reward.rubric).stem}. The whole recipe is in `recipe.yaml`.
 
 To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
 

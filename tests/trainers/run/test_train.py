@@ -130,19 +130,28 @@ def test_a_run_is_rewarded_on_a_rubric_of_ones_own(
     made = CliRunner().invoke(polaris_eval, ["new", "rubric", "mine"])
     assert made.exit_code == 0, made.output
     file = tmp_path / "mine.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("scale: [0, 100]", "scale: [0, 10]"), encoding="utf-8")
     mine = (f"reward.rubric={file}", "validation.prompts=0", "trl.max_steps=2")
     done = train(tmp_path, recipe, *mine)
     assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs" / "tiny"
     rows = judged_rows(run)
-    faultless = load_rubric(str(file)).faultless
+    assert load_rubric(str(file)).faultless == 10
     assert rows
-    assert all(row["story_quality"] == row["overall"] / faultless for row in rows)
+    assert all(row["story_quality"] == row["overall"] / 10 for row in rows)
     assert all("Engagement" in row["replies"][-1] for row in rows)
     file.write_text(file.read_text(encoding="utf-8") + "\n# another\n", encoding="utf-8")
     other = call(recipe, *mine[:2], "trl.max_steps=4")
     assert other.exit_code == 2
     assert "was begun with another rubric file" in other.output.replace("\n", " ")
+    file.write_text(file.read_text(encoding="utf-8").replace("scale: [0, 10]", "scale: [-10, 0]"), encoding="utf-8")
+    refused = call(recipe, mine[0], "--dry-run")
+    assert refused.exit_code == 2
+    assert "a faultless story 0, not above 0" in refused.output.replace("\n", " ")
+    (run / "recipe.yaml").write_text("", encoding="utf-8")
+    damaged = call(recipe, "--run-dir", run)
+    assert damaged.exit_code == 2
+    assert "is not the recipe of a run" in damaged.output.replace("\n", " ")
 
 
 def test_merging_gives_the_model_that_was_trained(tmp_path: Path, recipe: Path) -> None:
