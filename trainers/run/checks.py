@@ -113,9 +113,7 @@ def check_rubric(recipe: Recipe) -> Rubric:
         how = "compares two stories" if rubric.pairs else "is asked once per criterion of a prompt"
         raise UserError(f"reward.rubric: {rubric.name} {how}; a reward needs a rubric that marks one story at a time")
     if rubric.faultless <= 0:  # the share of it that a story has would turn better into worse
-        raise UserError(
-            f"reward.rubric: {rubric.name} gives a faultless story {rubric.faultless:g}, not above 0"
-        )
+        raise UserError(f"reward.rubric: {rubric.name} gives a faultless story {rubric.faultless:g}, not above 0")
     return rubric
 
 
