@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import FILE, PATH, as_judge_config, name_values, operating, operation, price_file, shown
+from .options import FILE, PATH, name_values, operating, operation, price_file, shown
 
 
 def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float] | None:
@@ -64,6 +64,7 @@ SOURCES are stories files, logs and folders of logs of two models or more. The s
 def arena(sources: tuple[Path, ...], judge_options: dict[str, Any], **options: Any) -> None:
     """Which of two stories is better? Every pair judged in both orders; ratings that do not depend on order."""
     from ..arena import play as arena_run
+    from ..judge.named import as_judge_config
 
     request = arena_run.ArenaRequest(
         sources=sources,

@@ -114,7 +114,7 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
     if stories is not None and (writing or options.get("model_args")):
         name = next(iter(writing), "model_arg").replace("_", "-")
         raise click.UsageError(f"--{name} is about writing; leave it out where stories exist already")
-    from ..judge.named import parse_judges
+    from ..judge.named import as_judge_config, parse_judges
     from ..run.planned import Request
 
     return Request(
@@ -150,18 +150,3 @@ def operation(options: dict[str, Any]) -> dict[str, Any]:
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None and value is not False}
-
-
-def as_judge_config(options: dict[str, Any], where: str = "--judge-option") -> Any:
-    """The `GenerateConfig` of a judge's settings. Raises UserError naming an unknown setting or a wrong value."""
-    from inspect_ai.model import GenerateConfig
-    from pydantic import ValidationError
-
-    from ..errors import UserError
-
-    try:
-        return GenerateConfig.model_validate(options, extra="forbid")
-    except ValidationError as error:
-        first = error.errors()[0]
-        named = " ".join([where, *map(str, first["loc"])])
-        raise UserError(f"{named}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, PATH, as_judge_config, data_dir, name_values, price_file, rubric_option
+from .options import FILE, PATH, data_dir, name_values, price_file, rubric_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,7 @@ The same command again continues a broken check.""",
               help="Folder of judge-check.md and judge-check.json.")  # fmt: skip
 def judge_check(judge_options: dict[str, Any], **options: Any) -> None:
     """How far a judge can be trusted: retests, agreement, evidence, damaged stories, length bias, injections."""
+    from ..judge.named import as_judge_config
     from ..judge_check.report import CheckRequest, run_check
 
     sys.exit(run_check(CheckRequest(judge_config=as_judge_config(judge_options), **options)))

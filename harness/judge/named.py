@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model, get_model
+from pydantic import ValidationError
 
 from ...rubrics import Rubric
 from ..benchmarks import find_benchmark
@@ -31,6 +32,16 @@ def is_proxy(judge: str) -> bool:
 def marked(judge: str) -> str:
     """A judge's name, with PROXY before it where it is one."""
     return f"PROXY {judge}" if is_proxy(judge) else judge
+
+
+def as_judge_config(options: Mapping[str, Any], where: str = "--judge-option") -> GenerateConfig:
+    """The `GenerateConfig` of a judge's settings. Raises UserError naming an unknown setting or a wrong value."""
+    try:
+        return GenerateConfig.model_validate(options, extra="forbid")
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = " ".join([where, *map(str, first["loc"])])
+        raise UserError(f"{named}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def missing_key(model: str) -> str | None:

@@ -10,9 +10,8 @@ from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model
 
-from ...harness.cli.options import as_judge_config
 from ...harness.errors import UserError, need_extra
-from ...harness.judge.named import PACKAGE, make_model
+from ...harness.judge.named import PACKAGE, as_judge_config, make_model
 from ...rubrics import Rubric, load_rubric
 from ..hri import MIN_GROUP
 from ..models import first_line

@@ -11,9 +11,9 @@ from typing import Any
 from inspect_ai.model import Model
 from rich.console import Console
 
-from ...harness.cli.options import as_judge_config
 from ...harness.errors import UserError
 from ...harness.judge.kept import check_store
+from ...harness.judge.named import as_judge_config
 from ...harness.prices import Prices, load_prices
 from ...rubrics import Rubric
 from ..models import load_tokenizer
