@@ -17,7 +17,15 @@ from inspect_ai.log import EvalSample
 from inspect_ai.model import Model, ModelOutput
 from inspect_ai.model._model import init_model_roles
 
-__all__ = ["PrerequisiteError", "create_task", "file_state", "is_cut", "prompt_text", "storage"]
+__all__ = [
+    "PrerequisiteError", "create_task", "file_state", "is_cut", "is_unread", "is_withheld", "prompt_text",
+    "stop_reason", "storage",
+]  # fmt: skip
+
+_NATURAL = "stop"
+_WITHHELD = ("content_filter", "model_length")
+# what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
+_UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
 
 def create_task(name: str, judge: Model | None = None, **args: Any) -> Task:
@@ -43,6 +51,25 @@ def prompt_text(sample: Sample | EvalSample) -> str:
     return sample.input if isinstance(sample.input, str) else sample.input[-1].text
 
 
+def stop_reason(output: ModelOutput) -> str:
+    """Why a model's answer ended, in Inspect's words; "unknown" where there is no answer."""
+    return output.choices[0].stop_reason if output.choices else "unknown"
+
+
 def is_cut(output: ModelOutput) -> bool:
-    """Whether a model's answer ran into its token limit."""
-    return output.stop_reason in ("max_tokens", "model_length")
+    """Whether a model's answer has no natural end: token limit, content filter, an error in it, or no reason given."""
+    return stop_reason(output) != _NATURAL
+
+
+def is_withheld(output: ModelOutput) -> bool:
+    """Whether the provider gave no text of the model's: its filter, or a prompt too long for the model.
+
+    Inspect's providers put the provider's own words where the answer would be; no token of it was generated.
+    """
+    generated = output.usage.output_tokens if output.usage else 0
+    return stop_reason(output) in _WITHHELD and not (generated and output.completion.strip())
+
+
+def is_unread(error: Exception) -> bool:
+    """Whether a call failed since what came could not be read, in place of the server failing or refusing."""
+    return isinstance(error, _UNREAD) or type(error).__name__ == "APIResponseValidationError"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from .words import count_words
 
@@ -18,6 +20,56 @@ SPLITS = {
     "8-12k": "far OOD",
 }
 MIN_TARGET = 150
+
+
+@dataclass(frozen=True)
+class Length:
+    """Words asked for, from `least` to `most`; a plain request has one number, and a bound on one side only leaves the
+    other at 0 or None."""
+
+    least: int
+    most: int | None
+
+    @property
+    def target(self) -> int:
+        """The one number that stands for it in tables: the middle of a range, or the bound that was named."""
+        if self.most is None:
+            return self.least
+        return (self.least + self.most + 1) // 2 if self.least else self.most
+
+    def nearest(self, words: int) -> int:
+        """The length asked for that is nearest to what was written: inside a range what was written itself.
+
+        An answer without a word is measured by the target, so that "at most" is not met by an empty page.
+        """
+        if words == 0:
+            return self.target
+        return max(self.least, words if self.most is None else min(words, self.most))
+
+    def __str__(self) -> str:
+        if self.exact:
+            return str(self.most)
+        if self.most is None:
+            return f"at least {self.least}"
+        return f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
+
+    @property
+    def exact(self) -> bool:
+        """Whether one number was asked for."""
+        return self.least == self.most
+
+    def data(self) -> dict[str, Any]:
+        """As metadata of a sample or score, or as columns of a row; `length_in` reads it."""
+        return {"target_words": self.target} | ({} if self.exact else {"target_range": [self.least, self.most]})
+
+
+def length_in(metadata: Mapping[str, Any]) -> Length | None:
+    """The length that metadata or columns state: `target_words`, or `target_range` where a range or a bound was asked
+    for."""
+    if metadata.get("target_range"):
+        return Length(*metadata["target_range"])
+    target = metadata.get("target_words")
+    return Length(target, target) if target else None
 
 
 def bucket(target: int) -> str:
@@ -76,11 +128,13 @@ def length_score_longbench(requested: int, written: int) -> float:
     return 100 * max(0.0, 1 - (requested / written - 1) / 2)
 
 
-def slope_weights(names: Iterable[str]) -> dict[str, float]:
-    """What each bucket's mean weighs in the least-squares slope through them; empty with fewer than two buckets."""
-    steps = {name: step for step, name in enumerate(BUCKETS) if name in names}
-    if len(steps) < 2:
-        return {}
-    centre = sum(steps.values()) / len(steps)
-    squares = sum((step - centre) ** 2 for step in steps.values())
-    return {name: (step - centre) / squares for name, step in steps.items()}
+def bucket_steps(names: Iterable[str]) -> dict[str, float]:
+    """The places of buckets on a line of equal steps; "<1k" and ">12k" have none."""
+    return {name: float(step) for step, name in enumerate(BUCKETS) if name in names}
+
+
+def slope_weights(places: Mapping[str, float]) -> dict[str, float]:
+    """What the mean at each place weighs in the least-squares slope through them; empty without two places apart."""
+    centre = sum(places.values()) / max(1, len(places))
+    squares = sum((place - centre) ** 2 for place in places.values())
+    return {name: (place - centre) / squares for name, place in places.items()} if squares else {}

@@ -22,16 +22,27 @@ from inspect_ai.solver import TaskState
 
 from ..rubrics import Rubric, load_rubric
 from .errors import UserError
-from .inspect_seam import is_cut
+from .inspect_seam import is_cut, is_withheld, stop_reason
 from .judge.call import Verdict, compare, judge_criteria
 from .judge.call import judge as judge_story
 from .judge.judgment import KEY as JUDGMENT
 from .judge.judgment import criteria_judgment, judgment_of
 from .judge.named import is_proxy
-from .length import blank_penalty, bucket, length_penalty, length_ratio, length_score, length_score_longbench
+from .length import (
+    Length,
+    blank_penalty,
+    bucket,
+    length_in,
+    length_penalty,
+    length_ratio,
+    length_score,
+    length_score_longbench,
+)
 from .repetition import repetition_penalty
-from .style import STYLE, style
-from .words import count_reasoning, count_words, count_words_longbench, strip_reasoning, target_words
+from .text.length_request import find_length
+from .text.reasoning import count_reasoning, read_answer, strip_reasoning
+from .text.style import STYLE, style
+from .words import count_words, count_words_longbench
 
 _RATES = ("quotes_found", "quotes_long", "quotes_missing")
 KEPT = "kept_replies"  # sample metadata: replies of an earlier judging, by criterion, that need not be asked for again
@@ -67,7 +78,8 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
     """Judge the story on a rubric; every number of the verdict becomes a metric.
 
     Values: the rubric's scores (`score` is the headline), its raw marks by dimension, and from 0 to 1
-    `coverage` (judged or empty), `empty` and `truncated`; where the rubric asks for quotes and totals, the
+    `coverage` (judged or empty), `empty`, `refused` (the writer's provider gave no story) and `truncated` (the story
+    has no natural end); where the rubric asks for quotes and totals, the
     evidence rates and `misadded`; where its benchmark has a length score, `s_l` and `combined` (score times
     s_l / 100). An unscored story has NaN everywhere but in the flags, and a `reason`.
 
@@ -85,10 +97,13 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
         raise UserError(f"the rubric {chosen.name} has no disqualification gate")
 
     async def score(state: TaskState, target: Target) -> Score:
-        asked = requested_words(state)
+        asked = requested_length(state)
         story, model = state.output.completion, grader(judge)
         which: dict[str, Any] = {"sample_id": state.sample_id, "epoch": state.epoch}
-        if chosen.slots:
+        if is_withheld(state.output):
+            why = f"the writer's provider gave no story ({stop_reason(state.output)})"
+            verdict = Verdict("refused", str(model), reason=f"{why}: {story.strip()}" if story.strip() else why)
+        elif chosen.slots:
             criteria, kept = state.metadata["criteria"], state.metadata.get(KEPT, ())
             verdict = await judge_criteria(chosen, state.input_text, story, model, criteria, kept=kept, **which)
         else:
@@ -128,7 +143,7 @@ def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
         value |= {name: marks.get(name, math.nan) for name in chosen.mark_names}
         # a lack of words is no style
         value |= {name: dressed[name] - other[name] if verdict.status != "empty" else 0.0 for name in STYLE}
-        value |= {"coverage": float(verdict.status != "unscored"), "empty": float(verdict.status == "empty")}
+        value |= {"coverage": float(bool(verdict.scores)), "empty": float(verdict.status == "empty")}
         return _with_details(chosen, verdict, value, {})
 
     return score
@@ -144,19 +159,20 @@ def length_adherence(longbench: bool = False) -> Scorer:
     count = count_words_longbench if longbench else count_words
 
     async def score(state: TaskState, target: Target) -> Score:
-        story = strip_reasoning(state.output.completion)
-        words, asked = count(story), requested_words(state)
+        answer = read_answer(state.output.completion)
+        words, asked = count(answer.story), requested_length(state)
+        near = asked.nearest(words) if asked else None
         value: dict[str, float] = {
             "words": float(words),
-            "ratio": length_ratio(words, asked) if asked else math.nan,
-            "length_score": length_score(words, asked) if asked else math.nan,
-            "length_penalty": length_penalty(words, asked) if asked else math.nan,
-            "blank": blank_penalty(story),
+            "ratio": length_ratio(words, near) if near else math.nan,
+            "length_score": length_score(words, near) if near else math.nan,
+            "length_penalty": length_penalty(words, near) if near else math.nan,
+            "blank": blank_penalty(answer.story),
         }
         details = {
-            "target_words": asked,
-            "bucket": bucket(asked) if asked else None,
+            **_asked(asked),
             "reasoning_words": _reasoning_words(state),
+            "stray_tags": list(answer.strays),
         }
         return Score(value=value, metadata=details)
 
@@ -173,10 +189,15 @@ def repetition() -> Scorer:
     return score
 
 
-def requested_words(state: TaskState) -> int | None:
+def requested_length(state: TaskState) -> Length | None:
     """The length asked for: the dataset's own field where it has one (None: no length), else what the prompt says."""
     metadata = state.metadata or {}
-    return metadata["target_words"] if "target_words" in metadata else target_words(state.input_text)
+    return length_in(metadata) if "target_words" in metadata else find_length(state.input_text)
+
+
+def _asked(asked: Length | None) -> dict[str, Any]:
+    """The length asked for, as a score's details have it."""
+    return {**asked.data(), "bucket": bucket(asked.target)} if asked else {"target_words": None, "bucket": None}
 
 
 def _reasoning_words(state: TaskState) -> int:
@@ -185,7 +206,7 @@ def _reasoning_words(state: TaskState) -> int:
     return sum(map(count_words, blocks)) + count_reasoning(state.output.completion)
 
 
-def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | None) -> Score:
+def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: Length | None) -> Score:
     marks = verdict.marks
     value: dict[str, float] = {name: verdict.scores.get(name, math.nan) for name in rubric.score_names}
     if not rubric.slots:
@@ -194,16 +215,17 @@ def _as_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: int | N
         value |= verdict.evidence.rates() if verdict.evidence else dict.fromkeys(_RATES, math.nan)
         value["misadded"] = rubric.misadded(marks) if marks else math.nan
     if rubric.length_score and asked:
-        s_l = length_score_longbench(asked, count_words_longbench(strip_reasoning(state.output.completion)))
+        words = count_words_longbench(strip_reasoning(state.output.completion))
+        s_l = length_score_longbench(asked.nearest(words), words)
         value |= {"s_l": s_l if verdict.scores else math.nan, "combined": value["score"] * s_l / 100}
     value |= {
-        "coverage": float(verdict.status != "unscored"),
+        "coverage": float(bool(verdict.scores)),
         "empty": float(verdict.status == "empty"),
+        "refused": float(verdict.status == "refused"),
         "truncated": float(is_cut(state.output)),
     }
     details: dict[str, Any] = {
-        "target_words": asked,
-        "bucket": bucket(asked) if asked else None,
+        **_asked(asked),
         "disqualified": verdict.disqualified,
     }
     if verdict.scores:
@@ -235,7 +257,7 @@ def _with_details(rubric: Rubric, verdict: Verdict, value: dict[str, float], det
         "usage": verdict.usage.model_dump(exclude_none=True),
         "kept": verdict.kept,
     }
-    reasons = {"unscored": "grader_failed", "empty": "no_response"}
+    reasons = {"unscored": "grader_failed", "empty": "no_response", "refused": "no_response"}
     return Score(
         value=value,
         reason=reasons.get(verdict.status),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ChatMessageAssistant, GenerateConfig, ModelOutput, get_model
+from inspect_ai.model import ChatMessageAssistant, GenerateConfig, ModelOutput, ModelUsage, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from ..harness.logs.headers import OPEN_PROVIDERS
@@ -41,11 +41,10 @@ def recorded() -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         writer = state.metadata.get("writer", "recorded")
-        state.output = ModelOutput.from_content(
-            writer,
-            state.metadata.pop("story"),
-            stop_reason="max_tokens" if state.metadata.pop("truncated", False) else "stop",
-        )
+        story, stop = state.metadata.pop("story"), state.metadata.pop("stop", "stop")
+        state.output = ModelOutput.from_content(writer, story, stop_reason=stop)
+        # as if generated now: an answer of the provider's own words has no tokens
+        state.output.usage = ModelUsage(output_tokens=int(not state.metadata.pop("refused", False)))
         state.messages.append(state.output.message)
         return state
 

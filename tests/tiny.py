@@ -10,7 +10,8 @@ from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3_5Config, Qwen3_5ForConditionalGeneration
 from trl import GRPOTrainer
 
-from polaris_eval.trainers.hri import HRIConfig, HRITrainer, reference_ids
+from polaris_eval.trainers.answers import reference_ids
+from polaris_eval.trainers.hri import HRIConfig, HRITrainer
 from polaris_eval.trainers.models import load_tokenizer
 
 TOKENIZER = load_tokenizer("polaris_eval/local")

@@ -13,7 +13,7 @@ TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,30 +72,6 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
         if self.hri_schedule == "cosine":
             done = 0.5 * (1 - math.cos(math.pi * done))
         return self.hri_weight + (self.hri_final_weight - self.hri_weight) * done
-
-
-def opens_reasoning(tokenizer: Any, prompt_ids: Sequence[int]) -> bool:
-    """Whether the chat template has opened the block of reasoning at the end of a prompt."""
-    return bool(tokenizer.decode(list(prompt_ids[-16:])).rstrip().endswith("<think>"))
-
-
-def story_opening(tokenizer: Any, prompt_ids: Sequence[int], reasoning: str | None) -> str:
-    """What stands between a prompt and the story in an answer with this reasoning.
-
-    Where the chat template has opened the block of reasoning already it is not opened twice; where it has closed
-    it (thinking is off), or there is no reasoning, the story stands alone.
-    """
-    if opens_reasoning(tokenizer, prompt_ids):
-        return f"{reasoning or ''}\n</think>\n"
-    closed = tokenizer.decode(list(prompt_ids[-16:])).rstrip().endswith("</think>")
-    return f"<think>\n{reasoning}\n</think>\n" if reasoning and not closed else ""
-
-
-def reference_ids(tokenizer: Any, prompt_ids: Sequence[int], story: str, reasoning: str | None) -> list[int]:
-    """Tokens of a reference as the policy would have to write it after this prompt, end token included."""
-    text = story_opening(tokenizer, prompt_ids, reasoning) + story
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return [*ids, tokenizer.eos_token_id]
 
 
 @dataclass

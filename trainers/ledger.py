@@ -22,7 +22,8 @@ PARTS = ("story_quality", "repetition", "length", "blank", "overlong", "words", 
 class Row:
     """A row of a batch: which it is, what was asked, and what was written.
 
-    `row` counts the rows of a phase and step on one process, `rank` is the process.
+    `row` counts the rows of a phase and step on one process, `rank` is the process; `target_words` is the length asked
+    for, of a range the nearest to what was written.
     """
 
     phase: str

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..harness.errors import UserError
-from ..harness.length import length_penalty
-from ..harness.words import CLOSING_TAGS, count_words, target_words
+from ..harness.length import Length, length_in, length_penalty
+from ..harness.text.length_request import find_length
+from ..harness.text.reasoning import Answer, holds_tags, read_answer
+from ..harness.words import count_words
 from .recipe import Recipe
 
 SMOKE = "smoke"  # the pairs that ship here
@@ -23,7 +25,8 @@ _SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 class Pairs:
     """The rows of a run as TRL takes them, and what was noticed on the way.
 
-    Columns: `prompt` (chat messages), `uid`, `target_words` (or None), `held_out`, and `reference`, the tokens of the
+    Columns: `prompt` (chat messages), `uid`, `target_words` (or None), `target_range` (least and most words where a
+    range or a bound was asked for, else empty), `held_out`, and `reference`, the tokens of the
     human story (empty where there is none).
     """
 
@@ -100,12 +103,12 @@ def check_rows(
         found.setdefault((what, severe), []).append(uid)
 
     for row in rows:
-        story, target, asked = row["story"], row["target_words"], target_words(row["prompt"][-1]["content"])
+        story, target, asked = row["story"], length_in(row), find_length(row["prompt"][-1]["content"])
         if str(row["prompt"]) in prompts:
             note(row["uid"], "are held out too (the same prompt): a score on them would say nothing", True)
         elif story and story in texts:
             note(row["uid"], "have a story that is held out too: a score on it would say nothing", True)
-        tagged = any(tag in story + (row["reasoning"] or "") for tag in ("<think>", *CLOSING_TAGS))
+        tagged = read_answer(story) != Answer(story) or holds_tags(row["reasoning"] or "")
         if stories and tagged:
             note(row["uid"], "hold reasoning tags in story or ground_truth_reasoning, which must be plain text", True)
         if target is None:
@@ -116,7 +119,7 @@ def check_rows(
             continue
         if not story.strip():
             note(row["uid"], "have no story: their groups are rollouts only")
-        elif target is not None and length_penalty(count_words(story), target) > 0:
+        elif target is not None and _penalty(count_words(story), target) > 0:
             note(row["uid"], "have a story outside the tolerance of the length asked for: it is penalised for it")
         if story.strip() and row["reasoning"] is None:
             note(row["uid"], "have a story without ground_truth_reasoning")
@@ -124,6 +127,10 @@ def check_rows(
         Problem(f"rows that {what}: {len(uids)} ({', '.join(uids[:3])}{', …' if len(uids) > 3 else ''})", severe)
         for (what, severe), uids in found.items()
     ]
+
+
+def _penalty(words: int, target: Length) -> float:
+    return length_penalty(words, target.nearest(words))
 
 
 def _read(source: str) -> list[dict[str, Any]]:
@@ -166,19 +173,22 @@ def _row(where: str, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         not isinstance(asked, int | float) or asked < 1 or not math.isfinite(asked) or asked != int(asked)
     ):
         raise UserError(f"{where}: target_word_count must be a whole number of words, not {asked!r}")
+    wanted = Length(int(asked), int(asked)) if asked else find_length(messages[-1]["content"])
     return {
         "uid": str(row.get("uid") or f"row-{number}"),
         "prompt": [{"role": m["role"], "content": m["content"]} for m in messages],
         "story": row.get("story") or "",
         "reasoning": row.get("ground_truth_reasoning") or None,
-        "target_words": int(asked) if asked else target_words(messages[-1]["content"]),
+        "target_words": None,
+        "target_range": [],
+        **(wanted.data() if wanted else {}),
     }
 
 
 def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: list[dict[str, Any]]) -> Pairs:
     from datasets import Dataset, Features, List, Value
 
-    from .hri import reference_ids
+    from .answers import reference_ids
 
     limit = recipe.completion_tokens
     notes: list[str] = []
@@ -221,7 +231,7 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
     text = Value("string")
     features = Features({
         "prompt": List({"role": text, "content": text}), "uid": text, "target_words": Value("int64"),
-        "held_out": Value("bool"), "reference": List(Value("int64")),
+        "target_range": List(Value("int64")), "held_out": Value("bool"), "reference": List(Value("int64")),
     })  # fmt: skip
 
     def table(chosen: Sequence[dict[str, Any]], held_out: bool) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from inspect_ai.model import Model, ModelUsage
 
 from ..harness.judge.call import Verdict, judge
+from ..harness.length import length_in
 from ..harness.prices import Prices, token_counts
 from ..rubrics import Rubric
 from .ledger import HELD_OUT, TRAIN, Ledger, Line, Row, known_dollars
@@ -64,6 +65,7 @@ class Reward:
         *,
         uid: Sequence[str],
         target_words: Sequence[int | None],
+        target_range: Sequence[Sequence[int | None] | None] | None = None,
         held_out: Sequence[bool],
         is_reference: Sequence[bool],
         trainer_state: Any,
@@ -77,13 +79,14 @@ class Reward:
         phase, step = HELD_OUT if held_out[0] else TRAIN, int(trainer_state.global_step)
         first = self.ledger.number(phase, step, len(prompts))
         limit, spec = self.recipe.completion_tokens, self.recipe.reward
-        rows = [
-            Row(
-                phase, step, first + i, self.ledger.rank, uid[i], is_reference[i], target_words[i], _asked(prompts[i]),
-                measure(completion_ids[i], self.tokenizer, self.opening, self.ends, target_words[i], limit, spec),
-            )
-            for i in range(len(prompts))
-        ]  # fmt: skip
+        ranges = target_range or [None] * len(prompts)
+        rows = []
+        for i, ids in enumerate(completion_ids):
+            asked = length_in({"target_words": target_words[i], "target_range": ranges[i]})
+            response = measure(ids, self.tokenizer, self.opening, self.ends, asked, limit, spec)
+            target = asked.nearest(response.words) if asked else None
+            which = (phase, step, first + i, self.ledger.rank, uid[i], is_reference[i])
+            rows.append(Row(*which, target, _asked(prompts[i]), response))
         lines = await self._judge_all(rows, started)
         self.ledger.report(lines, loop.time() - started, log_extra, log_metric)
         if phase == HELD_OUT:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..harness.length import blank_penalty, length_penalty
+from ..harness.length import Length, blank_penalty, length_penalty
 from ..harness.repetition import repetition_penalty
-from ..harness.words import CLOSING_TAGS, count_words, strip_reasoning
+from ..harness.text.reasoning import Answer, holds_tags, read_answer
+from ..harness.words import count_words
 from .recipe import RewardSpec, Weights
 
 
@@ -17,7 +18,7 @@ from .recipe import RewardSpec, Weights
 class Response:
     """What the policy (or a reference) wrote, measured without any judge.
 
-    `tokens` counts everything, `reasoning_tokens` those up to the end of the reasoning; `truncated` says that the
+    `tokens` counts everything, `reasoning_tokens` those of the reasoning; `truncated` says that the
     response ran into the limit. `overlong` is 0 to 1, rising over the last `overlong_tokens` before the limit.
     """
 
@@ -34,7 +35,13 @@ class Response:
 
 
 def measure(
-    ids: Sequence[int], tokenizer: Any, opening: str, ends: set[int], target: int | None, limit: int, spec: RewardSpec
+    ids: Sequence[int],
+    tokenizer: Any,
+    opening: str,
+    ends: set[int],
+    target: Length | None,
+    limit: int,
+    spec: RewardSpec,
 ) -> Response:
     """Measure a response from its tokens.
 
@@ -42,22 +49,26 @@ def measure(
         ids: the response's tokens.
         opening: what the chat template has already written of the answer, such as an opened block of reasoning.
         ends: ids of the tokens that end an answer.
-        target: requested length in words; without one there is no length penalty.
+        target: requested length; without one there is no length penalty.
         limit: most tokens of a response.
     """
-    text = opening + tokenizer.decode(list(ids), skip_special_tokens=True)
-    story = strip_reasoning(text)
+    plain = tokenizer.decode(list(ids), skip_special_tokens=True)
+    whole = tokenizer.decode(list(ids))
+    marked = holds_tags(whole) and not holds_tags(plain)  # reasoning between tokens that a reader is not shown
+    text = opening + (whole if marked else plain)
+    answer = read_answer(text)
+    story = _without(answer.story, tokenizer.all_special_tokens) if marked else answer.story
     words = count_words(story)
     return Response(
         text=text,
         story=story,
         words=words,
         tokens=len(ids),
-        reasoning_tokens=_reasoning_tokens(ids, tokenizer, text, story),
+        reasoning_tokens=_reasoning_tokens(ids, tokenizer, marked, len(opening), len(text), answer),
         truncated=not ids or ids[-1] not in ends,
         overlong=_overlong(len(ids), limit, spec.overlong_tokens),
         repetition=repetition_penalty(story),
-        length=length_penalty(words, target) if target else 0.0,
+        length=length_penalty(words, target.nearest(words)) if target else 0.0,
         blank=blank_penalty(story),
     )
 
@@ -91,11 +102,24 @@ def _overlong(tokens: int, limit: int, window: int) -> float:
     return min(1.0, max(0.0, (tokens - (limit - window)) / window)) if window else 0.0
 
 
-def _reasoning_tokens(ids: Sequence[int], tokenizer: Any, text: str, story: str) -> int:
-    closing = next((tag for tag in CLOSING_TAGS if tag in text), None)
-    if closing is None:
-        return 0 if story else len(ids)  # opened and never closed: all of it was reasoning
-    tag = tokenizer.encode(closing, add_special_tokens=False)
-    if len(tag) == 1 and tag[0] in ids:
-        return list(ids).index(tag[0]) + 1
-    return bisect_left(range(len(ids)), True, key=lambda end: closing in tokenizer.decode(list(ids[: end + 1]))) + 1
+def _without(story: str, tokens: Sequence[str]) -> str:
+    for token in tokens:
+        story = story.replace(token, "")
+    return story.strip()
+
+
+def _reasoning_tokens(
+    ids: Sequence[int], tokenizer: Any, marked: bool, opened: int, length: int, answer: Answer
+) -> int:
+    """Tokens of the reasoning; `opened` characters of it, of `length`, were not written by the model."""
+
+    def reached(place: int) -> int:
+        """How many tokens it takes to write up to a place."""
+        if place >= length:
+            return len(ids)
+        written = range(len(ids) + 1)
+        return bisect_left(
+            written, place - opened, key=lambda n: len(tokenizer.decode(list(ids[:n]), skip_special_tokens=not marked))
+        )
+
+    return sum(reached(end) - (reached(start) if start > opened else 0) for start, end in answer.reasoning)

@@ -13,7 +13,7 @@ from inspect_ai.dataset import Sample
 
 from ..errors import UserError
 from ..logs.stories import Story, prompt_id, read_stories
-from ..words import strip_reasoning
+from ..text.reasoning import strip_reasoning
 
 RUBRIC = "pairwise"
 _LONGEST_NAME = 500
@@ -85,6 +85,7 @@ def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark
     found: list[Entry] = []
     seen: dict[str, set[str]] = {}
     stories = [s for source in sources for s in read_stories(source) if benchmark in (None, s.benchmark)]
+    stories = [story for story in stories if not story.refused]  # there is nothing to read
     clusters = _clusters(stories)
     for story in stories:
         _check_name(story.model)

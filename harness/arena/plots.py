@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..show.figures import ROW, new_figure, short_name, style
+from ..show.numbers import ranked
 from .rows import ArenaRow
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def ratings(rows: Rows, caption: Caption) -> Figure:
         bounds = np.array([[i.value - i.low, i.high - i.value] for i in found]).T
         bars = None if np.isnan(bounds).any() else np.maximum(bounds, 0)
         axes.errorbar(values, places + shift, xerr=bars, linestyle="none", capsize=3, **look)  # type: ignore[arg-type]
-    axes.set_yticks(places, [f"{short_name(row.label)}  ({row.rank})" for row in rows])
+    axes.set_yticks(places, [f"{short_name(row.label)}  ({ranked(row.rank)})" for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel("rating, Elo points (in brackets: rank)")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")

@@ -15,9 +15,10 @@ from scipy.stats import t as student
 
 from ..errors import UserError
 from ..stats.bradley_terry import Fit, Places, fit_pairs, fit_rows
-from ..stats.compare import holm, rank_groups
+from ..stats.compare import Rank, holm
+from ..stats.compare import ranks as ranks_of
 from ..stats.intervals import MIN_CLUSTERS, Interval, draws_interval, mean_interval, share_interval
-from ..style import STYLE
+from ..text.style import STYLE
 
 ELO = 400 / math.log(10)  # Elo points of one logit
 CENTRE = 1500.0
@@ -32,17 +33,17 @@ class Ratings:
     """Ratings of models, best first, on the Elo scale.
 
     `rating` and `controlled` (as if all stories were dressed alike, see `style`) are with 95 % intervals over prompts;
-    `ranks` and `controlled_ranks` are shared by models that are not told apart; `pairs` compares every two models as
-    `stats.compare_pairs` does; `win_rate` is the mean outcome of a model's matches; `first` is the share of a win that
-    the story shown first gets between equals (0.5: no position bias); `style` the points that one step of a style
-    difference is worth (see `UNITS`).
+    In `ranks` and `controlled_ranks` models that are not told apart have a letter in common; `pairs` compares every two
+    models as `stats.compare_pairs` does; `win_rate` is the mean outcome of a model's matches; `first` is the share of a
+    win that the story shown first gets between equals (0.5: no position bias); `style` the points that one step of a
+    style difference is worth (see `UNITS`).
     """
 
     models: tuple[str, ...]
     rating: Mapping[str, Interval]
     controlled: Mapping[str, Interval]
-    ranks: Mapping[str, str]
-    controlled_ranks: Mapping[str, str]
+    ranks: Mapping[str, Rank]
+    controlled_ranks: Mapping[str, Rank]
     win_rate: Mapping[str, Interval]
     pairs: pd.DataFrame
     first: Interval
@@ -82,8 +83,8 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
         models=best,
         rating={name: shown[0].ratings[name] for name in best},
         controlled={name: shown[1].ratings[name] for name in best},
-        ranks=rank_groups(best, pairs),
-        controlled_ranks=rank_groups([models[i] for i in ruled_order], ruled_pairs),
+        ranks=ranks_of(best, pairs),
+        controlled_ranks=ranks_of([models[i] for i in ruled_order], ruled_pairs),
         win_rate={name: _win_rate(matches, name) for name in best},
         pairs=pairs,
         first=Interval(*(float(expit(bound)) for bound in plain.interval(len(models), len(prompts)))),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..leaderboard.comparison import Row
+from ..stats.compare import Rank
 from ..stats.intervals import Interval
 
 
@@ -20,7 +21,7 @@ class ArenaRow(Row):
 
     controlled: Interval
     win_rate: Interval
-    controlled_rank: str
+    controlled_rank: Rank
     matches: int
     opponents: int
     criteria: Mapping[str, float]

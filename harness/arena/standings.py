@@ -133,7 +133,8 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
     if bool(judgments["proxy"].iloc[0]):
         yield "PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score."
     pinned = " and ".join(f"{name} at {value:g}" for name, value in (anchors or {}).items())
-    yield f"Elo scale, {f'pinned: {pinned}' if anchors else 'mean 1500'}; models that share a rank are not told apart."
+    scale = f"pinned: {pinned}" if anchors else "mean 1500"
+    yield f"Elo scale, {scale}; models with a letter in common are not told apart."
     yield (
         f"Position: between equals the story shown first gets {_percent(found.first)} of a win; both orders of every "
         "match are judged, and the ratings are without it."

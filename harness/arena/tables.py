@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..show.grid import Grid, Head, grid, model_head, numbers, texts
-from ..show.numbers import bounds, number, over_bounds, share
+from ..show.numbers import bounds, number, over_bounds, ranked, share
 from ..stats.intervals import Interval
 from .rows import ArenaRow
 
 LEGEND = (
+    "rank: place by rating, and letters: models that have a letter in common are not told apart, all others are; "
     "rating: Bradley–Terry on the Elo scale, with its 95 % interval below (bootstrap over prompts); controlled: the "
-    "rating with differences of length, dialogue and markdown held equal, rank (c.) its rank; win rate: mean outcome, "
-    "both orders, against those it met; cover.: share of the model's judgments that have a result."
+    "rating with differences of length, dialogue and markdown held equal, rank (c.) its rank; win rate: mean outcome,"
+    " both orders, against those it met; cover.: share of the model's judgments that have a result."
 )
 _AGAINST = "Win rate against each other, %"
 
@@ -28,11 +29,11 @@ def standings_grid(heading: str, rows: Sequence[ArenaRow]) -> Grid:
 def _standing(row: ArenaRow) -> list[str]:
     rate = Interval(*(100 * part for part in row.win_rate))
     return [
-        row.rank,
+        ranked(row.rank),
         row.model,
         over_bounds(row.score, 0),
         over_bounds(row.controlled, 0),
-        row.controlled_rank,
+        ranked(row.controlled_rank),
         f"{number(rate.value)}%\n{bounds(rate)}",
         str(row.matches),
         str(row.opponents),

@@ -20,9 +20,11 @@ from inspect_ai.model import (
 from inspect_ai.util import JSONSchema, LimitExceededError, collect
 
 from ...rubrics import Marks, ReplyError, Rubric
-from ..inspect_seam import is_cut
-from ..length import length_ratio
-from ..words import count_words, strip_length_request, strip_reasoning
+from ..inspect_seam import is_cut, is_unread, stop_reason
+from ..length import Length, length_ratio
+from ..text.length_request import strip_length_request
+from ..text.reasoning import strip_reasoning
+from ..words import count_words
 from .evidence import EvidenceReport, check_evidence
 from .kept import keep, recall, verdict_key
 from .request import Request
@@ -30,16 +32,16 @@ from .request import Request
 ATTEMPTS = 3
 ATTEMPT_TIMEOUT = 600  # seconds for one reply; without it a judge that hangs would hold its story forever
 
-Status = Literal["scored", "empty", "unscored"]
+Status = Literal["scored", "empty", "refused", "unscored"]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What came of judging one story.
 
-    `scores` is empty where the story is unscored, and `reason` then says why; an empty story carries the
-    lowest scores of its rubric. `replies` are raw, in the order in which they came; `complaints` say what
-    was wrong with those that could not be read. `disqualified` is set by the optional gate only. `parts`
+    `scores` is empty where the story is unscored, or was refused by the writer's provider, and `reason` then says why;
+    an empty story carries the lowest scores of its rubric. `replies` are raw, in the order in which they came;
+    `complaints` say what was wrong with what came. `disqualified` is set by the optional gate only. `parts`
     holds one verdict a criterion where the rubric is asked once a criterion. `kept`: the reply is one that was paid
     for before, and nothing was asked.
     """
@@ -71,7 +73,7 @@ async def judge(
     *,
     sample_id: str | int | None = None,
     epoch: int = 1,
-    target: int | None = None,
+    target: Length | None = None,
     disqualify: bool = False,
     part: int | None = None,
     **slots: str,
@@ -90,7 +92,7 @@ async def judge(
         story: what the writer wrote.
         model: the judge.
         sample_id, epoch: which story this is; the offline judges answer by them.
-        target: requested length in words, for the disqualification gate alone.
+        target: requested length, for the disqualification gate alone.
         disqualify: apply the rubric's optional gate (off by default; human references are exempt).
         part: number of the criterion, from 1, where the rubric is asked once a criterion.
         slots: the placeholders that the rubric declares.
@@ -119,8 +121,12 @@ async def judge(
         except LimitExceededError:
             raise
         except Exception as error:  # every provider has its own; whichever it is, the story is unscored
-            reason = f"judge failed: {_one_line(error)}"
-            break
+            complaints.append(_one_line(error))
+            if not is_unread(error):
+                reason = f"judge failed: {complaints.pop()}"
+            elif len(complaints) == ATTEMPTS:
+                reason = f"judge failed, {ATTEMPTS} times: {complaints[-1]}"
+            continue
         usage += output.usage or ModelUsage()
         replies.append(output.completion)
         try:
@@ -128,7 +134,7 @@ async def judge(
             keep(key, output.completion)
         except ReplyError as error:
             complaints.append(str(error))
-            if len(replies) == ATTEMPTS:
+            if len(complaints) == ATTEMPTS:
                 reason = f"malformed reply, {ATTEMPTS} times: {error}"
             if output.completion.strip():
                 messages.append(ChatMessageAssistant(content=output.completion))
@@ -141,7 +147,8 @@ async def judge(
     scores = rubric.score(marks)
     disqualified = None
     if disqualify:
-        ratio = length_ratio(count_words(story), target) if target else None
+        words = count_words(story)
+        ratio = length_ratio(words, target.nearest(words)) if target else None
         disqualified = rubric.disqualified(marks, ratio)
         if disqualified:
             scores |= {key: value for key, value in rubric.lowest().items() if key != "overall_released"}
@@ -229,9 +236,9 @@ async def compare(
 
 
 def _read(rubric: Rubric, output: ModelOutput) -> Marks:
-    """The marks in a reply. A text reply that ran into the token limit is malformed: its last number may be cut."""
-    if rubric.response_schema() is None and is_cut(output):
-        raise ReplyError("the reply was cut off by the token limit; write a shorter analysis")
+    """The marks in a reply. A text reply that has no natural end is malformed: its last number may be cut."""
+    if rubric.response_schema() is None and output.completion.strip() and is_cut(output):
+        raise ReplyError(f"the reply was cut off ({stop_reason(output)}); write a shorter analysis, and all scores")
     return rubric.parse(strip_reasoning(output.completion))
 
 

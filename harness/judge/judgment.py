@@ -10,7 +10,7 @@ from typing import Any
 from inspect_ai.log import EvalSample
 
 from ...rubrics import Marks, ReplyError, Rubric
-from ..words import strip_reasoning
+from ..text.reasoning import strip_reasoning
 
 KEY = "judgment"  # of a score's metadata
 

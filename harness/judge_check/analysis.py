@@ -14,7 +14,8 @@ from ...rubrics import ships
 from ..logs.table import SCORED
 from ..stats.agreement import alpha_interval, icc_interval
 from ..stats.intervals import ALPHA, Interval, mean_interval, spearman_interval
-from ..words import count_words, strip_reasoning
+from ..text.reasoning import strip_reasoning
+from ..words import count_words
 from .damage import DAMAGES
 from .plan import Plan
 from .results import Agreement, CheckResult, Clustering, Injections, JudgeReport, Moved, Noticed, Retest

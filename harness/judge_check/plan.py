@@ -14,7 +14,8 @@ from ...rubrics import Rubric, load_rubric
 from ..benchmarks import find_benchmark
 from ..errors import UserError
 from ..logs.stories import Story, read_stories
-from ..words import count_words, strip_reasoning
+from ..text.reasoning import strip_reasoning
+from ..words import count_words
 from .damage import DAMAGES, Check, inserted, load_check
 
 WRITER = "judge-check"

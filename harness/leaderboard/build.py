@@ -10,12 +10,11 @@ from fnmatch import fnmatchcase
 import pandas as pd
 
 from ...rubrics import Rubric, rubric_names, ships
-from ..benchmarks import has_rubric, place
+from ..benchmarks import benchmarks, has_rubric, place
 from ..errors import UserError
 from ..logs.rubrics import rubric_for
 from ..logs.table import KEYS, SCORED, differences
-from ..show.numbers import NONE
-from ..stats.compare import compare_pairs, minimum_detectable_difference, rank_groups
+from ..stats.compare import compare_pairs, prompts_needed, ranks, smallest_p
 from ..stats.intervals import Interval
 from .published import NOTE, published
 from .rows import StoryRow, correlation, story_row
@@ -61,9 +60,9 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
         scored = group[group["status"].isin(SCORED)]
         table = scored.pivot_table(index="prompt_id", columns="label_", values="score", aggfunc="mean")
         pairs = compare_pairs(table.reindex(columns=[row.label for row in rows if row.label in table]))
-        rows = [replace(row, rank=rank) for row, rank in zip(rows, _ranks(rows, pairs), strict=True)]
+        found = ranks([row.label for row in rows if not math.isnan(row.score.value)], pairs)
+        rows = [replace(row, rank=found.get(row.label)) for row in rows]
         bias = correlation(scored, within=True)
-        detectable = minimum_detectable_difference(pairs)
         notes = _notes(rubric, group, apart[first["benchmark"]])
         sections.append(
             Section(
@@ -78,10 +77,9 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
                 published_metric=rubric.published,
                 rows=_sorted(rows, sort),
                 pairs=pairs,
-                detectable=detectable,
                 length_bias=bias,
                 stories=group.rename(columns={"label": "score_label", "label_": "label"}),
-                notes=[*notes, *_checks(rows, table, detectable, bias), *([NOTE] if with_published else [])],
+                notes=[*notes, *_checks(rows, pairs, bias), *([NOTE] if with_published else [])],
                 published=published(first["benchmark"])
                 if with_published and has_rubric(first["benchmark"], first["rubric_digest"])
                 else (),
@@ -100,11 +98,6 @@ def _labels(group: pd.DataFrame) -> pd.Series:
     return labels
 
 
-def _ranks(best_first: Sequence[StoryRow], pairs: pd.DataFrame) -> list[str]:
-    ranks = rank_groups([row.label for row in best_first if not math.isnan(row.score.value)], pairs)
-    return [ranks.get(row.label, NONE) for row in best_first]
-
-
 def _sorted(rows: list[StoryRow], by: str) -> list[StoryRow]:
     if by == "model":
         return sorted(rows, key=lambda row: row.label.lower())
@@ -113,7 +106,7 @@ def _sorted(rows: list[StoryRow], by: str) -> list[StoryRow]:
     return sorted(rows, key=lambda row: math.inf if math.isnan(value(row)) else sign * value(row))
 
 
-def _checks(rows: Sequence[StoryRow], table: pd.DataFrame, detectable: float, bias: Interval) -> list[str]:
+def _checks(rows: Sequence[StoryRow], pairs: pd.DataFrame, bias: Interval) -> list[str]:
     """Notes on how far the numbers carry."""
     notes = []
     limits = {"length-runaway": "▲ above 1.25", "under-generation": "▼ below 0.75"}
@@ -121,15 +114,30 @@ def _checks(rows: Sequence[StoryRow], table: pd.DataFrame, detectable: float, bi
         found = [f"{row.label} ({', '.join(row.flags[flag])})" for row in rows if flag in row.flags]
         if found:
             notes.append(f"{flag.capitalize()} ({limit} with the whole interval): {', '.join(found)}.")
-    if not math.isnan(detectable):
-        notes.append(
-            f"With {len(table)} prompts, two models must differ by about {detectable:.1f} points to be told apart "
-            "(80 % power at 5 %); models that share a rank are not."
-        )
+    notes += _resolution(pairs)
     if not math.isnan(bias.value):
         shown = "" if math.isnan(bias.low) else f" [{bias.low:.2f}, {bias.high:.2f}]"
         notes.append(f"Score and length: Spearman {bias.value:.2f}{shown} with words among the stories of one prompt.")
     return notes
+
+
+def _resolution(pairs: pd.DataFrame) -> list[str]:
+    """What differences the tests of these pairs can show."""
+    tests = pairs[pairs["p"].notna()]
+    if tests.empty:
+        return []
+    prompts, known = int(tests["prompts"].max()), tests["detectable"].dropna()
+    if known.empty:
+        least = smallest_p(prompts)
+        return [
+            f"With {prompts} prompts in common none of these models can be told apart, however far they differ: the "
+            f"smallest p possible is {least:.2g}, and {min(1.0, least * len(tests)):.2g} after Holm's correction; it "
+            f"takes {prompts_needed(len(tests))} prompts."
+        ]
+    about = f"{known.median():.1f} points"
+    if len(known) > 1:
+        about += f" (the median pair; {known.min():.1f} to {known.max():.1f})"
+    return [f"With {prompts} prompts two models must differ by about {about} to be told apart (80 % power, 5 %, Holm)."]
 
 
 def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
@@ -154,6 +162,30 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
     failed = group[~group["status"].isin(SCORED)]
     if len(failed):
         notes.append(f"{len(failed)} stories have no score and take no part in any mean (see coverage).")
+    if refused := int((group["status"] == "refused").sum()):
+        notes.append(f"{refused} of them were refused by the writer's provider: it gave no story to judge.")
     if group.get("truncated", pd.Series(dtype=float)).sum() > 0:
-        notes.append(f"{int(group['truncated'].sum())} stories were cut off by the writer's token limit (cut).")
-    return notes
+        notes.append(
+            f"{int(group['truncated'].sum())} stories have no natural end (cut): the writer's token limit, a content "
+            "filter, or an error."
+        )
+    if group.get("stray_tags", pd.Series(dtype=float)).sum() > 0:
+        stray = group.loc[group["stray_tags"] > 0, "id"].tolist()
+        notes.append(
+            f"{len(stray)} stories hold a reasoning tag without its partner; what of them is story was guessed: "
+            f"{', '.join(map(str, stray[:3]))}{', …' if len(stray) > 3 else ''}."
+        )
+    return [*notes, *_lengths(group)]
+
+
+def _lengths(group: pd.DataFrame) -> list[str]:
+    """How many stories the numbers about length are of, where not of all."""
+    scored = group[group["status"].isin(SCORED)]
+    asked = int(scored["target"].notna().sum()) if "target" in scored else 0
+    own = group["benchmark"].iloc[0] in benchmarks() and benchmarks()[group["benchmark"].iloc[0]].any_prompt
+    if asked == len(scored) or not (asked or own):
+        return []
+    return [
+        f"A request for a length was found for {asked} of {len(scored)} stories, and all numbers about length are of "
+        'these alone; "target_words" beside a prompt says it.'
+    ]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..show.files import plain_data
 from ..show.grid import Grid
+from ..stats.compare import Rank
 from ..stats.intervals import Interval
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A model (with the settings that it wrote with) in a table; `label` tells its rows apart, `score` is the headline.
+    """A model (with the settings that it wrote with) in a table; `label` tells its rows apart, `score` is the headline,
+    and `rank` None where there is none.
 
     `cost` and `cost_judging` are US dollars per story, NaN where they are not known.
     """
@@ -28,7 +30,7 @@ class Row:
     model: str
     settings: str
     overrides: str
-    rank: str
+    rank: Rank | None
     score: Interval
     coverage: float
     empty: int
@@ -48,7 +50,9 @@ class Row:
         """The row as columns of a CSV file: an interval as three, tables within the row left out."""
         found: dict[str, Any] = {}
         for name, value in vars(self).items():
-            if isinstance(value, Interval):
+            if isinstance(value, Rank):
+                found |= {name: value.place, name.replace("rank", "group"): value.letters}
+            elif isinstance(value, Interval):
                 found |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
             elif not isinstance(value, Mapping):
                 found[name] = value

@@ -57,7 +57,8 @@ def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_n
     flat = [head | row.flat() for head, section in zip(shared, sections, strict=True) for row in section.rows]
     pd.DataFrame(flat).to_csv(paths[2], index=False)
     write_json(paths[3], [section.data() for section in sections])
-    pairs = [section.pairs.assign(**head) for head, section in zip(shared, sections, strict=True)]
+    heads = [{"prompt_set" if key == "prompts" else key: value for key, value in head.items()} for head in shared]
+    pairs = [section.pairs.assign(**head) for head, section in zip(heads, sections, strict=True)]
     pd.concat(pairs).to_csv(paths[4], index=False)
     return paths
 

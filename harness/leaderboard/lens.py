@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..length import ABOVE, BELOW, BUCKETS, SPLITS, slope_weights
+from ..length import ABOVE, BELOW, BUCKETS, SPLITS, bucket_steps, slope_weights
 from ..stats.intervals import NOTHING, Interval, contrast_interval, mean_interval
 
 BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
@@ -37,13 +37,15 @@ class Lens:
     """Length generalisation of one model.
 
     `buckets` and `splits` are those with stories; `slope` is the least-squares slope of the score through the bucket
-    means, in points per bucket; `area` is `area_under_length`; `flags` has for each flag the places where it is raised,
-    of all stories ("all"), splits and buckets.
+    means, in points per bucket, and `slope_per_1000` in points per 1,000 words asked for, with each bucket at its mean
+    target and "<1k" and ">12k" among them; `area` is `area_under_length`; `flags` has for each flag the
+    places where it is raised, of all stories ("all"), splits and buckets.
     """
 
     buckets: Mapping[str, Cell]
     splits: Mapping[str, Cell]
     slope: Interval
+    slope_per_1000: Interval
     area: Interval
     flags: Mapping[str, tuple[str, ...]]
 
@@ -60,14 +62,15 @@ def length_lens(scored: pd.DataFrame, published: str = "score") -> Lens:
         name: _cell(part, published) for name in BUCKET_ORDER if len(part := asked[asked["bucket"] == name])
     }  # fmt: skip
     splits = {name: _cell(part, published) for name in SPLIT_ORDER if len(part := asked[asked["split"] == name])}
-    weights = slope_weights(buckets)
-    slope = _contrast(asked, asked["score"], weights) if weights else NOTHING
+    steps = bucket_steps(buckets)
+    thousands = {name: float(asked.loc[asked["bucket"] == name, "target"].mean()) / 1000 for name in buckets}
+    slope, per_1000 = (_contrast(asked, asked["score"], slope_weights(places)) for places in (steps, thousands))
     everywhere = {"all": _cell(asked, published)} if len(asked) else {}
     flags: dict[str, tuple[str, ...]] = {}
     for place, cell in (everywhere | splits | buckets).items():
         if cell.flag:
             flags[cell.flag] = (*flags.get(cell.flag, ()), place)
-    return Lens(buckets, splits, slope, area_under_length(asked), flags)
+    return Lens(buckets, splits, slope, per_1000, area_under_length(asked), flags)
 
 
 def area_under_length(asked: pd.DataFrame) -> Interval:

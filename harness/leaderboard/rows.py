@@ -29,12 +29,15 @@ class Category:
 class StoryRow(Row):
     """A model by the marks of its stories.
 
-    `stories` were asked for; `unscored`, `error` and `missing` of them have no score. `side` holds the means of the
+    `stories` were asked for; `refused`, `unscored`, `error` and `missing` of them have no score. `asked` of the scored
+    ones have a length that was asked for. `side` holds the means of the
     rubric's further scores, `criteria` those of its marks; the other fields are means over scored stories, intervals
     over prompts, and what `lens.Lens` holds. Dollars are per story.
     """
 
     stories: int
+    asked: int
+    refused: int
     unscored: int
     error: int
     missing: int
@@ -52,6 +55,7 @@ class StoryRow(Row):
     cost_judging: float
     ratio: Interval
     slope: Interval
+    slope_per_1000: Interval
     area: Interval
     length_correlation: Interval
     buckets: Mapping[str, Cell]
@@ -88,11 +92,13 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
         model=model,
         settings=settings,
         overrides=overrides,
-        rank="",
+        rank=None,
         score=_interval(scored, "score"),
         coverage=len(scored) / len(group),
         stories=len(group),
+        asked=int(scored["target"].notna().sum()) if "target" in scored else 0,
         empty=counted("empty"),
+        refused=counted("refused"),
         unscored=counted("unscored"),
         error=counted("error"),
         missing=counted("missing"),
@@ -110,6 +116,7 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
         cost_judging=_mean(scored, "cost_judging"),
         ratio=_interval(scored, "ratio"),
         slope=lens.slope,
+        slope_per_1000=lens.slope_per_1000,
         area=lens.area,
         length_correlation=correlation(scored, within=False),
         buckets=lens.buckets,

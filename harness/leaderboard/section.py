@@ -24,8 +24,7 @@ class Section(Comparison):
     """Models by the marks of their stories.
 
     `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
-    `detectable` is the smallest difference that this many prompts can show; `length_bias` is the correlation of score
-    with words among the stories of one prompt. `judged_on` is the rubric.
+    `length_bias` is the correlation of score with words among the stories of one prompt. `judged_on` is the rubric.
     """
 
     legend: ClassVar[str] = tables.LEGEND
@@ -33,7 +32,6 @@ class Section(Comparison):
     rows: Sequence[StoryRow]
     side: Mapping[str, str]
     published_metric: str
-    detectable: float
     length_bias: Interval
     published: Sequence[Published] = ()
     judged_on: Rubric = field(repr=False)
@@ -55,5 +53,5 @@ class Section(Comparison):
         return (
             tables.summary_grid(self.heading, self.rows, self.side, self.by_length),
             tables.bucket_grid(self.rows),
-            tables.published_grid(self.rows, self.published, metric, heading),
+            tables.published_grid(self.rows, self.published, metric, heading, self.proxy),
         )

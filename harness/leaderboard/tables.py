@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ..show.grid import Grid, Head, grid, model_head, numbers, texts
-from ..show.numbers import NONE, bounds, number, over_bounds, share
+from ..show.numbers import NONE, bounds, natural, number, over_bounds, ranked, share
 from ..stats.intervals import Interval
 from .comparison import Comparison, Row
 from .lens import BUCKET_ORDER, SPLIT_ORDER, Cell
@@ -17,12 +17,13 @@ from .rows import StoryRow
 
 _FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
 LEGEND = (
-    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: models that share one are not told "
-    "apart by a paired test; released, uniform: the variants that were published; S_L: length score, combined: score "
-    "times S_L / 100; slope: points of score per length bucket; length: words written per word asked; area: quality "
-    "times length adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share cut off "
-    "by the writer's token limit; cover.: share of stories that have a score; $: US dollars a story at list prices, "
-    "writing and judging (j: judging alone)."
+    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: place by score, and letters: models "
+    "that have a letter in common are not told apart by the paired tests, all others are; released, uniform: the "
+    "variants that were published; S_L: length score, combined: score times S_L / 100; slope: points of score per "
+    "length bucket, /1k: per 1,000 words asked for; length: words written per word asked; area: quality times length "
+    "adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share without a natural "
+    "end; cover.: share of stories that have a score; $: US dollars a story at list prices, writing and judging (j: "
+    "judging alone)."
 )
 
 
@@ -57,7 +58,7 @@ def overview_grid(sections: Sequence[Comparison]) -> Grid:
 def summary_grid(heading: str, rows: Sequence[StoryRow], side: Mapping[str, str], by_length: bool) -> Grid:
     """The models of a section, one row each; `side` has the headings of the rubric's further scores."""
     heads = [*texts("rank"), model_head(row.model for row in rows)]
-    heads += numbers("score", *side.values(), *(("slope", "length", "area") if by_length else ()))
+    heads += numbers("score", *side.values(), *(("slope", "/1k", "length", "area") if by_length else ()))
     heads += numbers("repet.", "cut", "cover.", "$", "stories")
     return grid(heading, heads, (_summary(row, side, by_length) for row in rows), main=True)
 
@@ -66,9 +67,12 @@ def _summary(row: StoryRow, side: Mapping[str, str], by_length: bool) -> list[st
     without = f"\n{number(row.score_without_empty)} without {row.empty} empty" if row.empty else ""
     settings = f"\n  {row.settings}" if row.label != row.model else ""
     raised = "".join(mark for flag, mark in _FLAGS.items() if "all" in row.flags.get(flag, ()))
-    lengths = [over_bounds(row.slope), over_bounds(row.ratio, 2, raised), over_bounds(row.area)]
+    scored = row.stories - row.unscored - row.refused - row.error - row.missing
+    some = f"\n{row.asked} of {scored}" if row.asked < scored else ""
+    slopes = [over_bounds(row.slope), over_bounds(row.slope_per_1000)]
+    lengths = [*slopes, over_bounds(row.ratio, 2, raised) + some, over_bounds(row.area)]
     return [
-        row.rank,
+        ranked(row.rank),
         row.model + settings,
         over_bounds(row.score) + without,
         *(number(row.side.get(name)) for name in side),
@@ -81,9 +85,11 @@ def _summary(row: StoryRow, side: Mapping[str, str], by_length: bool) -> list[st
     ]
 
 
-def published_grid(rows: Sequence[StoryRow], published: Sequence[Published], metric: str, heading: str) -> Grid | None:
-    """The score that was published (`metric`, headed by `heading`), for the models here and, under a rule, as
-    published; None where nothing was."""
+def published_grid(
+    rows: Sequence[StoryRow], published: Sequence[Published], metric: str, heading: str, proxy: bool
+) -> Grid | None:
+    """The score that was published (`metric`, headed by `heading`), for the models here (each marked where the judge is
+    a proxy) and, under a rule, as published; None where nothing was."""
     columns: dict[str, tuple[Callable[[StoryRow], float], Callable[[Published], float], int]] = {
         heading: (
             lambda row: row.score.value if metric == "score" else row.side.get(metric, math.nan),
@@ -97,12 +103,13 @@ def published_grid(rows: Sequence[StoryRow], published: Sequence[Published], met
     shown = {name: parts for name, parts in columns.items() if not all(math.isnan(parts[1](p)) for p in published)}
     if not shown:
         return None
-    own = [[row.label, *(number(mine(row), digits) for mine, _, digits in shown.values())] for row in rows]
+    mark = "PROXY " if proxy else ""
+    own = [[mark + row.label, *(number(mine(row), digits) for mine, _, digits in shown.values())] for row in rows]
     theirs = [
         [f"{row.model} (published)", *(number(of(row), digits) for _, of, digits in shown.values())]
         for row in published
     ]  # fmt: skip
-    heads = [model_head(row.model for row in rows), *numbers(*shown)]
+    heads = [model_head(mark + row.model for row in rows), *numbers(*shown)]
     return grid(f"Beside the published numbers ({heading})", heads, own).and_rows(theirs, faint=True)
 
 
@@ -152,7 +159,7 @@ def pairs_grid(pairs: pd.DataFrame) -> Grid | None:
 def detail_grids(rows: Sequence[StoryRow]) -> list[Grid]:
     """Mean mark by criterion, and score by category, one column a model; those that the benchmark has."""
     criteria = dict.fromkeys(name for row in rows for name in row.criteria)
-    categories = dict.fromkeys(name for row in rows for name in row.categories)
+    categories = sorted({name for row in rows for name in row.categories}, key=natural)
     heads = [Head(""), *numbers(*(row.label for row in rows))]
     by_criterion = ([name, *(number(row.criteria.get(name)) for row in rows)] for name in criteria)
     by_category = ([name, *(_category(row, name) for row in rows)] for name in categories)
@@ -166,7 +173,7 @@ def _category(row: StoryRow, name: str) -> str:
 
 
 def _overview_cell(row: Row) -> str:
-    return f"{number(row.score.value)} ({share(row.coverage)})\n{bounds(row.score)}\n{row.rank}"
+    return f"{number(row.score.value)} ({share(row.coverage)})\n{bounds(row.score)}\n{ranked(row.rank)}"
 
 
 def _length(row: Row, place: int, digits: int) -> str:

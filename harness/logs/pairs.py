@@ -13,7 +13,7 @@ from inspect_ai.model import ModelUsage
 from ..errors import UserError
 from ..judge.named import is_proxy
 from ..prices import Prices, load_prices, token_counts
-from ..style import STYLE
+from ..text.style import STYLE
 from .headers import bare_name, judge_name, read_header
 from .rubrics import attrs_of, rubric_for, rubric_of
 

@@ -13,7 +13,7 @@ from typing import Any
 from inspect_ai.log import read_eval_log_samples
 
 from ..errors import UserError
-from ..inspect_seam import is_cut, prompt_text
+from ..inspect_seam import is_withheld, prompt_text, stop_reason
 from .headers import latest_logs, log_files, writer_name, writing_settings
 from .records import read_records
 
@@ -26,8 +26,8 @@ _OPTIONAL = ("target_words", "benchmark", "metadata")
 class Story:
     """One story and what it was written for.
 
-    `benchmark`: the one whose prompt it answers; `truncated`: the writer was cut off by its token
-    limit; `settings`: how it was written, where known.
+    `benchmark`: the one whose prompt it answers; `stop`: why it ended, in Inspect's words; `refused`: its provider gave
+    no story; `settings`: how it was written, where known.
     """
 
     id: str
@@ -36,7 +36,8 @@ class Story:
     model: str
     target_words: int | None = None
     benchmark: str = "story_quality"
-    truncated: bool = False
+    stop: str = "stop"
+    refused: bool = False
     settings: str = "as recorded"
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -93,6 +94,7 @@ def _from_jsonl(path: Path) -> list[Story]:
     seen: dict[tuple[str, str, str], str] = {}
     for where, record in read_records(path, _REQUIRED, _OPTIONAL):
         metadata = record.get("metadata") or {}
+        ours = {key: str(metadata[key]) for key in _OURS if metadata.get(key) is not None}
         story = Story(
             id=str(record["id"]),
             prompt=record["prompt"],
@@ -100,7 +102,7 @@ def _from_jsonl(path: Path) -> list[Story]:
             model=record["model"],
             target_words=record.get("target_words"),
             benchmark=record.get("benchmark") or Story.benchmark,
-            metadata={**{key: str(metadata[key]) for key in _OURS if key in metadata}, "given": metadata},
+            metadata={**ours, "given": metadata},
         )
         first = seen.setdefault((story.model, story.benchmark, story.id), where)
         if first != where:
@@ -119,14 +121,16 @@ def _from_logs(path: Path) -> Iterator[Story]:
             if sample.error or not sample.output.choices:
                 continue  # no story was written; a rerun of the command that wrote the log writes it
             metadata = sample.metadata or {}
+            refused = is_withheld(sample.output)
             story = Story(
                 id=str(sample.id) if sample.epoch == 1 else f"{sample.id}@{sample.epoch}",
                 prompt=prompt_text(sample),
-                story=sample.output.completion,
+                story="" if refused else sample.output.completion,
                 model=writer,
                 target_words=metadata.get("target_words"),
                 benchmark=(header.eval.metadata or {})["benchmark"],
-                truncated=is_cut(sample.output),
+                stop=stop_reason(sample.output),
+                refused=refused,
                 settings=writing_settings(header),
                 metadata=metadata,
             )

@@ -37,7 +37,7 @@ _STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
 # cached under another are made anew
-SCHEMA = 2
+SCHEMA = 3
 
 
 def stories_frame(
@@ -46,10 +46,10 @@ def stories_frame(
     """One row a story asked for, also where none was written or judged; one column a metric.
 
     Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
-    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket,
-    split, `status` (scored, empty, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list
-    prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued by a later
-    one takes no part. The logs' rubrics are found with `rubrics.rubric_for`.
+    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket, split,
+    `status` (scored, empty, refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN
+    without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no
+    part. The logs' rubrics are found with `rubrics.rubric_for`.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 
@@ -218,7 +218,9 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     length = scores.get("length_adherence")
     for score in (judged, length):
         row |= score.value if score is not None and isinstance(score.value, dict) else {}
-    row["reasoning_words"] = (length.metadata or {}).get("reasoning_words") if length else None
+    measured = (length.metadata if length else None) or {}
+    row["reasoning_words"] = measured.get("reasoning_words")
+    row["stray_tags"] = float(len(measured.get("stray_tags", ())))
     for number, criterion in enumerate(details.get("criteria", ()), 1):
         row[f"criterion_{number}"] = criterion["score"]
     if "repetition" in scores:
@@ -230,8 +232,11 @@ def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
     """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
     everything = token_counts(sum((sample.model_usage or {}).values(), ModelUsage()))
     judging = sum((sample.role_usage or {}).values(), ModelUsage())
-    writer = [whole - part for whole, part in zip(everything, token_counts(judging), strict=True)]
-    judge = token_counts(ModelUsage.model_validate(details["usage"]) if "usage" in details else judging)
+    stands = ModelUsage.model_validate(details["usage"]) if "usage" in details else judging
+    if not sample.role_usage and everything != (0, 0, 0):
+        judging = stands  # a judge that was named as an argument of the task plays no role
+    writer = [max(0, whole - part) for whole, part in zip(everything, token_counts(judging), strict=True)]
+    judge = token_counts(stands)
     used = {f"writer_{what}": number for what, number in zip(TOKENS, writer, strict=True)}
     used |= {f"judge_{what}": number for what, number in zip(TOKENS, judge, strict=True)}
     return {**used, "tokens": sum(used.values())}

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from ..repetition import repetition_penalty
-from ..style import markdown_share, quoted_words
+from ..text.style import markdown_share, quoted_words
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")

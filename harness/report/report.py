@@ -16,7 +16,7 @@ from ..leaderboard.tables import overview_grid
 from ..show.figures import save
 from ..show.files import slug, write_json
 from ..show.grid import grid, numbers, texts
-from ..show.numbers import NONE
+from ..show.numbers import NONE, natural
 from ..show.render import page
 from ..show.site import Site
 from .stories import anchor, digits, prompt_page, records, write_prompts
@@ -76,7 +76,7 @@ def _data(figure: Any) -> str:
 def _prompts_grid(name: str, section: Comparison) -> dict[str, Any]:
     heads = [*texts("prompt"), *numbers("words asked", "stories", "mean score", "lowest", "highest")]
     rows, links = [], {}
-    for prompt, group in section.stories.groupby("prompt_id", sort=True):
+    for prompt, group in sorted(section.stories.groupby("prompt_id"), key=lambda part: natural(part[0])):
         score = group["score"].astype(float) if "score" in group else pd.Series(dtype=float)
         target = group["target"].dropna() if "target" in group else pd.Series(dtype=float)
         asked = f"{target.iloc[0]:.0f}" if len(target) else NONE

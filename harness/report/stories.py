@@ -18,7 +18,7 @@ from ..logs.rubrics import rubric_of
 from ..show.files import slug
 from ..show.numbers import NONE
 from ..show.site import Site
-from ..words import strip_reasoning
+from ..text.reasoning import strip_reasoning
 from .quotes import pieces
 
 

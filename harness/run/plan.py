@@ -13,10 +13,12 @@ from inspect_ai.dataset import Sample
 from ...rubrics import Rubric
 from ..inspect_seam import prompt_text
 from ..judge.named import judge_of, parse_judges
+from ..length import length_in
 from ..prices import Prices, load_prices
 from ..show.grid import grid, numbers, texts
 from ..show.render import console, print_grids
-from ..words import count_words, target_words
+from ..text.length_request import find_length
+from ..words import count_words
 from .planned import plan_runs
 
 # Rules of thumb, stated with every estimate; real counts are in the logs.
@@ -155,8 +157,8 @@ def _words(sample: Sample) -> int:
     metadata = sample.metadata or {}
     if "story" in metadata:
         return count_words(metadata["story"])
-    asked = metadata["target_words"] if "target_words" in metadata else target_words(prompt_text(sample))
-    return asked or UNKNOWN_LENGTH
+    asked = length_in(metadata) if "target_words" in metadata else find_length(prompt_text(sample))
+    return asked.target if asked else UNKNOWN_LENGTH
 
 
 def _row(

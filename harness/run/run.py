@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, log_files, read_header, settings_text
 from .again import judge_again
 from .planned import Planned, Request, plan_runs
-from .samples import is_file
+from .samples import is_file, length_note
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
 
@@ -42,6 +43,9 @@ def run(request: Request) -> list[str]:
     for plan, writer in pairs:
         _check_self_judging(request, writer, judges[plan.name])
     tasks = [plan.create(judges[plan.name]) for plan in plans]
+    for plan, task in zip(plans, tasks, strict=True):
+        if note := length_note(plan.benchmark, list(task.dataset)):
+            print(note, file=sys.stderr)
     left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
     for (plan, _), header in zip(pairs, left, strict=True):
         if header is not None:

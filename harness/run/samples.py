@@ -17,11 +17,12 @@ from .. import environment
 from ..benchmarks import Benchmark
 from ..errors import UserError
 from ..inspect_seam import prompt_text
+from ..length import Length
 from ..logs.records import read_records
 from ..logs.stories import Story, fingerprint, prompt_id, read_stories, stories_of
-from ..words import target_words, with_length_request
+from ..text.length_request import find_length, with_length_request
 
-_KNOWN = ("prompt_id", "target_words", "category", "criteria")
+_KNOWN = ("prompt_id", "target_words", "target_range", "category", "criteria")
 _HALF = re.compile("[\ud800-\udfff]")
 _PROMPT, _MORE = ("id", "prompt"), ("target_words", "category", "metadata")
 
@@ -86,18 +87,20 @@ def own_prompts(path: Path) -> list[Sample]:
     samples: dict[str, Sample] = {}
     for where, record in read_records(path, _PROMPT, _MORE):
         key, text, words = str(record["id"]), record["prompt"], record.get("target_words")
-        asked = target_words(text)
+        asked = find_length(text)
         if key in samples:
             raise UserError(f"{where}: the id {key!r} was given before")
         if not text.strip():
             raise UserError(f"{where}: the prompt is empty")
         if _HALF.search(json.dumps(record, ensure_ascii=False)):
             raise UserError(f"{where}: holds half of a character (a lone surrogate), which no model can be sent")
-        if None not in (words, asked) and words != asked:
+        if words is not None and asked is not None and asked.nearest(words) != words:
             raise UserError(f"{where}: the prompt asks for {asked} words, but target_words is {words}")
         if words is not None and asked is None:
             text = with_length_request(text, words)
-        metadata: dict[str, Any] = {"prompt_id": prompt_id(text), "target_words": words or asked}
+        wanted = Length(words, words) if words else asked
+        stated = wanted.data() if wanted else {"target_words": None}
+        metadata: dict[str, Any] = {"prompt_id": prompt_id(text), **stated}
         if record.get("category") is not None:
             metadata["category"] = record["category"]
         samples[key] = Sample(input=text, id=key, metadata={**metadata, "given": record.get("metadata") or {}})
@@ -147,7 +150,8 @@ def story_samples(stories: Sequence[Story]) -> list[Sample]:
                 **({"target_words": story.target_words} if story.target_words else {}),
                 "prompt_id": prompt_id(story.prompt) if mixed else story.prompt_id,
                 "story": story.story,
-                "truncated": story.truncated,
+                "stop": story.stop,
+                "refused": story.refused,
             },
         )
         for story in stories
@@ -158,6 +162,23 @@ def prompts_digest(samples: Sequence[Sample]) -> str:
     """sha256 over the distinct prompts and targets; numbers compare only where it agrees."""
     asked = {(prompt_text(sample), (sample.metadata or {}).get("target_words")) for sample in samples}
     return hashlib.sha256(json.dumps(sorted(asked, key=str)).encode()).hexdigest()
+
+
+def length_note(benchmark: Benchmark, samples: Sequence[Sample]) -> str | None:
+    """What to tell of a user's prompts in which no request for a length was found, or None."""
+    found = [sample for sample in samples if (sample.metadata or {}).get("target_words") or _open(sample)]
+    missing = len(samples) - len(found)
+    if not missing or not benchmark.any_prompt or not any("given" in (sample.metadata or {}) for sample in samples):
+        return None
+    return (
+        f"{benchmark.name}: no request for a length was found in {missing} of {len(samples)} prompts, so that "
+        'the length of their stories has nothing to be held against; give "target_words" beside the prompt in the file'
+    )
+
+
+def _open(sample: Sample) -> bool:
+    """Whether the prompt's text decides, and asks for a length."""
+    return "target_words" not in (sample.metadata or {}) and find_length(prompt_text(sample)) is not None
 
 
 def check_criteria(benchmark: Benchmark, rubric: Rubric, samples: Sequence[Sample]) -> None:
@@ -191,7 +212,9 @@ def _placed(
                 f"{file}: the story {story.id!r} of {story.model!r} is for no prompt of {benchmark.name}. Its id, or "
                 f"prompt_id in its metadata, must be one of the benchmark's: {', '.join(list(known)[:4])}, …"
             )
-        if found["target_words"] and story.target_words not in (None, found["target_words"]):
+        if not found["target_words"] and story.target_words:  # the benchmark asks for no length, and its user did
+            found = {**found, "target_words": story.target_words}
+        if story.target_words not in (None, found["target_words"]):
             raise UserError(
                 f"{file}: the story {story.id!r} of {story.model!r} has target_words {story.target_words}, but prompt "
                 f"{found['prompt_id']} of {benchmark.name} asks for {found['target_words']}"

@@ -62,6 +62,8 @@ def save_both(figure: Figure, stem: Path) -> list[Path]:
 def short_name(name: str) -> str:
     """A model's name on one line; control characters, which fonts lack, become spaces."""
     clean = "".join(c if c.isprintable() else " " for c in name)
+    if clean.startswith("_"):
+        clean = f" {clean}"  # a label that begins with _ is left out of legends
     return clean if len(clean) <= _NAME else f"{clean[: _NAME - 12]}…{clean[-11:]}"
 
 

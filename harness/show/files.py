@@ -13,12 +13,16 @@ from typing import Any
 import pandas as pd
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
 def slug(name: str) -> str:
-    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that lost something."""
+    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that lost something.
+
+    Names with capitals have a hash too, and names of devices: some systems see no difference, and know no such files.
+    """
     kept = _UNSAFE.sub("-", name).strip(".-")[:60]
-    if kept and kept == name:
+    if kept == name.lower() and kept and not _DEVICE.match(kept):
         return kept
     return f"{kept}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}".lstrip("-")
 

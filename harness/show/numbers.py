@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
+from ..stats.compare import Rank
 from ..stats.intervals import Interval
 
 NONE = "–"
@@ -17,6 +20,17 @@ def number(value: float | None, digits: int = 1) -> str:
 def share(value: float | None) -> str:
     """A share in per cent; a dash where there is none."""
     return NONE if value is None or math.isnan(value) else f"{value:.0%}"
+
+
+def ranked(rank: Rank | None) -> str:
+    """A rank; a dash where there is none."""
+    return str(rank) if rank else NONE
+
+
+def natural(name: Any) -> list[tuple[int, int, str]]:
+    """A key by which names with numbers in them are sorted as people count: 1, 2, 10."""
+    parts = re.findall(r"\d+|\D+", str(name))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
 
 
 def bounds(interval: Interval, digits: int = 1) -> str:

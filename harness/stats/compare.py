@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, count
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,14 @@ def compare_pairs(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns one row a pair: `a`, `b`, `prompts` in common, mean `difference` (a - b) with `low` and `high`
     (95 %, over prompts), `sd` of the differences, `p` of a sign-flip permutation test (two-sided; exact with at most
-    13 prompts), and `p_holm`, corrected over all pairs of the table by Holm's method. Fewer than two prompts in
-    common give NaN.
+    13 prompts), `p_holm`, corrected over all pairs of the table by Holm's method, and `detectable` (see
+    `detectable_differences`). Fewer than two prompts in common give NaN.
     """
     pairs = list(combinations(table.columns, 2))
     if not pairs:
-        return pd.DataFrame(columns=["a", "b", "prompts", "difference", "low", "high", "sd", "p", "p_holm"])
+        return pd.DataFrame(
+            columns=["a", "b", "prompts", "difference", "low", "high", "sd", "p", "p_holm", "detectable"]
+        )
     apart = np.column_stack([table[a].to_numpy(dtype=float) - table[b].to_numpy(dtype=float) for a, b in pairs])
     p = _sign_flip(apart)
     rows = []
@@ -37,6 +40,7 @@ def compare_pairs(table: pd.DataFrame) -> pd.DataFrame:
         rows.append((a, b, len(known), *found, sd, value))
     result = pd.DataFrame(rows, columns=["a", "b", "prompts", "difference", "low", "high", "sd", "p"])
     result["p_holm"] = holm(result["p"])
+    result["detectable"] = detectable_differences(result)
     return result
 
 
@@ -52,11 +56,11 @@ def _sign_flip(apart: Floats) -> Floats:
     else:
         rng = np.random.default_rng(SEED)
         blocks = math.ceil(max(RESAMPLES, 40 * pairs) / BLOCK)  # enough for a p that survives Holm's correction
-        count = np.zeros(pairs)
+        as_far = np.zeros(pairs)
         for _ in range(blocks):
             signs = rng.integers(0, 2, size=(BLOCK, n)) * 2.0 - 1
-            count += (np.abs(signs @ values) >= observed).sum(axis=0)
-        p = (1 + count) / (1 + blocks * BLOCK)
+            as_far += (np.abs(signs @ values) >= observed).sum(axis=0)
+        p = (1 + as_far) / (1 + blocks * BLOCK)
     return np.where(known.sum(axis=0) > 1, p, math.nan)
 
 
@@ -72,37 +76,61 @@ def holm(p: Sequence[float] | pd.Series[float]) -> Floats:
     return result
 
 
-def rank_groups(best_first: Sequence[str], pairs: pd.DataFrame) -> dict[str, str]:
-    """Ranks with ties: "1–3" for three models of which none is shown to be worse than the first of them.
+class Rank(NamedTuple):
+    """A model's place by its score, and its letters: two models have one in common exactly if they are not told
+    apart."""
 
-    From the best model down, a group holds the models that follow until one differs significantly (`p_holm` of
-    `compare_pairs` under 0.05) from the group's best; that one starts the next group.
+    place: int
+    letters: str
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.letters}"
+
+
+def ranks(best_first: Sequence[str], pairs: pd.DataFrame) -> dict[str, Rank]:
+    """The compact letter display of the tests of every two models, `p_holm` of `compare_pairs` under 0.05.
+
+    By insertion and absorption (Piepho 2004, "An algorithm for a letter-based representation of all-pairwise
+    comparisons"). "Not told apart" is no equivalence: a model may share letters with two that are told apart.
     """
-    p = {frozenset(names): value for *names, value in pairs[["a", "b", "p_holm"]].itertuples(index=False, name=None)}
-    groups: list[list[str]] = []
-    for name in best_first:
-        if groups and not p.get(frozenset((groups[-1][0], name)), math.nan) < ALPHA:
-            groups[-1].append(name)
-        else:
-            groups.append([name])
-    ranks: dict[str, str] = {}
-    first = 1
-    for group in groups:
-        last = first + len(group) - 1
-        ranks |= dict.fromkeys(group, str(first) if first == last else f"{first}–{last}")
-        first = last + 1
-    return ranks
+    told = {frozenset(pair) for *pair, p in pairs[["a", "b", "p_holm"]].itertuples(index=False, name=None) if p < ALPHA}
+    place = {name: number for number, name in enumerate(best_first)}
+    groups = [frozenset(best_first)]
+    known = (pair for pair in told if pair <= place.keys())
+    for pair in sorted(known, key=lambda pair: sorted(place[name] for name in pair)):
+        split = [group - {name} for group in groups if pair <= group for name in pair]
+        groups = [group for group in groups if not pair <= group]
+        for group in sorted(split, key=len, reverse=True):
+            if not any(group <= other for other in groups):
+                groups.append(group)
+    groups.sort(key=lambda group: sorted(place[name] for name in group))
+    letters = {name: "".join(_letter(n) for n, group in enumerate(groups) if name in group) for name in best_first}
+    return {name: Rank(place[name] + 1, letters[name]) for name in best_first}
 
 
-def minimum_detectable_difference(pairs: pd.DataFrame) -> float:
-    """Difference between two models that a paired test at 5 % finds with 80 % power, in points; NaN without pairs.
+def _letter(number: int) -> str:
+    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
 
-    (t_0.975 + t_0.8) * s / sqrt(n), with s²/n the mean over the pairs of `compare_pairs`: what one comparison
-    can see; Holm's correction over many asks for more.
+
+def smallest_p(prompts: int) -> float:
+    """The smallest p that the sign-flip test of so many prompts can give."""
+    return min(1.0, 2.0 ** (1 - prompts))
+
+
+def prompts_needed(pairs: int) -> int:
+    """The fewest prompts with which one of so many pairs can be told apart, after Holm's correction."""
+    return next(n for n in count(2) if smallest_p(n) * pairs < ALPHA)
+
+
+def detectable_differences(pairs: pd.DataFrame) -> Floats:
+    """For each pair of `compare_pairs` the difference that its test finds with 80 % power, in points.
+
+    (t_(1 - alpha/2) + t_0.8) * sd / sqrt(n) with alpha = 5 % over the number of pairs, which is Holm's first step. NaN
+    for a pair of fewer than five prompts, or of so few that no difference would do.
     """
-    known = pairs[pairs["prompts"] >= MIN_CLUSTERS]
-    if known.empty:
-        return math.nan
-    df = float(known["prompts"].median()) - 1
-    error = math.sqrt(float((known["sd"] ** 2 / known["prompts"]).mean()))
-    return float(student.ppf(1 - ALPHA / 2, df) + student.ppf(POWER, df)) * error
+    tests = int(pairs["p"].notna().sum())
+    n = pairs["prompts"].to_numpy(dtype=float)
+    df = np.maximum(1.0, n - 1)
+    reach = student.ppf(1 - ALPHA / (2 * max(1, tests)), df) + student.ppf(POWER, df)
+    enough = (n >= MIN_CLUSTERS) & (np.array([smallest_p(int(k)) for k in n]) * tests < ALPHA)
+    return np.where(enough, reach * pairs["sd"].to_numpy(dtype=float) / np.sqrt(np.maximum(1.0, n)), math.nan)

@@ -87,8 +87,9 @@ class Results:
 
 def answers_frame(study: Study, exports: Mapping[str, Export]) -> pd.DataFrame:
     """One row an answer: annotator, item, prompt_id, match, `a` and `b` (models, by name), `outcome` (a's share of a
-    win: 1, 0.5 or 0), `shown_first` (the model), `first` (the share of the story shown first), seconds, comment, and
-    a's share on each criterion that was answered."""
+    win: 1, 0.5 or 0), `by_key` (the same of the model that the key names first: which one that is was drawn, so that
+    agreement does not depend on how models are spelled), `shown_first` (the model), `first` (the share of the story
+    shown first), seconds, comment, and a's share on each criterion that was answered."""
     items = {item.id: item for item in study.items}
     rows: list[dict[str, Any]] = []
     for annotator, export in exports.items():
@@ -100,7 +101,8 @@ def answers_frame(study: Study, exports: Mapping[str, Export]) -> pd.DataFrame:
             share = {key: _of(a, shown, choice) for key, choice in answer.criteria.items()}
             rows.append(
                 {"annotator": annotator, "item": name, "prompt_id": item.prompt_id, "match": item.match, "a": a, "b": b,
-                 "outcome": _of(a, shown, answer.choice), "shown_first": shown[0], "first": _SHARE[answer.choice],
+                 "outcome": _of(a, shown, answer.choice), "by_key": _of(item.models[0], shown, answer.choice),
+                 "shown_first": shown[0], "first": _SHARE[answer.choice],
                  "seconds": answer.seconds, "comment": answer.comment, **share}
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -129,7 +131,7 @@ def analyse(
         str(model): win_rate(pd.concat([frame[frame["a"] == model], _turned(frame[frame["b"] == model])]))
         for model in sorted({*frame["a"], *frame["b"]})
     }
-    units = frame.pivot_table(index="item", columns="annotator", values="outcome")
+    units = frame.pivot_table(index="item", columns="annotator", values="by_key")
     return Results(
         study=study.id,
         title=study.title,
@@ -171,16 +173,19 @@ def win_rate(part: pd.DataFrame) -> Interval:
 
 
 def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """For every judge of the logs and every item how far it leans to the first of the item's models by name: its
-    share of a win in an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
+    """For every judge of the logs and every item how far it leans to the model that the key names first: its share of a
+    win in an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
     found: dict[str, dict[str, float]] = {}
-    wanted = {item.match: item.id for item in study.items}
+    wanted = {item.match: item for item in study.items}
     for key, part in judgments.groupby(["judge", "rubric_digest", "truncate"], dropna=False):
         judge, digest, cut = cast(tuple[str, str, float], key)
         matches = complete_matches(part)
         matches = matches[matches["match"].isin(wanted)]
         shares = (matches["first"] + matches["second"]) / 2
-        items = {wanted[match]: float(share) for match, share in zip(matches["match"], shares, strict=True)}
+        items = {
+            item.id: float(share if item.models[0] == a else 1 - share)
+            for item, a, share in zip(matches["match"].map(wanted), matches["a"], shares, strict=True)
+        }
         on = "" if ships("pairwise", digest) else f" on {part['rubric'].iloc[0]} {digest[:8]}"
         name = f"{judge}, pairs{on}" + ("" if pd.isna(cut) else f" cut at {cut:g}")
         found |= {name: items} if items else {}
@@ -190,7 +195,7 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
         score = {(row["model"], _id(row)): row["score"] for row in part.to_dict("records")}
         items = {}
         for item in study.items:
-            (a, one), (b, other) = sorted(zip(item.models, item.stories, strict=True))
+            (a, one), (b, other) = zip(item.models, item.stories, strict=True)
             if (a, one) in score and (b, other) in score:
                 items[item.id] = (float(np.sign(score[a, one] - score[b, other])) + 1) / 2
         on = "" if has_rubric(benchmark, digest) else f" on {part['rubric'].iloc[0]} {digest[:8]}"
@@ -210,8 +215,8 @@ def judge_agreement(frame: pd.DataFrame, lean: Mapping[str, float]) -> JudgeAgre
     the annotators' mean."""
     part = frame[frame["item"].isin(list(lean)) & (frame["outcome"] != 0.5)]
     judged = part["item"].map(lean).astype(float)
-    same = (np.sign(judged - 0.5) * np.sign(part["outcome"] - 0.5) + 1) / 2
-    means = frame.groupby("item")["outcome"].mean()
+    same = (np.sign(judged - 0.5) * np.sign(part["by_key"] - 0.5) + 1) / 2
+    means = frame.groupby("item")["by_key"].mean()
     units = [[float(means[item]), share] for item, share in lean.items() if item in means]
     return JudgeAgreement(
         answers=len(part),

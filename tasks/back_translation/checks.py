@@ -10,8 +10,9 @@ from importlib.resources import files
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from ...harness.overlap import SuffixAutomaton, contained, shingles
-from ...harness.words import count_words, target_words, with_length_request
+from ...harness.text.length_request import target_words, with_length_request
+from ...harness.text.overlap import SuffixAutomaton, contained, shingles
+from ...harness.words import count_words
 
 _WORD = re.compile(r"\w+")
 _LETTERS = re.compile(r"[^\W\d_]{3,}")

@@ -23,7 +23,8 @@ from inspect_ai.util import JSONSchema
 from ...harness.errors import UserError
 from ...harness.judge.named import PACKAGE
 from ...harness.judge.request import Request
-from ...harness.words import strip_reasoning, with_length_request
+from ...harness.text.length_request import with_length_request
+from ...harness.text.reasoning import strip_reasoning
 from ...rubrics import ReplyError, fence
 from ...rubrics.base import object_schema
 from ...rubrics.replies import last_object

@@ -13,7 +13,7 @@ from ...harness.benchmarks import Choice
 from ...harness.environment import DATA
 from ...harness.errors import UserError
 from ...harness.logs.stories import prompt_id
-from ...harness.words import with_length_request
+from ...harness.text.length_request import with_length_request
 
 OFFICIAL = "rishanthrajendhran/POLARIS"
 UNPINNED = ("official",)

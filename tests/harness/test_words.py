@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_eval.harness.words import count_words, strip_length_request, strip_reasoning, target_words
+from polaris_eval.harness.text.length_request import strip_length_request, target_words
+from polaris_eval.harness.text.reasoning import strip_reasoning
+from polaris_eval.harness.words import count_words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from polaris_eval.harness.arena.ratings import rate
 from polaris_eval.harness.stats.bradley_terry import strengths
-from polaris_eval.harness.style import STYLE
+from polaris_eval.harness.text.style import STYLE
 
 MODELS, MATCHES, PROMPTS = 50, 50_000, 96
 

@@ -23,7 +23,8 @@ from peft import LoraConfig  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
 from polaris_eval.harness.errors import UserError  # noqa: E402
-from polaris_eval.trainers.hri import HRIConfig, HRITrainer, reference_ids  # noqa: E402
+from polaris_eval.trainers.answers import reference_ids  # noqa: E402
+from polaris_eval.trainers.hri import HRIConfig, HRITrainer  # noqa: E402
 
 pytestmark = pytest.mark.model
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.errors import UserError
-from ...harness.overlap import SuffixAutomaton, common_prefix
+from ...harness.text.overlap import SuffixAutomaton, common_prefix
+from ..answers import story_opening
 from ..books.build import write_lines
-from ..hri import story_opening
 from ..ledger import read_rows
 from ..models import load_tokenizer
 from ..pairs import read_pairs

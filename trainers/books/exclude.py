@@ -11,9 +11,9 @@ from typing import Any
 from ...harness.benchmarks import find_benchmark
 from ...harness.errors import UserError
 from ...harness.inspect_seam import prompt_text
-from ...harness.overlap import contained, shingles
 from ...harness.run.samples import prompts_of
-from ...harness.words import strip_length_request
+from ...harness.text.length_request import strip_length_request
+from ...harness.text.overlap import contained, shingles
 from .filters import story_text
 from .near import Near, sketch
 from .reading.split import pieces

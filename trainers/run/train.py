@@ -13,7 +13,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from ...harness.errors import UserError
 from ...harness.judge.named import marked
-from ..hri import HRITrainer, opens_reasoning
+from ..answers import opened_reasoning
+from ..hri import HRITrainer
 from ..ledger import HELD_OUT, TRAIN, Ledger
 from ..models import first_line, model_path
 from ..pairs import prompt_tokens
@@ -57,7 +58,7 @@ def train(job: Job, console: Console) -> str | None:
         for phase, model in job.judges.items()
     }
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
-    opening = "<think>\n" if opens_reasoning(job.tokenizer, first) else ""
+    opening = opened_reasoning(job.tokenizer, first)
     ledger = Ledger(folder, rank(), recipe.name)
     reward = Reward(recipe, job.rubric, judges, job.tokenizer, opening, set(), ledger)
     watch = Watch(folder, ledger, recipe, job.options.max_cost, job.plan, done, quiet)

@@ -15,7 +15,7 @@ from scipy.special import expit
 from polaris_eval.harness.arena.entries import Entry, Match, possible_matches
 from polaris_eval.harness.arena.pairing import next_round, round_robin
 from polaris_eval.harness.errors import UserError
-from polaris_eval.harness.style import STYLE
+from polaris_eval.harness.text.style import STYLE
 
 Matches = dict[tuple[str, str], list[Match]]
 NOTHING = pd.DataFrame(columns=["a", "b", "prompt_id", "first", "second", *STYLE])

@@ -12,7 +12,7 @@ from scipy.special import expit
 from polaris_eval.harness.arena.ratings import ELO, rate
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.stats.bradley_terry import strengths
-from polaris_eval.harness.style import STYLE, style
+from polaris_eval.harness.text.style import STYLE, style
 
 TRUE = np.array([1.2, 0.6, 0.1, -0.6, -1.3])
 

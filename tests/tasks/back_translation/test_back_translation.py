@@ -20,7 +20,8 @@ from inspect_ai.log import read_eval_log
 from loopback import serve
 from samples import story
 
-from polaris_eval.harness.words import count_words, target_words
+from polaris_eval.harness.text.length_request import target_words
+from polaris_eval.harness.words import count_words
 from polaris_eval.tasks.back_translation.checks import PairChecks, instructions, rounded
 from polaris_eval.trainers.books.output import held_out_books
 from polaris_eval.trainers.cli.root import main

@@ -9,7 +9,7 @@ import pytest
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.length import BUCKETS, bucket
 from polaris_eval.harness.run.samples import prompts_digest, prompts_of
-from polaris_eval.harness.words import strip_length_request, target_words
+from polaris_eval.harness.text.length_request import strip_length_request, target_words
 from polaris_eval.tasks.benchmarks.story_quality.benchmark import BENCHMARK
 
 

@@ -20,7 +20,7 @@ import tiny  # noqa: E402
 from click.testing import CliRunner, Result  # noqa: E402
 from conftest import write_jsonl  # noqa: E402
 
-from polaris_eval.harness.overlap import SuffixAutomaton, common_prefix  # noqa: E402
+from polaris_eval.harness.text.overlap import SuffixAutomaton, common_prefix  # noqa: E402
 from polaris_eval.trainers.audit.audit import Attack, attacks_on, measure  # noqa: E402
 from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.models import load_tokenizer, model_path  # noqa: E402
