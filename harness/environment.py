@@ -61,6 +61,13 @@ def judging_anew() -> Iterator[None]:
         _anew.reset(token)
 
 
+def base_urls(provider: str) -> dict[str, str]:
+    """The addresses that variables give for a provider of Inspect's, by the variables' names."""
+    named = {name: value for name, value in os.environ.items() if name.endswith("_BASE_URL") and value}
+    own = f"{provider.replace('-', '_').upper()}_"
+    return {name: value for name, value in sorted(named.items()) if name.startswith((own, "INSPECT_EVAL_MODEL_"))}
+
+
 def is_set(name: str) -> bool:
     """Whether a variable, such as a provider's key, has a value."""
     return bool(os.environ.get(name))

@@ -6,7 +6,11 @@ pyproject.toml, run that test, and mend what it names here.
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, ParamSpec, TypeVar
 
 from inspect_ai import Task
 from inspect_ai._eval.registry import task_create
@@ -18,10 +22,12 @@ from inspect_ai.model import Model, ModelOutput
 from inspect_ai.model._model import init_model_roles
 
 __all__ = [
-    "PrerequisiteError", "create_task", "file_state", "is_cut", "is_unread", "is_withheld", "prompt_text",
-    "stop_reason", "storage",
+    "PrerequisiteError", "address_of", "create_task", "file_state", "is_cut", "is_unread", "is_withheld",
+    "outside_loop", "prompt_text", "stop_reason", "storage",
 ]  # fmt: skip
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _NATURAL = "stop"
 _WITHHELD = ("content_filter", "model_length")
 # what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
@@ -33,6 +39,22 @@ def create_task(name: str, judge: Model | None = None, **args: Any) -> Task:
     if judge is not None:
         init_model_roles({"grader": judge})
     return task_create(name, **args)
+
+
+def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that runs an event loop of its own, also where one is running already, as in a notebook: then in
+    a thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        running = False
+    else:
+        running = True
+    if not running:  # out of the handler, whose error would be told as the cause of any that follows
+        return function(*args, **kwargs)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        context = copy_context()
+        return threads.submit(lambda: context.run(function, *args, **kwargs)).result()
 
 
 def storage(place: str) -> Any:
@@ -49,6 +71,13 @@ def file_state(place: str) -> tuple[str, int, float | None]:
 def prompt_text(sample: Sample | EvalSample) -> str:
     """What the writer was asked: the text of a sample's input, or of its last message."""
     return sample.input if isinstance(sample.input, str) else sample.input[-1].text
+
+
+def address_of(model: Model) -> str | None:
+    """The address that a model's client really calls, whichever variable or argument gave it, where it is known."""
+    client = getattr(model.api, "client", None)
+    given = getattr(client, "base_url", None) or model.api.base_url or getattr(model.api, "_init_base_url", None)
+    return str(given).rstrip("/") if given else None
 
 
 def stop_reason(output: ModelOutput) -> str:

@@ -18,6 +18,17 @@ class ReplyError(ValueError):
     """A judge's reply that cannot be read; the message is the complaint sent back to the judge."""
 
 
+def shown(value: Any) -> str:
+    """A value in a complaint, in at most 40 characters."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = "a number that is far too long"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
 class Frozen(BaseModel):
     """A part of a rubric file: immutable, and unknown keys are refused."""
 

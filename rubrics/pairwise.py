@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Dimension, Marks, ReplyError, Rule, object_schema
-from .replies import last_object, letters
+from .base import Dimension, Marks, ReplyError, Rule, object_schema, shown
+from .objects import only_object
+from .replies import letters
 
 SIDES = ("A", "B")
 _VERDICT = re.compile(r"[^\w+]*(?:story\s*)?(?P<side>[AB])\b[^\w+]*(?P<pluses>\++)[^\w+]*", re.IGNORECASE)
@@ -50,7 +51,7 @@ class Pairwise(Rule):
         return object_schema(**{self.comment: {"type": "string"}}, **marks)
 
     def parse(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
-        given = last_object(reply, _key(dimensions[0]), letters)
+        given = only_object(reply, _key(dimensions[0]), letters)
         missing = [_key(d) for d in dimensions if letters(d.id) not in given]
         if missing:
             raise ReplyError(f"missing: {', '.join(missing)}")
@@ -71,8 +72,7 @@ def _mark(value: Any, dimension: Dimension) -> float:
     """The signed pluses of a verdict such as "A+++"."""
     found = _VERDICT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:37] + "..."
-        raise ReplyError(f'{dimension.id}: expected the winner and its pluses, such as "A++", got {shown}')
+        raise ReplyError(f'{dimension.id}: expected the winner and its pluses, such as "A++", got {shown(value)}')
     pluses = len(found["pluses"])
     if pluses > dimension.max:
         raise ReplyError(f"{dimension.id}: {pluses} pluses, and {dimension.max} is the most")

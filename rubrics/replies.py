@@ -1,167 +1,120 @@
-"""Finding the answer inside whatever a judge wrote around it."""
+"""Finding the scores section of a text reply inside whatever a judge wrote around it."""
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from .base import ReplyError
+from .base import ReplyError, shown
 
-_HEADING = re.compile(r"[\W\d_]*(?:(?:final|overall|criteria)\s+)?scores?[\W_]*(?:\([^()\n]*\)[\W_]*)?", re.IGNORECASE)
-_SEPARATORS = (re.compile(r"[:=|：]"), re.compile(r"\s[–—-]\s"))
-_NUMBER = re.compile(
-    r"\s*(?:score\s+)?[\[(~≈]?\s*(?P<number>-?\d+(?:\.\d+)?)(?![\d.]*\d|\s*[-–—]\s*\d+\W*$|[-–—]\d)\]?"
-    r"(?:\s*(?:/|(?:out )?of)\s*(?P<of>\d+))?",
+_HEADING = re.compile(
+    r"[\W\d_]{0,12}(?:(?:final|overall|criteria)\s{1,3})?scores?[\W_]{0,12}(?:\([^()\n]{0,60}\)[\W_]{0,12})?",
     re.IGNORECASE,
 )
-_NO_SCORE = re.compile(r"[\W_]*(?:n\W?a\b|not (?:applicable|rated|scored)|none\b|null\b|[-–—]+\s*$)", re.IGNORECASE)
+_SEPARATORS = (re.compile(r"[:=|：]"), re.compile(r"\s[–—-]\s"))
+_NUMBER = re.compile(
+    r"\s{0,8}(?:score\s{1,3})?[\[(~≈+]{0,2}\s{0,3}(?P<number>-?\d{1,6}(?:\.\d{1,6})?)(?![\d.]*\d)"
+    r"[\])]{0,2}\s{0,3}(?:points?|pts?\.?|marks?)?",
+    re.IGNORECASE,
+)
+_SCALE = re.compile(
+    r"[\s(,\[–—-]{0,4}(?:/|(?:out )?of\b|on a scale of|scale(?: of)?:?)\s{0,3}(?:0\s{0,2}(?:-|–|to)\s{0,2})?"
+    r"(?P<of>\d{1,6}(?:\.0)?)(?!\d)[\])]{0,2}",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(
+    r"\s{0,8}(?:$|[([{|#;:!.…*\"'“‘,]+(?!\s{0,3}\d)|(?:--?|[–—])\s{0,3}(?!\s{0,3}[\d.,]+\W{0,3}(?:$|=)))"
+)
+_OTHER_SCALE = re.compile(  # in a comment
+    r"\bout of (?P<of>\d+)|\bscale\b[^.;)]{0,12}?(?P<to>\d+)(?!\s{0,2}(?:-|–|to))|\d\s{0,2}/\s{0,2}(?P<over>\d+)|%|"
+    r"\bper ?cent",
+    re.IGNORECASE,
+)
+_NO_SCORE = re.compile(
+    r"[\W_]{0,8}(?:n\W?a\b|not (?:applicable|rated|scored)|none\b|null\b|[-–—]+\s{0,8}$)", re.IGNORECASE
+)
 _ENDING = 2  # letters by which a name may differ at its end, as in "Weak Dialog" or "Unearned Transformation"
-_MAX_STARTS = 2000  # an unbalanced run of braces must not make the scan quadratic
+_LINE = 300  # characters of a line in which name and number stand
+_LINES = 5000
 
 
-class _DuplicateKey(ValueError):
-    pass
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        raise _DuplicateKey(next(key for key in keys if keys.count(key) > 1))
-    return dict(pairs)
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
-
-
-def last_object(reply: str, required: str, key: Callable[[str], str] = str) -> dict[str, Any]:
-    """The last complete JSON object in `reply` that has the key `required`; keys are taken as `key` gives them.
-
-    Code fences and prose around the object do not matter. Single quotes and trailing commas are read
-    by Python's literal parser, which accepts whole values only and so never completes a cut reply.
-
-    Raises:
-        ReplyError: no such object, or one that gives a key twice.
-    """
-    found: dict[str, Any] | None = None
-    duplicate: str | None = None
-    wanted = key(required)
-    position = 0
-    for _ in range(_MAX_STARTS):
-        position = reply.find("{", position)
-        if position < 0:
-            break
-        try:
-            value, position = _DECODER.raw_decode(reply, position)
-        except _DuplicateKey as error:
-            duplicate = str(error)
-            position += 1
-        except (ValueError, RecursionError):
-            position += 1
-        else:
-            if wanted in map(key, value):
-                found, duplicate = value, None
-    if found is None and duplicate is None:
-        found = _python_literal(reply, wanted, key)
-    if found is not None and duplicate is None:
-        try:
-            return _unique([(key(str(name)), value) for name, value in found.items()])
-        except _DuplicateKey as error:
-            duplicate = str(error)
-    if duplicate is not None:
-        raise ReplyError(f'the key "{duplicate}" is given twice in one object')
-    if not reply.strip():
-        raise ReplyError("the reply is empty")
-    raise ReplyError(f'no complete JSON object with the key "{required}" was found; the reply may have been cut')
-
-
-def _python_literal(reply: str, wanted: str, key: Callable[[str], str]) -> dict[str, Any] | None:
-    start, end = reply.find("{"), reply.rfind("}")
-    if start < 0 or end < start:
-        return None
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes that only JSON knows
-            value = ast.literal_eval(reply[start : end + 1])
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and wanted in (key(str(name)) for name in value) else None
-
-
-def whole_number(value: Any, name: str, low: int, high: int) -> int:
-    """`value` as a whole number within `low`..`high`.
-
-    Raises:
-        ReplyError: naming `name` and what is wrong with its value.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ReplyError(f"{name}: score must be a whole number from {low} to {high}, got {_shown(value)}")
-    if isinstance(value, float) and not value.is_integer():
-        raise ReplyError(f"{name}: score must be a whole number, got {_shown(value)}")
-    if not low <= value <= high:
-        raise ReplyError(f"{name}: score {_shown(value)} is outside {low} to {high}")
-    return int(value)
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def scores_section(reply: str, ranges: Mapping[str, int]) -> tuple[str, dict[str, float]]:
+def scores_section(reply: str, ranges: Mapping[str, tuple[int, int]]) -> tuple[str, dict[str, float]]:
     """What stands before the scores section of a text reply, and the numbers in it by canonical name.
 
     The section begins after the last line that is a heading such as `[Scores]` and has a score below it, so
-    numbers in the analysis are never marks. A line is a name, a colon and a number; markdown, list marks,
-    brackets and comments around them do not matter. A name is known by its letters alone, or with up to two
-    letters more or fewer at its end. Lines with other names, and values such as `N/A`, rate nothing.
+    numbers in the analysis are never marks. A line is a name, a colon and a number, which may be followed by its scale
+    and, after a bracket, dash or the like, by a comment; markdown, list marks and brackets do not matter. A name is
+    known by its letters alone, or with up to two letters more or fewer at its end. Lines with other names, and values
+    such as `N/A`, rate nothing.
+
+    Args:
+        ranges: the lowest and highest mark of each criterion.
 
     Raises:
-        ReplyError: no scores section, one criterion with two different numbers, or one with a value that is
-            no number, a range of numbers, or on another scale than the maximum in `ranges`.
+        ReplyError: no scores section, one criterion with two different numbers, or one with a value that is no number,
+            a range of numbers, or on another scale than the criterion's.
     """
     if not reply.strip():
         raise ReplyError("the reply is empty")
     lines = reply.splitlines()
-    headings = [i for i, line in enumerate(lines) if _HEADING.fullmatch(line)]
+    if len(lines) > _LINES:
+        raise ReplyError(f"the reply has {len(lines):,} lines; {_LINES:,} are the most")
+    headings = [i for i, line in enumerate(lines) if len(line) <= _LINE and _HEADING.fullmatch(line)]
     if not headings:
         raise ReplyError("no [Scores] section was found; the reply may have been cut")
+    found: dict[str, float] = {}
+    unread: dict[str, str] = {}
+    end = len(lines)
     for start in reversed(headings):
-        found, unread = _scores(lines[start + 1 :], ranges)
+        _read_scores(lines[start + 1 : end], ranges, found, unread)
+        end = start
         if found:
             break
     for name, value in unread.items():
         if name not in found:  # a comment that repeats the name of a rated criterion is no score
-            raise ReplyError(f"{name}: {_shown(value)} is not a number from 0 to {ranges[name]}")
-    return "\n".join(lines[:start]).strip(), found
+            low, high = ranges[name]
+            raise ReplyError(f"{name}: {shown(value)} is not a number from {low} to {high}")
+    return "\n".join(lines[:end]).strip(), found
 
 
-def _scores(lines: Sequence[str], ranges: Mapping[str, int]) -> tuple[dict[str, float], dict[str, str]]:
-    """The numbers by canonical name, and the values of names that are no numbers."""
+def _read_scores(
+    lines: Sequence[str], ranges: Mapping[str, tuple[int, int]], found: dict[str, float], unread: dict[str, str]
+) -> None:
+    """Add the numbers by canonical name, and the values of names that are no numbers on the criterion's scale."""
     known = {letters(name): name for name in ranges}
-    found: dict[str, float] = {}
-    unread: dict[str, str] = {}
     for line in lines:
-        text = re.sub(r"[*_`]", "", line).lstrip(" \t>•|+-").rstrip(" \t|")
+        text = re.sub(r"[*_`]", "", line[:_LINE]).lstrip(" \t>•|+-").rstrip(" \t|")
         parts = next((cut for by in _SEPARATORS if len(cut := by.split(text, maxsplit=1)) == 2), None)
         name = _canonical(parts[0], known) if parts else None
         if parts is None or name is None or _NO_SCORE.match(parts[1]):
             continue
-        number = _NUMBER.match(parts[1])
-        if number is None or (number["of"] and int(number["of"]) != ranges[name]):
+        value = _value(parts[1], ranges[name][1])
+        if value is None:
             unread.setdefault(name, parts[1].strip())
-            continue
-        value = float(number["number"])
-        if found.setdefault(name, value) != value:
+        elif found.setdefault(name, value) != value:
             raise ReplyError(f"{name}: two different scores, {found[name]:g} and {value:g}")
-    return found, unread
+
+
+def _value(text: str, high: int) -> float | None:
+    """The number that a value is, or None where it is none on this scale."""
+    number = _NUMBER.match(text)
+    if number is None:
+        return None
+    value, rest = float(number["number"]), text[number.end() :]
+    scale = _SCALE.match(rest)
+    if scale is not None:
+        return value if float(scale["of"]) == high else None
+    other = _OTHER_SCALE.search(rest)
+    return value if _COMMENT.match(rest) and (other is None or _same(other, high)) else None
+
+
+def _same(scale: re.Match[str], high: int) -> bool:
+    return any(given is not None and float(given) == high for given in scale.groups())
 
 
 def letters(name: str) -> str:
     """The letters of a name in lower case, without what stands in brackets: by these, names are the same."""
-    return "".join(c for c in re.sub(r"\([^()]*\)", "", name).lower() if c.isalpha())
+    return "".join(c for c in re.sub(r"\([^()]*\)", "", name[:_LINE]).lower() if c.isalpha())
 
 
 def _canonical(name: str, known: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from .base import Band, Dimension, Evidence, Frozen, Marks, ReplyError, Rule, check_bands, integer_schema, object_schema
-from .replies import last_object, whole_number
+from .objects import only_object, whole_number
 
 OPEN_ENDED = ("bonus", "penalty")
 _CLAIMS = ("positive_total", "negative_total", "overall")
@@ -112,7 +112,7 @@ class StoryQuality(Rule):
         return object_schema(dimensions=object_schema(**marked), bonus=opened, penalty=opened, **claims)
 
     def parse(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
-        answer = last_object(reply, "dimensions")
+        answer = only_object(reply, "dimensions")
         given = answer["dimensions"]
         if not isinstance(given, dict):
             raise ReplyError('"dimensions" must be an object with one entry per dimension')

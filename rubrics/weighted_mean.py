@@ -9,14 +9,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .base import Dimension, Frozen, Marks, ReplyError, Rule, integer_schema, object_schema
-from .replies import last_object, letters, scores_section, whole_number
+from .objects import only_object, whole_number
+from .replies import letters, scores_section
+
+_FAR = 0.25  # share of a criterion's range by which a number that is clamped may miss it
 
 
 class Sections(Frozen):
     """A text reply: an [Analysis] section, then [Scores] with one `Name: number` a line.
 
-    `outside` says what becomes of a number out of range; a reply that rates less than `min_rated` of the
-    dimensions, by number or by weight, is malformed.
+    `outside` says what becomes of a number out of range (one that would be clamped from further out than a quarter of
+    the range is malformed); a reply that rates less than `min_rated` of the dimensions, by number or by weight, is
+    malformed too.
     """
 
     form: Literal["sections"]
@@ -99,7 +103,7 @@ class WeightedMean(Rule):
 
     def _from_json(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
         assert isinstance(self.reply, Json)
-        given = last_object(reply, _key(dimensions[0]), letters)
+        given = only_object(reply, _key(dimensions[0]), letters)
         missing = [_key(d) for d in dimensions if letters(d.id) not in given]
         if missing:
             raise ReplyError(f"missing: {', '.join(missing)}")
@@ -109,9 +113,12 @@ class WeightedMean(Rule):
 
     def _from_text(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
         assert isinstance(self.reply, Sections)
-        comment, given = scores_section(reply, {d.id: d.max for d in dimensions})
+        comment, given = scores_section(reply, {d.id: (d.min, d.max) for d in dimensions})
         scores: dict[str, float] = {}
         for d in dimensions:
+            far = _FAR * (d.max - d.min)
+            if self.reply.outside == "clamp" and not d.min - far <= given.get(d.id, d.min) <= d.max + far:
+                raise ReplyError(f"{d.id}: {given[d.id]:g} is far outside {d.min} to {d.max}; is it on another scale?")
             if d.id in given and (self.reply.outside == "clamp" or d.min <= given[d.id] <= d.max):
                 scores[d.id] = min(float(d.max), max(float(d.min), given[d.id]))
         self._check_rated(dimensions, scores)

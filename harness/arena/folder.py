@@ -19,7 +19,7 @@ from inspect_ai.model import Model
 
 from ...rubrics import Rubric
 from ..errors import UserError
-from ..inspect_seam import create_task
+from ..inspect_seam import create_task, outside_loop
 from ..judge.named import PACKAGE
 from ..logs.headers import judge_label
 from ..logs.pairs import ARENA, DONE, judgments_frame
@@ -121,7 +121,7 @@ class Arena:
         for start in range(0, len(samples), BATCH):
             dataset = MemoryDataset(list(samples[start : start + BATCH]), name=ARENA)
             batch = task_with(task, name=ARENA, dataset=dataset, model_roles={"grader": self.judge})
-            logs = inspect_eval(batch, model=None, log_dir=str(self.folder), **options)
+            logs = outside_loop(inspect_eval, batch, model=None, log_dir=str(self.folder), **options)
             if not logs or logs[0].status == "cancelled":
                 raise KeyboardInterrupt
             if logs[0].status == "error" and logs[0].error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from dataclasses import dataclass
 
 from ...rubrics import Marks, Rubric
 from ..words import count_words
 
 MAX_QUOTE_WORDS = 12
-_ALIKE = ("'‘’‚‛′`´", '"“”„‟″«»')
-_DASHES = "-‐‑‒–—―−"
-_UNIT = re.compile(rf"(?P<dash>\s*[{_DASHES}]+\s*)|(?P<space>\s+)|(?P<dots>…|\.\.\.)|(?P<letter>.)", re.DOTALL)
+_MARKS = "\"'“”„‟‘’‚‛«»‹›「」『』〝〟`´″′＂＇"
+_DASHES = "-‐‑‒–—―−－"
+_DRESS = "*_~\\#"  # of markdown, which judges leave out or add
+_AROUND = "' ."  # quotation marks as they are searched for, and full stops
 
 
 @dataclass(frozen=True)
@@ -35,40 +36,65 @@ class EvidenceReport:
 
 
 def check_evidence(rubric: Rubric, marks: Marks, story: str) -> EvidenceReport:
-    """Look every quote of the judge up in the story (see `locate`)."""
+    """Look every quote of the judge up in the story (see `QuoteSearch`)."""
     quotes = [quote for given in marks.evidence.values() for quote in given.quotes]
     compulsory = rubric.compulsory_quotes(marks)
+    search = QuoteSearch(story)
     return EvidenceReport(
         quotes=len(quotes),
-        not_found=tuple(q for q in quotes if locate(q, story) is None),
+        not_found=tuple(q for q in quotes if search.locate(q) is None),
         too_long=tuple(q for q in quotes if count_words(q) > MAX_QUOTE_WORDS),
         compulsory=len(compulsory),
         missing=tuple(name for name in compulsory if not marks.evidence[name].quotes),
     )
 
 
-def locate(quote: str, story: str) -> tuple[int, int] | None:
-    """Where a quote stands in the story, as start and end, or None.
+class QuoteSearch:
+    """A story in which quotes are looked up, whatever way both are typeset: time and space are linear in its length."""
 
-    Kinds of quotation marks and dashes, the space around dashes, white space, and quotation marks and full stops
-    around the quote do not matter.
-    """
-    for text in dict.fromkeys((quote.strip(), quote.strip("\"'“”‘’… ."))):
-        found = re.search("".join(map(_pattern, _UNIT.finditer(text))), story) if text else None
-        if found:
-            return found.span()
-    return None
+    def __init__(self, story: str) -> None:
+        self._bare, self._places = _plain(story)
+        self._end = len(story)
+
+    def locate(self, quote: str) -> tuple[int, int] | None:
+        """Where a quote stands in the story, as start and end, or None.
+
+        Kinds of quotation marks and dashes, the space around dashes, white space, composed and decomposed letters,
+        ligatures, invisible characters, marks of markdown, and quotation marks and full stops around the quote do not
+        matter.
+        """
+        bare = _plain(quote)[0].strip()
+        for text in dict.fromkeys((bare, bare.strip(_AROUND))):
+            start = self._bare.find(text) if text else -1
+            if start >= 0:
+                last = start + len(text)
+                return self._places[start], self._places[last] if last < len(self._places) else self._end
+        return None
 
 
-def _pattern(unit: re.Match[str]) -> str:
-    if unit["dash"]:
-        return rf"\s*[{_DASHES}]+\s*"
-    if unit["space"]:
-        return r"\s+"
-    if unit["dots"]:
-        return r"(?:…|\.\.\.)"
-    alike = next((f"[{group}]" for group in _ALIKE if unit["letter"] in group), None)
-    return alike or re.escape(unit["letter"])
+def _plain(text: str) -> tuple[str, list[int]]:
+    """The text as it is searched, and where in the text each of its characters comes from."""
+    signs: list[str] = []
+    places: list[int] = []
+    for place, letter in enumerate(text):
+        for sign in letter if letter.isascii() else unicodedata.normalize("NFKD", letter):
+            if sign in _DRESS or (not sign.isascii() and unicodedata.category(sign) == "Cf"):
+                continue
+            last = signs[-1] if signs else ""
+            if sign in _DASHES:
+                if last == " ":
+                    signs[-1] = "-"
+                elif last != "-":
+                    signs.append("-")
+                    places.append(place)
+            elif sign.isspace():
+                if last not in (" ", "-", ""):
+                    signs.append(" ")
+                    places.append(place)
+            else:
+                signs.append("'" if sign in _MARKS else sign)
+                places.append(place)
+    return "".join(signs), places
 
 
 def _share(part: int, whole: int) -> float:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
-import sqlite3
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model
 
 from ...rubrics import Rubric
-from ..environment import KEPT, cache_dir, keeps_judgments
+from ..environment import KEPT, base_urls, cache_dir, keeps_judgments
 from ..errors import UserError
+from ..inspect_seam import address_of
 from .named import PACKAGE
 
 
@@ -25,13 +24,11 @@ def recall(key: str | None) -> str | None:
     if key is None:
         return None
     try:
-        found = _store(_path(), get_ident()).execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-    except (OSError, sqlite3.Error) as error:
-        raise UserError(
-            f"{_path()}: the judgments kept there cannot be used ({error}). Set {KEPT}=off, or POLARIS_CACHE to a "
-            "folder that can be written"
-        ) from None
-    return str(found[0]) if found else None
+        return _place(key).read_bytes().decode(errors="surrogatepass")
+    except (FileNotFoundError, UnicodeDecodeError):  # a damaged reply is asked for again
+        return None
+    except OSError as error:
+        raise _unusable(error) from None
 
 
 def keep(key: str | None, reply: str) -> None:
@@ -41,15 +38,27 @@ def keep(key: str | None, reply: str) -> None:
     """
     if key is not None:
         try:
-            _store(_path(), get_ident()).execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
-        except (OSError, sqlite3.Error) as error:  # the judgment itself is good, and was paid for
+            _write(_place(key), reply)
+        except OSError as error:  # the judgment itself is good, and was paid for
             logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
 
 
 def check_store(judges: Iterable[Model]) -> None:
     """Raise UserError where judgments of any of these judges are to be kept and cannot be."""
     if any(_kept(judge) for judge in judges):
-        recall("")
+        try:
+            _folder().mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=_folder()):
+                pass
+        except OSError as error:
+            raise _unusable(error) from None
+
+
+def _unusable(error: OSError) -> UserError:
+    return UserError(
+        f"{_folder()}: judgments cannot be kept there ({error.strerror or error}). Set {KEPT}=off, or POLARIS_CACHE to "
+        "a folder that can be written"
+    )
 
 
 def _kept(judge: Model) -> bool:
@@ -70,7 +79,7 @@ def verdict_key(
         "rubric": rubric.digest,
         "messages": messages,
         "judge": str(model),
-        "address": model.api.base_url,
+        "address": address_of(model) or base_urls(str(model).partition("/")[0]),
         "settings": config.model_dump(exclude_none=True, exclude=_OPERATION),
         "epoch": epoch,
     }
@@ -84,17 +93,18 @@ _OPERATION = {
 }  # fmt: skip
 
 
-@functools.cache
-def _store(path: Path, thread: int) -> sqlite3.Connection:
-    """The connection of a thread; several processes may write at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store = sqlite3.connect(path, timeout=30, isolation_level=None)
-    # a power cut may cost the last judgments, not the file
-    store.execute("PRAGMA journal_mode = WAL")
-    store.execute("PRAGMA synchronous = NORMAL")
-    store.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT)")
-    return store
+def _write(place: Path, reply: str) -> None:
+    """One file a reply, put in its place whole: no lock to wait for, on any file system, with any number of
+    processes."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as partial:
+        partial.write(reply.encode(errors="surrogatepass"))
+    Path(partial.name).replace(place)
 
 
-def _path() -> Path:
-    return cache_dir() / "judgments.sqlite"
+def _folder() -> Path:
+    return cache_dir() / "judgments"
+
+
+def _place(key: str) -> Path:
+    return _folder() / key[:2] / key[2:]

@@ -46,10 +46,10 @@ def stories_frame(
     """One row a story asked for, also where none was written or judged; one column a metric.
 
     Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
-    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket, split,
-    `status` (scored, empty, refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN
-    without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no
-    part. The logs' rubrics are found with `rubrics.rubric_for`.
+    (`KEYS`), gate, settings and overrides of the writer; id, prompt_id, epoch, category, target (words), bucket,
+    split, `status` (scored, empty, refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars
+    at list prices (NaN without a price; batch discounts are not deducted), started and completed. A log continued
+    by a later one takes no part. The logs' rubrics are found with `rubrics.rubric_for`.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 

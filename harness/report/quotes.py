@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..judge.evidence import locate
+from ..judge.evidence import QuoteSearch
 from ..judge.judgment import Mark
 
 
@@ -16,7 +16,8 @@ def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[dict[str, Any]], lis
     A piece is {text, names, place}: `names` are the marks that quote it (empty outside quotes), `place` its number.
     A quote is {text, place}, with the number of the piece it begins with, or None where it is not in the story.
     """
-    spans = [[(quote, locate(quote, story)) for quote in mark.quotes] for mark in marks]
+    search = QuoteSearch(story)
+    spans = [[(quote, search.locate(quote)) for quote in mark.quotes] for mark in marks]
     found = [
         (span, mark.name.split(" ")[0]) for mark, quotes in zip(marks, spans, strict=True) for _, span in quotes if span
     ]

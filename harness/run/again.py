@@ -10,6 +10,7 @@ from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics
 from inspect_ai.model import Model
 
 from ...rubrics import Rubric
+from ..inspect_seam import outside_loop
 from ..scorers import KEPT, judged
 
 
@@ -27,7 +28,8 @@ def judge_again(header: EvalLog, rubric: Rubric, judge: Model) -> int:
     print(f"{len(left)} stories were left unscored last time; asking {judge} again", file=sys.stderr)
     scorer = judged(rubric.source, disqualify=bool(log.eval.task_args.get("disqualify")))
     subset = log.model_copy(update={"samples": [_with_kept_replies(sample) for sample in left]})
-    scored = rescore(subset, [scorer], action="overwrite", model_roles={"grader": judge}, display="none")
+    roles = {"grader": judge}
+    scored = outside_loop(rescore, subset, [scorer], action="overwrite", model_roles=roles, display="none")
     fresh = {(sample.id, sample.epoch): sample for sample in scored.samples or []}
     for sample in samples:
         again = fresh.get((sample.id, sample.epoch))

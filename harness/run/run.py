@@ -13,6 +13,7 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import GenerateConfig, Model
 
 from ..errors import UserError
+from ..inspect_seam import outside_loop
 from ..judge.kept import check_store
 from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, log_files, read_header, settings_text
@@ -43,14 +44,15 @@ def run(request: Request) -> list[str]:
     for plan, writer in pairs:
         _check_self_judging(request, writer, judges[plan.name])
     tasks = [plan.create(judges[plan.name]) for plan in plans]
-    for plan, task in zip(plans, tasks, strict=True):
-        if note := length_note(plan.benchmark, list(task.dataset)):
-            print(note, file=sys.stderr)
     left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
     for (plan, _), header in zip(pairs, left, strict=True):
         if header is not None:
             judge_again(header, plan.rubric, judges[plan.name])
-    _, results = eval_set(
+    for plan, task in zip(plans, tasks, strict=True):
+        if note := length_note(plan.benchmark, list(task.dataset)):
+            print(note, file=sys.stderr)
+    _, results = outside_loop(
+        eval_set,
         tasks=tasks,
         model=None if request.stories else list(request.models),
         model_args=dict(request.model_args),

@@ -101,7 +101,10 @@ _SIGN_MOST = re.compile(r"(?:不超过|最多|至多|不多于|(?<!不)少于|�
 _SIGN_PART = re.compile(r"(?:每\w{0,4}|各写?)\s?$")
 _SIGN_AFTER = re.compile(r"\s?(?:(?P<least>以上|起)|(?P<most>以内|以下|之内))")
 _OPENS = re.compile(r"(?:^|[.!?。！？…:;,，；：\n(\[*>–—])[\s*_\"'“‘]{0,4}$")
-_CLOSES = re.compile(r"[\s*_\"'”’]{0,4}(?:$|[.!?。！？…;,\n)\]]|please)", re.IGNORECASE)
+_CLOSES = re.compile(
+    r"[\s*_\"'”’]{0,4}(?:$|[.!?。！？…;,\n)\]]|please|,? (?:and|but) (?:at|no|not|under|fewer|less|up|max))",
+    re.IGNORECASE,
+)
 _FEWEST = 50  # fewer words in running text are not the length of a story
 _END = r"[.!?…]+[\"'”’)\]*_]{0,3}(?=\s|$)"
 _SENTENCE = re.compile(rf"\n|[。！？]|{_END}")

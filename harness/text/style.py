@@ -10,7 +10,7 @@ from ..words import bare, count_words
 STYLE = ("length", "dialogue", "markdown")
 _INSIDE = 600  # characters that a quotation has at most
 # opening and closing marks; a single one between two letters is an apostrophe
-_PAIRS = '“” „“ „” ”” «» »« »» ‹› ›‹ 「」 『』 〝〟 "" ＂＂'.split()
+_PAIRS = ["“”", "„“", "„”", "””", "«»", "»«", "»»", "‹›", "›‹", "「」", "『』", "〝〟", '""', "＂＂"]
 _QUOTED = re.compile(
     "|".join(
         [

@@ -27,7 +27,7 @@ from ...harness.text.length_request import with_length_request
 from ...harness.text.reasoning import strip_reasoning
 from ...rubrics import ReplyError, fence
 from ...rubrics.base import object_schema
-from ...rubrics.replies import last_object
+from ...rubrics.objects import only_object
 from ..writing import MAX_RETRIES
 from .checks import PairChecks, instructions
 
@@ -127,7 +127,7 @@ def _start(reply: str) -> str:
 
 def _read(reply: str) -> dict[str, Any]:
     """The two texts of a reply. Raises ReplyError where it holds no such object."""
-    found = last_object(strip_reasoning(reply), "prompt")
+    found = only_object(strip_reasoning(reply), "prompt")
     texts = {name: found.get(name) for name in ("prompt", "reasoning")}
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():

@@ -16,7 +16,7 @@ from inspect_ai.scorer import Scorer, Target
 from inspect_ai.solver import TaskState
 
 from ...harness.errors import UserError
-from ...harness.inspect_seam import prompt_text
+from ...harness.inspect_seam import outside_loop, prompt_text
 from ...harness.judge.named import resolve_judges
 from ...harness.run.samples import prompts_of
 from ...harness.scorers import judged, length_adherence, repetition
@@ -54,7 +54,7 @@ def load_docs(
 
 def measure(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Length adherence and repetition of every story (the first response), by the names of Inspect's metrics."""
-    return asyncio.run(_scored(responses, docs, [length_adherence(), repetition()]))
+    return _run(responses, docs, [length_adherence(), repetition()])
 
 
 def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping
     rubric = BENCHMARK.load_rubric()
     resolve_judges({"": name} if name else {}, {BENCHMARK.name: rubric}, GenerateConfig(), None)
     judge = judged(rubric.source, name or rubric.judge.model)
-    return asyncio.run(_scored(responses, docs, [judge, length_adherence(), repetition()]))
+    return _run(responses, docs, [judge, length_adherence(), repetition()])
 
 
 def results(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -84,6 +84,12 @@ def mean_of_known(values: Sequence[float]) -> float:
     """The mean as Inspect takes it: stories without a value (NaN) are left out; NaN where there is none."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
+
+
+def _run(
+    responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]], scorers: Sequence[Scorer]
+) -> list[dict[str, Any]]:
+    return outside_loop(lambda: asyncio.run(_scored(responses, docs, scorers)))
 
 
 async def _scored(

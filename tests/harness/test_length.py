@@ -9,6 +9,7 @@ from polaris_eval.harness.length import (
     BUCKETS,
     blank_penalty,
     bucket,
+    bucket_steps,
     length_penalty,
     length_ratio,
     length_score,
@@ -102,7 +103,7 @@ def test_blank() -> None:
 
 
 def length_slope(means: dict[str, float]) -> float:
-    return sum(weight * means[name] for name, weight in slope_weights(means).items())
+    return sum(weight * means[name] for name, weight in slope_weights(bucket_steps(means)).items())
 
 
 def test_slope_by_hand() -> None:
@@ -110,7 +111,7 @@ def test_slope_by_hand() -> None:
     # deviations of the steps are -2.5 .. 2.5, their squares add up to 17.5
     assert length_slope(dict(zip(BUCKETS, [0, 0, 0, 0, 0, 35], strict=True))) == pytest.approx(35 * 2.5 / 17.5)
     assert length_slope({"1-2k": 10, "8-12k": 0}) == pytest.approx(-2)
-    assert slope_weights(["1-2k", ">12k"]) == {}
+    assert slope_weights(bucket_steps(["1-2k", ">12k"])) == {}
 
 
 @given(st.lists(st.floats(-159, 108), min_size=6, max_size=6))

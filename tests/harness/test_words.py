@@ -1,12 +1,21 @@
+"""Words: the same number for the same text, however it is encoded and whatever script it is in."""
+
 from __future__ import annotations
+
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polaris_eval.harness.text.length_request import strip_length_request, target_words
-from polaris_eval.harness.text.reasoning import strip_reasoning
-from polaris_eval.harness.words import count_words
+from polaris_eval.harness.length import blank_penalty
+from polaris_eval.harness.repetition import repetition_penalty
+from polaris_eval.harness.words import count_words, count_words_longbench
+
+FRENCH = "Le garçon était arrivé à l'hôtel où sa mère l'attendait, émue."
+HINDI = "वह घर गया और किताब पढ़ने लगा क्योंकि बारिश हो रही थी।"
+CHINESE = "他走进房间，看见一个陌生人坐在桌边。"
+JAPANESE = "彼は部屋に入った。"
 
 
 @pytest.mark.parametrize(
@@ -17,69 +26,50 @@ from polaris_eval.harness.words import count_words
         ("it's", 2),
         ("fish &amp; chips", 2),
         ("a&nbsp;b", 2),
-        ("naïve café 你好", 3),
+        ("ex&shy;tra", 1),
         ("— … !", 0),
         ("a_b", 1),
+        ("é", 1),
+        (FRENCH, 13),
+        (HINDI, 12),
+        ("ex\u00adtra\u00ador\u00addi\u00adnary day", 2),
+        ("w\u200bo\u200cr\u200dd \u2060w\ufeffo\u200erd", 2),
+        ("wo\x00rd", 1),
+        ("\u3164 \u115f word", 1),
+        ("❤\ufe0f love", 1),
+        ("שָׁלוֹם עֲלֵיכֶם", 2),
+        ("한국어 문장 입니다", 3),
+        (CHINESE, 16),
+        (JAPANESE, 8),
+        ("她买了 iPhone 15。", 5),
+        ("มาก", 1),
+        ("ภาษาไทย", 2),
+        ("She said 你好 to everybody in the room and then she went home.", 13),
     ],
 )
 def test_count_words(text: str, words: int) -> None:
     assert count_words(text) == words
 
 
-@pytest.mark.parametrize(
-    ("prompt", "target", "stripped"),
-    [
-        ("Write. It should be approximately 1500 words long.", 1500, "Write."),
-        ("Write! Approximately 12,000 WORDS LONG please. Bye.", 12000, "Write!"),
-        ("A\nIt is 2 000 words long", 2000, "A"),
-        ("A tale. First 500 words long. Then 900 words long.", 900, "A tale. First 500 words long."),
-        ("Write a tale of two cats, approximately 800 words long.", 800, "Write a tale of two cats."),
-        ("Write about 3 cats.", None, "Write about 3 cats."),
-        ("A few words long.", None, "A few words long."),
-        ("", None, ""),
-    ],
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"])))
+def test_the_encoding_of_letters_makes_no_words(text: str) -> None:
+    composed = unicodedata.normalize("NFC", text)
+    assert count_words(composed) == count_words(unicodedata.normalize("NFD", text))
+
+
+@given(
+    st.lists(st.text(alphabet="abcdefgh", min_size=2, max_size=8), min_size=1),
+    st.sampled_from("\u00ad\u200b\u200d\ufeff"),
 )
-def test_length_request(prompt: str, target: int | None, stripped: str) -> None:
-    assert target_words(prompt) == target
-    assert strip_length_request(prompt) == stripped
+def test_nobody_gains_by_what_is_not_seen(words: list[str], unseen: str) -> None:
+    plain = " ".join(words)
+    padded = " ".join(word[0] + unseen + word[1:] for word in words)
+    assert count_words(padded) == count_words(plain) == len(words)
+    assert repetition_penalty(padded) == repetition_penalty(plain)
 
 
-@given(st.text(), st.integers(1, 99_999))
-def test_the_request_is_found_and_leaves_the_rest(text: str, words: int) -> None:
-    base = "Write a story."
-    prompt = f"{base} {text.replace('words', 'w')}\nIt should be approximately {words:,} words long."
-    assert target_words(prompt) == words
-    stripped = strip_length_request(prompt)
-    assert stripped.startswith(base)
-    assert "words long" not in stripped
-    assert target_words(stripped) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "story"),
-    [
-        ("<think>plan</think>Story.", "Story."),
-        ("plan</think>Story.", "Story."),
-        ("<think>never closed", ""),
-        ("Story. <think>aside</think>More.", "Story. More."),
-        ("<think>a<think>b</think>c</think>Story.", "Story."),
-        ("<|channel>thought\nplan<channel|>Story.", "Story."),
-        ("plan<channel|>Story.", "Story."),
-        ("Just a story.", "Just a story."),
-        ("</think>", ""),
-    ],
-)
-def test_reasoning_is_cut(text: str, story: str) -> None:
-    assert strip_reasoning(text) == story
-
-
-@given(st.lists(st.sampled_from(["<think>", "</think>", "<|channel>thought", "<channel|>", "a ", "b\n"])))
-def test_no_tag_is_left_and_cutting_twice_changes_nothing(parts: list[str]) -> None:
-    once = strip_reasoning("".join(parts))
-    assert not any(tag in once for tag in ("<think>", "</think>", "<|channel>thought", "<channel|>"))
-    assert strip_reasoning(once) == once
-
-
-@given(st.text(alphabet=st.characters(blacklist_characters="<>|")))
-def test_text_without_tags_is_untouched(text: str) -> None:
-    assert strip_reasoning(text) == text
+def test_520_chinese_characters_are_no_blank_page() -> None:
+    story = "他走进房间看见一个陌生人。" * 44
+    assert count_words(story) == count_words_longbench(story) == 528
+    assert blank_penalty(story) == 0
+    assert blank_penalty(story[:100]) == 1

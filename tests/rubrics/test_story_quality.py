@@ -103,15 +103,16 @@ GOOD = reply(RUBRIC, {"P1": 3})
         GOOD,
         f"```json\n{GOOD}\n```",
         f"Here is my {{honest}} opinion:\n{GOOD}\nI hope {{this}} helps.",
-        f"{reply(RUBRIC, {'P1': 15})}\n\nOn second thought:\n{GOOD}",
-        f"{GOOD}\n{GOOD[:200]}",
+        f"{GOOD}\n\nTo repeat:\n{GOOD}",
+        GOOD.replace("...", "a line\nand another"),
+        json.dumps({"evaluation": {"result": [json.loads(GOOD)]}}),
         GOOD[:-1] + ",}",
         GOOD.replace('"', "'"),
         "\ufeff" + GOOD,
         GOOD.replace('"score": 3', '"score": 3.0'),
     ],
 )
-def test_the_last_complete_object_counts(text: str) -> None:
+def test_the_one_object_is_found(text: str) -> None:
     assert RUBRIC.parse(text).scores["P1"] == 3
 
 
@@ -151,6 +152,13 @@ def broken(path: str, value: Any) -> str:
         (broken("bonus", None), "bonus"),
         (broken("penalty.score", 9), "penalty"),
         (GOOD.replace('"P2":', '"P1":', 1), "twice"),
+        (f"{reply(RUBRIC, {'P1': 15})}\n\nOn second thought:\n{GOOD}", "they differ"),
+        (f"{GOOD}\n{GOOD[:200]}", "may have been cut"),
+        (json.dumps({"draft": json.loads(reply(RUBRIC, {"P1": 15})), "final": json.loads(GOOD)}), "they differ"),
+        (json.dumps({"reason": GOOD}), "no complete JSON object"),
+        (f'{{"reason": "it says {GOOD}", "cut', "cannot be read"),
+        (GOOD.replace('"score": 3', '"score": 0x' + "f" * 5000), "far too long"),
+        (GOOD.replace('"score": 3', '"score": ' + "9" * 5000), "cannot be read"),
     ],
 )
 def test_a_bad_reply_is_named(text: str, named: str) -> None:

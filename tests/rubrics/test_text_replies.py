@@ -69,6 +69,12 @@ def test_headings(heading: str) -> None:
         ("Coherent: Score 14", 14),
         ("Coherent: [14/20]", 14),
         ("Coherent: 14 - 3 passages drift", 14),
+        ("Coherent: (14)/20", 14),
+        ("Coherent: 14 points out of 20", 14),
+        ("Coherent: 14 (out of 20)", 14),
+        ("Coherent: 14 / 20, though 7/10 readers stop", 14),
+        ("Coherent: 14, if only just", 14),
+        ("Coherent: 14.", 14),
         ("Coherent: 25", None),
         ("Coherent: -1", None),
         ("Incoherent: 14", None),
@@ -82,7 +88,37 @@ def test_lines(line: str, mark: float | None) -> None:
     assert len(found) == (22 if mark is not None else 21)
 
 
-@pytest.mark.parametrize("value", ["", "7/10", "7 of 10", "14-15", "14 – 15", "fourteen", "1.4.5"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "7/10",
+        "7 of 10",
+        "14-15",
+        "14 – 15",
+        "fourteen",
+        "1.4.5",
+        "7 (out of 10)",
+        "(7)/10",
+        "7 points out of 10",
+        "7 (on a scale of 10)",
+        "7 (scale 1-10)",
+        "70%",
+        "70 %",
+        "14 (70%)",
+        "12 to 16",
+        "12 or 16",
+        "15,5",
+        "20 - 6 = 14",
+        "0 to 20 scale, 14",
+        "14 → 13",
+        "1lot",
+        "3 scenes stay with the reader",
+        "14 20",
+        "1.4e1",
+        "9" * 5000,
+    ],
+)
 def test_a_value_that_is_no_score_is_asked_for_again(value: str) -> None:
     with pytest.raises(ReplyError, match=r"Coherent: .* is not a number from 0 to 20"):
         CREATIVE.parse(text(usual(Coherent=value)))
@@ -168,6 +204,13 @@ def test_outside_the_range_is_unrated_here_and_clamped_there() -> None:
     marks: dict[str, object] = dict.fromkeys([d.id for d in LONGFORM.dimensions], 10)
     found = LONGFORM.parse(text({**marks, "Coherent": 21, "Amateurish": -3})).scores
     assert (found["Coherent"], found["Amateurish"]) == (20, 0)
+
+
+def test_what_is_far_outside_is_on_another_scale() -> None:
+    marks: dict[str, object] = dict.fromkeys([d.id for d in LONGFORM.dimensions], 10)
+    for value in (26, 70, 100, -6):
+        with pytest.raises(ReplyError, match="far outside 0 to 20"):
+            LONGFORM.parse(text({**marks, "Coherent": value}))
 
 
 DECORATIONS = st.sampled_from(

@@ -263,13 +263,13 @@ def test_evaluation_and_training_share_their_judgments(
 def test_kept_judgments_that_cannot_be_used_are_found_before_any_call(cli: Cli, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "judgments.sqlite").write_text("this is no database, and longer than a header " * 40)
+    (tmp_path / "cache" / "judgments").write_text("a file where a folder has to be")
     with serve(lambda number, system, user: well_behaved(system, user)) as server:
         env = {"POLARIS_CACHE": str(tmp_path / "cache"), "OPENAI_API_KEY": "none"}
         judge = ["--judge", "openai/gpt-5.4-mini", "--judge-base-url", server.url]
         done = cli("run", "--stories", path, *judge, **env, POLARIS_JUDGE_CACHE="on")
         assert done.returncode == 2
-        assert "the judgments kept there cannot be used" in done.stderr
+        assert "judgments cannot be kept there" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
         assert server.requests == []
         assert cli("run", "--stories", path, *judge, **env, POLARIS_JUDGE_CACHE="off").returncode == 0

@@ -14,7 +14,7 @@ from inspect_ai.log import EvalSample, read_eval_log
 from inspect_ai.model import Model
 
 from ...harness.errors import UserError
-from ...harness.inspect_seam import create_task
+from ...harness.inspect_seam import create_task, outside_loop
 from ...harness.judge.named import PACKAGE
 from ...harness.prices import Prices
 from ...harness.run.plan import estimate_calls
@@ -46,7 +46,7 @@ def translate(folder: Path, stories: Sequence[Candidate], model: Model, **option
         return done
     rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK))
     options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
-    logs = inspect_eval(rest, model=model, log_dir=str(folder / LOGS), **options)
+    logs = outside_loop(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), **options)
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
     if logs[0].status == "error" and logs[0].error:

@@ -11,6 +11,7 @@ from typing import Any
 from inspect_ai.model import GenerateConfig, Model
 
 from ...harness.errors import UserError, need_extra
+from ...harness.inspect_seam import outside_loop
 from ...harness.judge.named import PACKAGE, as_judge_config, make_model
 from ...rubrics import Rubric, load_rubric
 from ..hri import MIN_GROUP
@@ -123,7 +124,7 @@ def check_judge(spec: JudgeSpec) -> None:
     model = make_judge(spec)  # one of its own: a client belongs to the event loop that it was first used on
     config = GenerateConfig(max_tokens=16, max_retries=1, timeout=60)
     try:
-        asyncio.run(model.generate("Answer with the word: ready", config=config))
+        outside_loop(lambda: asyncio.run(model.generate("Answer with the word: ready", config=config)))
     except Exception as error:  # every provider has its own; whichever it is, the judge cannot be reached
         raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
 

@@ -50,9 +50,9 @@ def test_two_models_by_hand() -> None:
     assert np.mean([found.rating[name].value for name in found.models]) == pytest.approx(1500)
     assert found.first.value == pytest.approx(0.5)
     assert found.models == ("x", "y")
-    assert found.ranks == {"x": "1", "y": "2"}  # the same on every prompt leaves no doubt
+    assert found.ranks == {"x": (1, "a"), "y": (2, "b")}  # the same on every prompt leaves no doubt
     even = rate(pd.DataFrame([{**row, "first": 0.5, "second": 0.5, "prompt_id": f"p{i}"} for i in range(9)]))
-    assert set(even.ranks.values()) == {"1–2"}
+    assert {rank.letters for rank in even.ranks.values()} == {"a"}
     assert found.win_rate["y"].value == 0.25
     assert found.pairs["difference"].item() == pytest.approx(apart)
 
@@ -83,7 +83,7 @@ def test_the_order_of_matches_and_of_names_means_nothing() -> None:
         for again in (shuffled, other_way):
             assert again.rating[name] == pytest.approx(found.rating[name], abs=1e-6)
             assert again.controlled[name] == pytest.approx(found.controlled[name], abs=1e-6)
-    assert shuffled.ranks == found.ranks == {"m0": "1", "m1": "2", "m2": "3", "m3": "4", "m4": "5"}
+    assert shuffled.ranks == found.ranks == {f"m{i}": (i + 1, "abcde"[i]) for i in range(5)}
 
 
 @pytest.mark.slow
@@ -163,7 +163,7 @@ def test_what_cannot_be_rated_is_refused_with_a_sentence() -> None:
 def test_few_prompts_give_no_intervals_and_one_rank() -> None:
     found = rate(simulated(9, prompts=4))
     assert all(math.isnan(interval.low) for interval in found.rating.values())
-    assert set(found.ranks.values()) == {"1–5"}
+    assert {rank.letters for rank in found.ranks.values()} == {"a"}
 
 
 def test_style_of_a_story() -> None:

@@ -14,6 +14,7 @@ from inspect_ai.model import GenerateConfig, Model, get_model
 from loopback import serve, well_behaved
 
 from polaris_eval.harness.judge.call import Verdict, judge
+from polaris_eval.harness.length import Length
 from polaris_eval.harness.models.lexical import answer
 from polaris_eval.rubrics import Rubric, fenced
 
@@ -185,7 +186,7 @@ def test_the_gate_is_off_unless_asked_for(rubric: Rubric, tmp_path: Path) -> Non
     assert gated.scores["score"] == -159
     assert gated.scores["overall_released"] == 13
     assert "N2" in str(gated.disqualified)
-    short = judged(rubric, replaying(tmp_path, reply(rubric, {"P2": 20})), target=1000, disqualify=True)
+    short = judged(rubric, replaying(tmp_path, reply(rubric, {"P2": 20})), target=Length(1000, 1000), disqualify=True)
     assert "under 40%" in str(short.disqualified)
 
 

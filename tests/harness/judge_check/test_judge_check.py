@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import serve
 
-from polaris_eval.harness.judge.evidence import locate
+from polaris_eval.harness.judge.evidence import QuoteSearch
 from polaris_eval.harness.judge_check.damage import DAMAGES, Check, inserted, load_check
 from polaris_eval.harness.stats.agreement import icc_interval
 from polaris_eval.harness.words import count_words
@@ -69,7 +69,7 @@ def test_icc_by_hand() -> None:
      ("...", None)],
 )  # fmt: skip
 def test_quotes_are_found_where_they_stand(quote: str, place: str | None) -> None:
-    found = locate(quote, PROSE)
+    found = QuoteSearch(PROSE).locate(quote)
     assert (PROSE[slice(*found)] if found else None) == place
 
 
@@ -78,8 +78,9 @@ def test_whatever_is_copied_is_found(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     quote = text[start : data.draw(st.integers(start + 1, len(text)))].strip()
     if re.search(r"\w", quote):
-        assert locate(quote, text) is not None
-        assert locate(quote.replace("’", "'").replace("“", '"').replace("—", "-").replace("…", "..."), text) is not None
+        assert QuoteSearch(text).locate(quote) is not None
+        plain = quote.replace("’", "'").replace("“", '"').replace("—", "-").replace("…", "...")
+        assert QuoteSearch(text).locate(plain) is not None
 
 
 @pytest.mark.slow

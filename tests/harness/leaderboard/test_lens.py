@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from polaris_eval.harness.leaderboard.lens import area_under_length, flag_of, length_lens
-from polaris_eval.harness.length import BUCKETS, SPLITS
+from polaris_eval.harness.length import ABOVE, BELOW, BUCKETS, SPLITS
 from polaris_eval.harness.stats.intervals import Interval
+
+TARGETS = dict(zip((BELOW, *BUCKETS, ABOVE), (500, 1500, 2500, 3500, 5000, 7000, 10000, 16000), strict=True))
 
 
 def asked(scores: list[float], ratios: list[float], each: int = 5, spread: float = 0.0) -> pd.DataFrame:
@@ -23,6 +25,7 @@ def asked(scores: list[float], ratios: list[float], each: int = 5, spread: float
             {
                 "prompt_id": f"{name}{i}",
                 "bucket": name,
+                "target": TARGETS[name],
                 "split": SPLITS[name],
                 "score": score + away,
                 "ratio": ratio,
@@ -43,6 +46,25 @@ def test_slope_through_bucket_means_with_its_interval() -> None:
     assert lens.splits["ID"].score.value == pytest.approx(58)
     exact = length_lens(asked([60, 58, 56, 54, 52, 50], [1] * 6))
     assert exact.slope == pytest.approx((-2, -2, -2))
+
+
+def test_slope_per_1000_words_by_hand() -> None:
+    """Buckets are of unequal width: 2 points lost per 1,000 words are more per bucket, the further out the bucket."""
+    words = [TARGETS[name] / 1000 for name in BUCKETS]
+    lens = length_lens(asked([60 - 2 * n for n in words], [1] * 6))
+    assert lens.slope_per_1000 == pytest.approx((-2, -2, -2))
+    assert lens.slope.value == pytest.approx(np.polyfit(range(6), [60 - 2 * n for n in words], 1)[0])
+    outside = asked([60 - 2 * n for n in words], [1] * 6)
+    for name in (BELOW, ABOVE):
+        more = asked([0] * 6, [1] * 6).query("bucket == '1-2k'")
+        outside = pd.concat(
+            [outside, more.assign(bucket=name, target=TARGETS[name], score=60 - 2 * TARGETS[name] / 1000)]
+        )
+    lens = length_lens(outside.reset_index(drop=True))
+    assert lens.slope_per_1000.value == pytest.approx(-2)
+    assert lens.slope.value == pytest.approx(np.polyfit(range(6), [60 - 2 * n for n in words], 1)[0])
+    far = outside.assign(score=outside["score"].where(outside["bucket"] != ABOVE, 60.0))
+    assert length_lens(far.reset_index(drop=True)).slope_per_1000.value > -1  # what lies outside the six counts here
 
 
 def test_area_by_hand() -> None:

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import permutation_test, spearmanr
 
-from polaris_eval.harness.stats.compare import compare_pairs, holm, minimum_detectable_difference, rank_groups
+from polaris_eval.harness.stats.compare import (
+    compare_pairs,
+    detectable_differences,
+    holm,
+    prompts_needed,
+    ranks,
+    smallest_p,
+)
 from polaris_eval.harness.stats.intervals import Interval, contrast_interval, mean_interval, spearman_interval
 
 SLOPE = {name: (name - 2.5) / 17.5 for name in range(6)}
@@ -146,15 +153,51 @@ def test_holm_never_lowers_nor_reorders(p: list[float]) -> None:
 
 
 def test_ranks_by_hand() -> None:
-    """b is not told from a, c is; d is not told from c, though e, told from b, is not told from c either."""
+    """a is told from c, d and e, b from e alone: b shares a letter with a, and another with c and d."""
     apart = {("a", "c"), ("a", "d"), ("a", "e"), ("b", "e")}
     names = "abcde"
     pairs = pd.DataFrame(
         [(x, y, 0.01 if (x, y) in apart else 0.4) for i, x in enumerate(names) for y in names[i + 1 :]],
         columns=["a", "b", "p_holm"],
     )
-    assert rank_groups(names, pairs) == {"a": "1–2", "b": "1–2", "c": "3–5", "d": "3–5", "e": "3–5"}
-    assert rank_groups(["a"], pairs.iloc[:0]) == {"a": "1"}
+    assert {name: str(rank) for name, rank in ranks(list(names), pairs).items()} == {
+        "a": "1 a", "b": "2 ab", "c": "3 bc", "d": "4 bc", "e": "5 c"
+    }  # fmt: skip
+    assert ranks(["a"], pairs.iloc[:0]) == {"a": (1, "a")}
+
+
+@given(st.integers(1, 9), st.data())
+def test_models_share_a_letter_exactly_if_they_are_not_told_apart(count: int, data: st.DataObject) -> None:
+    names = [f"m{i}" for i in range(count)]
+    rows = [
+        (x, y, data.draw(st.sampled_from([0.01, 0.2, math.nan]))) for i, x in enumerate(names) for y in names[i + 1 :]
+    ]
+    found = ranks(names, pd.DataFrame(rows, columns=["a", "b", "p_holm"]))
+    assert [found[name].place for name in names] == list(range(1, count + 1))
+    for x, y, p in rows:
+        assert bool(set(found[x].letters) & set(found[y].letters)) == (not p < 0.05)
+
+
+def test_few_prompts_can_tell_nothing_apart() -> None:
+    """Six prompts: the smallest p is 2/64, and 6/64 for the best of three pairs."""
+    table = pd.DataFrame({"a": [9.0] * 6, "b": [5.0] * 6, "c": [1.0] * 6})
+    pairs = compare_pairs(table)
+    assert pairs["p"].tolist() == [2 / 64] * 3 == [smallest_p(6)] * 3
+    assert pairs["p_holm"].min() > 0.05
+    assert pairs["detectable"].isna().all()
+    assert prompts_needed(3) == 7
+    assert compare_pairs(pd.concat([table, table.iloc[:1]], ignore_index=True))["p_holm"].max() < 0.05
+    assert compare_pairs(table[["a", "b"]])["detectable"].notna().all()  # one pair needs six
+
+
+def test_what_is_detectable_is_of_each_pair() -> None:
+    """One erratic model does not speak for the others."""
+    rng = np.random.default_rng(3)
+    base = rng.normal(size=30)
+    wild = pd.DataFrame({"a": base, "b": base + rng.normal(0, 0.1, 30), "wild": rng.normal(0, 20, 30)})
+    found = compare_pairs(wild).set_index(["a", "b"])["detectable"]
+    assert found["a", "b"] < 0.2
+    assert found["a", "wild"] > 5
 
 
 @pytest.mark.slow
@@ -162,7 +205,7 @@ def test_minimum_detectable_difference_is_found_with_80_percent_power() -> None:
     rng = np.random.default_rng(5)
     pilot = pd.DataFrame(rng.normal(size=(2000, 2)), columns=["a", "b"])
     pairs = compare_pairs(pilot).assign(prompts=30)
-    size = minimum_detectable_difference(pairs)
+    size = float(detectable_differences(pairs)[0])
     tables = [pd.DataFrame({"a": rng.normal(size, 1, 30), "b": rng.normal(0, 1, 30)}) for _ in range(400)]
     assert 0.74 <= np.mean([compare_pairs(table)["p"].iloc[0] < 0.05 for table in tables]) <= 0.86
-    assert math.isnan(minimum_detectable_difference(pairs.assign(prompts=3)))
+    assert np.isnan(detectable_differences(pairs.assign(prompts=3))).all()

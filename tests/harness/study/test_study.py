@@ -133,7 +133,8 @@ def test_win_rates_and_agreement_by_hand(study: Study) -> None:
     assert found.models["m01"].value == pytest.approx(0.25, abs=0.05)
     assert found.alpha.value == 1
     assert found.first.value == pytest.approx(0.5)  # sides are counterbalanced, so nobody gains by them
-    lean = {item.id: 1.0 if sorted(item.models)[0] == "m00" else 0.5 for item in study.items}
+    share = {"m00": 1.0, "m01": 0.0, "m02": 0.0}
+    lean = {i.id: share[i.models[0]] if "m00" in i.models else 0.5 for i in study.items}
     assert judge_agreement(frame, lean).agreement.value == 1
     against = {name: 1 - value for name, value in lean.items()}
     assert judge_agreement(frame, against).agreement.value == 0

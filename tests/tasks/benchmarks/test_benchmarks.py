@@ -164,7 +164,7 @@ def test_scores_and_metrics_of_each(shared: Path, tmp_path: Path) -> None:
     folder = str(shared / "prompts")
     log = run(tmp_path, "eqbench_creative", [{"id": "1-1", "story": PROSE * 9}], data_dir=folder)
     (sample,) = log.samples or ()
-    assert set(judged(sample)) == {"score", "rated", "coverage", "empty", "truncated"} | {
+    assert set(judged(sample)) == {"score", "rated", "coverage", "empty", "refused", "truncated"} | {
         d.id for d in load_rubric("eqbench_creative").dimensions
     }
     assert (sample.metadata["prompt_id"], sample.metadata["category"]) == ("1", "historical fiction")

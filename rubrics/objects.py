@@ -1,0 +1,128 @@
+"""Finding the one JSON object that answers inside whatever a judge wrote around it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .base import ReplyError, shown
+
+_LONGEST = 400_000  # characters of a reply; the longest honest one is a tenth of that
+_OPENS = re.compile(r"\{(?=\s{0,200}[\"'}])")  # braces in prose are followed by something else
+_MARK = re.compile(r"\\.|[\"'{}\[\]]", re.DOTALL)
+
+
+class _DuplicateKey(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _DuplicateKey(key)
+        found[key] = value
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, strict=False)  # strings may hold raw line breaks
+
+
+def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> dict[str, Any]:
+    """The one object in `reply` that has the key `required`; keys are taken as `key` gives them.
+
+    Code fences and prose around the object do not matter, nor objects around it, nor an object given twice alike.
+    Single quotes and trailing commas are read by Python's literal parser. What stands inside a string is never looked
+    at.
+
+    Raises:
+        ReplyError: no such object, two that differ, one that gives a key twice, or an object that cannot be read, since
+            what it would say is not known.
+    """
+    if not reply.strip():
+        raise ReplyError("the reply is empty")
+    if len(reply) > _LONGEST:
+        raise ReplyError(f"the reply has {len(reply):,} characters; {_LONGEST:,} are the most")
+    wanted = key(required)
+    found: list[dict[str, Any]] = []
+    position = 0
+    while opening := _OPENS.search(reply, position):
+        value, position = _read(reply, opening.start())
+        if value is None:
+            raise ReplyError(
+                f'no complete JSON object with the key "{required}" was found: what begins with '
+                f"{shown(reply[opening.start() : opening.start() + 30])} cannot be read; the reply may have been cut"
+            )
+        found += _having(value, wanted, key)
+    if not found:
+        raise ReplyError(f'no complete JSON object with the key "{required}" was found; the reply may have been cut')
+    if any(other != found[0] for other in found):
+        raise ReplyError(f'several objects with the key "{required}" were found, and they differ; give one')
+    try:
+        return _unique([(key(str(name)), value) for name, value in found[0].items()])
+    except _DuplicateKey as error:
+        raise ReplyError(f'the key "{str(error)[:80]}" is given twice in one object') from None
+
+
+def _read(reply: str, start: int) -> tuple[Any, int]:
+    """The object that begins at a place, None where it cannot be read, and the place behind it."""
+    try:
+        return _DECODER.raw_decode(reply, start)
+    except _DuplicateKey as error:
+        raise ReplyError(f'the key "{str(error)[:80]}" is given twice in one object') from None
+    except (ValueError, RecursionError):
+        end = _closing(reply, start)
+    if end is None:
+        return None, start
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of escapes that only JSON knows
+            value = ast.literal_eval(reply[start:end])
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None, start
+    return value, end
+
+
+def _closing(reply: str, start: int) -> int | None:
+    """The place behind the brace that closes the one at `start`; braces inside strings do not count."""
+    quote, depth = "", 0
+    for mark in _MARK.finditer(reply, start):
+        sign = mark.group()
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "{[":
+            depth += 1
+        elif sign in "}]":
+            depth -= 1
+            if not depth:
+                return mark.end()
+    return None
+
+
+def _having(value: Any, wanted: str, key: Callable[[str], str]) -> Iterator[dict[str, Any]]:
+    """The outermost objects in a value that have a key."""
+    if isinstance(value, dict) and wanted in (key(str(name)) for name in value):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _having(part, wanted, key)
+
+
+def whole_number(value: Any, name: str, low: int, high: int) -> int:
+    """`value` as a whole number within `low`..`high`.
+
+    Raises:
+        ReplyError: naming `name` and what is wrong with its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ReplyError(f"{name}: score must be a whole number from {low} to {high}, got {shown(value)}")
+    if isinstance(value, float) and not value.is_integer():
+        raise ReplyError(f"{name}: score must be a whole number, got {shown(value)}")
+    if not low <= value <= high:
+        raise ReplyError(f"{name}: score {shown(value)} is outside {low} to {high}")
+    return int(value)
