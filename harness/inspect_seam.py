@@ -29,7 +29,8 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 _NATURAL = "stop"
-_WITHHELD = ("content_filter", "model_length")
+_FILTER = "content_filter"
+_WITHHELD = (_FILTER, "model_length")
 # what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -90,13 +91,14 @@ def is_cut(output: ModelOutput) -> bool:
     return stop_reason(output) != _NATURAL
 
 
-def is_withheld(output: ModelOutput) -> bool:
-    """Whether the provider gave no text of the model's: its filter, or a prompt too long for the model.
+def is_withheld(output: ModelOutput, story: str) -> bool:
+    """Whether the provider gave no story of the model's: its filter, or a prompt too long for the model.
 
-    Inspect's providers put the provider's own words where the answer would be; no token of it was generated.
+    Inspect's providers may put the provider's own words where the answer would be; then no token was generated. `story`
+    is what is left of the answer without its reasoning.
     """
-    generated = output.usage.output_tokens if output.usage else 0
-    return stop_reason(output) in _WITHHELD and not (generated and output.completion.strip())
+    why, generated = stop_reason(output), output.usage.output_tokens if output.usage else 0
+    return (why in _WITHHELD and not generated) or (why == _FILTER and not story.strip())
 
 
 def is_unread(error: Exception) -> bool:

@@ -100,7 +100,7 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
         asked = requested_length(state)
         story, model = state.output.completion, grader(judge)
         which: dict[str, Any] = {"sample_id": state.sample_id, "epoch": state.epoch}
-        if is_withheld(state.output):
+        if is_withheld(state.output, strip_reasoning(story)):
             why = f"the writer's provider gave no story ({stop_reason(state.output)})"
             verdict = Verdict("refused", str(model), reason=f"{why}: {story.strip()}" if story.strip() else why)
         elif chosen.slots:

@@ -33,15 +33,18 @@ def rubric_of(system: str) -> Rubric:
     return next(r for r in rubrics if r.messages("", "", **dict.fromkeys(r.slots, ""))[0]["content"] == system)
 
 
+Answer = str | int | tuple[str, str | None] | dict[str, Any] | bytes
+
+
 @dataclass
 class Loopback:
     """What the server saw, and how it answers.
 
-    `script(number, system, user)` returns the reply's text, a (text, finish_reason) pair, or an HTTP
-    status to fail with; `number` counts requests from 0.
+    `script(number, system, user)` returns the reply's text, a (text, finish_reason) pair, a whole body (JSON or
+    bytes) to send under HTTP 200, or an HTTP status to fail with; `number` counts requests from 0.
     """
 
-    script: Callable[[int, str, str], str | int | tuple[str, str]]
+    script: Callable[[int, str, str], Answer]
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -51,7 +54,7 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def serve(script: Callable[[int, str, str], str | int | tuple[str, str]]) -> Iterator[Loopback]:
+def serve(script: Callable[[int, str, str], Answer]) -> Iterator[Loopback]:
     state = Loopback(script)
     lock = threading.Lock()
 
@@ -71,6 +74,9 @@ def serve(script: Callable[[int, str, str], str | int | tuple[str, str]]) -> Ite
             if isinstance(found, int):
                 self._send(found, {"error": {"message": f"failing with {found} as told", "type": "server_error"}})
                 return
+            if isinstance(found, dict | bytes):
+                self._send(200, found)
+                return
             text, finish = found if isinstance(found, tuple) else (found, "stop")
             if body.get("stream") and "/messages" in self.path:
                 self._stream(_anthropic_events(_reply(self.path, body, text, finish)))
@@ -80,8 +86,8 @@ def serve(script: Callable[[int, str, str], str | int | tuple[str, str]]) -> Ite
         def do_GET(self) -> None:
             self._send(200, {"object": "list", "data": []})  # "are you there?", before the first request
 
-        def _send(self, status: int, content: dict[str, Any]) -> None:
-            data = json.dumps(content).encode()
+        def _send(self, status: int, content: dict[str, Any] | bytes) -> None:
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -133,7 +139,7 @@ def _texts(body: dict[str, Any]) -> tuple[str, str]:
     return system, next((_text(m["content"]) for m in messages if m["role"] == "user"), "")
 
 
-def _reply(path: str, body: dict[str, Any], text: str, finish: str) -> dict[str, Any]:
+def _reply(path: str, body: dict[str, Any], text: str, finish: str | None) -> dict[str, Any]:
     model = body.get("model", "loop")
     if path.endswith("/chat/completions"):
         choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}

@@ -14,6 +14,7 @@ from inspect_ai.log import read_eval_log_samples
 
 from ..errors import UserError
 from ..inspect_seam import is_withheld, prompt_text, stop_reason
+from ..text.reasoning import strip_reasoning
 from .headers import latest_logs, log_files, writer_name, writing_settings
 from .records import read_records
 
@@ -121,7 +122,7 @@ def _from_logs(path: Path) -> Iterator[Story]:
             if sample.error or not sample.output.choices:
                 continue  # no story was written; a rerun of the command that wrote the log writes it
             metadata = sample.metadata or {}
-            refused = is_withheld(sample.output)
+            refused = is_withheld(sample.output, strip_reasoning(sample.output.completion))
             story = Story(
                 id=str(sample.id) if sample.epoch == 1 else f"{sample.id}@{sample.epoch}",
                 prompt=prompt_text(sample),

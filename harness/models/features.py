@@ -14,6 +14,7 @@ import yaml
 
 from ..repetition import repetition_penalty
 from ..text.style import markdown_share, quoted_words
+from ..words import bare
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
@@ -30,6 +31,7 @@ def settings() -> dict[str, Any]:
 
 def features(prompt: str, story: str) -> dict[str, float]:
     """Every feature of `ranges`, from 0 to 1."""
+    prompt, story = bare(prompt), bare(story)
     low = story.lower().replace("’", "'")
     words = _WORD.findall(low)
     count = max(1, len(words))
