@@ -73,7 +73,7 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     heads = texts("name", "file", "from", "git blob", "licence", "state")
     rows = ([s.name, s.path, s.origin, s.blob[:12], s.licence, state(s, data_dir)] for s in declared)
     note = (
-        "Story Quality and EQ-Bench LongForm use the set mini, which ships here, or the dataset "
+        "story_quality and eqbench_longform use the set mini, which ships here, or the dataset "
         "rishanthrajendhran/POLARIS (--prompts official), which the Hugging Face hub serves and which is not pinned."
     )
     print_grids([replace(grid("Prompt files", heads, rows), notes=(note,))], console(170))

@@ -1,4 +1,4 @@
-"""The prompts of Story Quality and EQ-Bench LongForm: our own `mini` set, and the official dataset."""
+"""The prompts of `story_quality` and `eqbench_longform`: our own `mini` set, and the official dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETS: dict[str, tuple[str, ...]] = {"mini": (), "official": ("test", "train")}
 
 
 def story_prompts(choice: Choice) -> list[Sample]:
-    """The prompts of Story Quality and EQ-Bench LongForm.
+    """The prompts of `story_quality` and `eqbench_longform`.
 
     `mini` ships here; `official` is the Hugging Face dataset, read at run time, or from a folder that holds a copy of
     it, itself or as its subfolder POLARIS: `test` has 180 prompts (1,000 to 12,000 words), `train` 1,388 (up to 4,000).

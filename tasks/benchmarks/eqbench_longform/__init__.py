@@ -1,1 +1,1 @@
-"""EQ-Bench LongForm, adapted to stories written in one go, on the Story Quality prompts."""
+"""Long stories written in one go, on 12 of the 16 criteria of EQ-Bench LongForm."""

@@ -1,4 +1,4 @@
-"""EQ-Bench LongForm, adapted to stories written in one go: 12 criteria, on the Story Quality prompts."""
+"""Long stories written in one go, on 12 of the 16 criteria of EQ-Bench LongForm and on the Story Quality prompts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...writing import PENALTY, POLICY
 
 BENCHMARK = Benchmark(
     name="eqbench_longform",
-    title="EQ-Bench LongForm",
+    title="LongForm in one go",
     rubric="eqbench_longform",
     prompts=story_prompts,
     sets=SETS,

@@ -153,7 +153,7 @@ def test_published_numbers_stand_beside_their_own_benchmark_alone(cli: Cli, tmp_
     own, other = sections(tmp_path)
     assert own["published"]
     assert not other["published"]
-    assert (own["title"], other["title"]) == ("Story Quality", "Story Quality (benchmark EQ-Bench LongForm)")
+    assert (own["title"], other["title"]) == ("Story Quality", "Story Quality (benchmark LongForm in one go)")
 
 
 def test_a_folder_does_not_pass_for_the_official_prompts(cli: Cli, tmp_path: Path, server: Any) -> None:
