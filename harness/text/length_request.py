@@ -36,7 +36,7 @@ _MOST = (
 )
 _VERB = (
     r"\b(?:writ(?:e|ing)|draft(?:ing)?|compos(?:e|ing)|craft|generate|produce|create|prepare|tell|make|provide|give|deliver|"
-    r"need|want|aim(?:ing)?|target(?:ing)?|keep|stick|reach|runs?|spans?|totals?|expand|stretch|use)"
+    r"need|want|aim(?:ing)?|target(?:ing)?|keep|stick|reach|runs?|spans?|totals?|expand|stretch|use|establish|develop|design)"
 )
 _TEXT = (
     r"(?:stor(?:y|ies)|tales?|texts?|piece|narrative|essay|novel(?:la|ette)?|chapter|scene|article|fiction|flash|script|"
