@@ -15,7 +15,7 @@ class Form:
     """A way to mark reasoning: how it is written, and patterns of what opens and closes it in an answer.
 
     `sure`: no prose holds its tags, so that one without its partner is never a quotation. `start`: it opens an answer,
-    and means nothing elsewhere.
+    and means nothing elsewhere. `prose`: its closing tag alone means nothing.
     """
 
     opening: str
@@ -24,6 +24,7 @@ class Form:
     closes: str
     sure: bool = False
     start: bool = False
+    prose: bool = False
 
     def alone(self, tag: str) -> bool:
         """Whether an opening tag that nothing closes can be meant: [Thinking] is a stage direction, [THINK] is not."""
@@ -60,7 +61,7 @@ FORMS = (
     ),
     Form(
         "Here is my thought process:", "Here is my response:",
-        r"Here(?: is|['’]s) my thought process:", r"Here(?: is|['’]s) my response:", start=True,
+        r"Here(?: is|['’]s) my thought process:", r"Here(?: is|['’]s) my response:", start=True, prose=True,
     ),
 )  # fmt: skip
 _START = r"\A"
@@ -70,6 +71,7 @@ _TAG = re.compile(
     ),
     re.IGNORECASE,
 )
+_SPOT = re.compile(r"\A|[<\[&◁]|assistantfinal|[Hh]ere")  # where a tag may begin
 # around the answer itself, where reasoning was marked too: how some models wrap it, and how a server ends it
 _WRAPPERS = ("answer", "response", "output")
 _HEAD = re.compile(rf"\s*(?:<(?:{'|'.join(_WRAPPERS)})>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>)", re.IGNORECASE)
@@ -79,6 +81,7 @@ _ENDS = ("<|return|>", "<|end|>", "<|call|>", "<|im_end|>", "<|endoftext|>", "<|
 _FINAL = re.compile(r"(?:assistant)?final(?=[A-Z“\"‘'])")  # harmony without reasoning and special tokens
 _UNMARKED = re.compile(r"thought\n")  # Gemma's reasoning without special tokens: nothing says where it ends
 _NEAR = 600  # characters, some hundred words: a closing tag as near to the beginning as that ends reasoning
+_LAYERS = 10
 _LINE = 200  # characters of a line that are looked at
 _SENTENCE_END = re.compile(r"[.!?…:;,)\]}\"'”’»*_>-]\s*$")
 
@@ -115,7 +118,14 @@ def read_answer(text: str) -> Answer:
         final = _FINAL.match(text, lead)
         return Answer(text[final.end() if final else 0 :], strays=("thought",) if _UNMARKED.match(text, lead) else ())
     spans, strays = _spans(text, tags)
-    return Answer(_joined(text, spans), tuple(spans), tuple(strays))
+    story = _joined(text, spans)
+    for _ in range(_LAYERS):  # what is cut may uncover what opens an answer
+        again = list(_tags(story))
+        left = _joined(story, _spans(story, again)[0]) if again else story
+        if left == story:
+            break
+        story = left
+    return Answer(story, tuple(spans), tuple(strays))
 
 
 def _spans(text: str, tags: Sequence[_Tag]) -> tuple[list[tuple[int, int]], list[str]]:
@@ -123,28 +133,32 @@ def _spans(text: str, tags: Sequence[_Tag]) -> tuple[list[tuple[int, int]], list
     spans: list[tuple[int, int]] = []
     strays: list[str] = []
     ends, seen = _ends(tags), set()
-    place = 0
+    after = place = looked = 0
+    filled = False  # whether anything stands between the last span and what was looked at so far
     while place < len(tags):
         tag, form = tags[place], FORMS[tags[place].form]
-        after = spans[-1][1] if spans else 0
-        between, shown = text[after : tag.start].strip(), text[tag.start : tag.end]
+        filled, looked = filled or bool(text[looked : tag.start].strip()), tag.start
+        shown = text[tag.start : tag.end]
+        cut: tuple[int, int] | None = None
         if tag.opens and (end := ends[place]) is not None:
-            spans.append((tag.start, tags[end].end))
-            place = end
+            cut, place = (tag.start, tags[end].end), end
         elif tag.opens:
-            if between:
+            if filled:
                 strays.append(shown)
-            if form.alone(shown) and (not between or form.sure or _begins(text, tag.start)):
-                spans.append((tag.start, len(text)))
-                break
-        elif not between or shown == _END:
-            spans.append((tag.start, tag.end))
-        else:
+            if form.alone(shown) and (not filled or form.sure or _begins(text, tag.start)):
+                cut, place = (tag.start, len(text)), len(tags)
+        elif not filled or shown == _END:
+            cut = (tag.start, tag.end)
+        elif not form.prose:
             strays.append(shown)
             if form.sure and tag.form in seen:  # a second answer
-                spans.append((tag.start, tag.end))
+                cut = (tag.start, tag.end)
             elif form.sure or tag.start - after < _NEAR or _ends_line(text, tag.end):
-                spans = [(0, tag.end)]
+                spans, cut = [], (0, tag.end)
+        if cut is not None:
+            spans.append(cut)
+            after = looked = cut[1]
+            filled = False
         seen.add(tag.form)
         place += 1
     return spans, strays
@@ -167,12 +181,14 @@ def holds_tags(text: str) -> bool:
 
 def left_open(text: str) -> Form | None:
     """The form of the reasoning that a text ends with having opened, as a chat template may; None: none."""
-    return next((form for n, form in enumerate(FORMS) if not form.start and _last(text, f"o{n}")), None)
+    tag = _last(text)
+    return FORMS[tag.form] if tag and tag.opens and not FORMS[tag.form].start else None
 
 
 def just_closed(text: str) -> bool:
     """Whether a text ends with closed reasoning, as a chat template writes it to have none."""
-    return any(_last(text, f"c{n}") for n in range(len(FORMS)))
+    tag = _last(text)
+    return tag is not None and not tag.opens
 
 
 def form_of(template: str) -> Form:
@@ -180,9 +196,10 @@ def form_of(template: str) -> Form:
     return next((form for form in FORMS if not form.start and form.opening in template), FORMS[0])
 
 
-def _last(text: str, group: str) -> bool:
-    tags = list(_TAG.finditer(text.rstrip()))
-    return bool(tags) and tags[-1].lastgroup == group and tags[-1].end() == len(text.rstrip())
+def _last(text: str) -> _Tag | None:
+    """The tag that a text ends with."""
+    tags = list(_tags(text.rstrip()))
+    return tags[-1] if tags and tags[-1].end == len(text.rstrip()) else None
 
 
 def _without_ends(text: str) -> str:
@@ -198,9 +215,13 @@ def _without_ends(text: str) -> str:
 
 
 def _tags(text: str, start: int = 0) -> Iterator[_Tag]:
-    for found in _TAG.finditer(text[start:]):  # cut, since \A means the text's own beginning
-        name = found.lastgroup or ""
-        yield _Tag(int(name[1:]), name[0] == "o", found.start() + start, found.end() + start)
+    body = text[start:]  # cut, since \A means the text's own beginning
+    end = 0
+    for spot in _SPOT.finditer(body):
+        found = _TAG.match(body, spot.start()) if spot.start() >= end else None
+        if found is not None:
+            end, name = found.end(), found.lastgroup or ""
+            yield _Tag(int(name[1:]), name[0] == "o", found.start() + start, end + start)
 
 
 def _ends(tags: Sequence[_Tag]) -> list[int | None]:

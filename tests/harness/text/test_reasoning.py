@@ -82,6 +82,7 @@ def test_every_form(form: object) -> None:
         ("final words were said.", "final words were said."),
         ("The assistant final grades were in.", "The assistant final grades were in."),
         ("<thinker>Story.", "<thinker>Story."),
+        ("Dear Ann.\nHere is my response:\nNo.", "Dear Ann.\nHere is my response:\nNo."),
     ],
 )  # fmt: skip
 def test_what_is_story(text: str, story: str) -> None:
