@@ -117,9 +117,11 @@ def _reasoning_tokens(
         """How many tokens it takes to write up to a place."""
         if place >= length:
             return len(ids)
-        written = range(len(ids) + 1)
-        return bisect_left(
-            written, place - opened, key=lambda n: len(tokenizer.decode(list(ids[:n]), skip_special_tokens=not marked))
-        )
+
+        def written(count: int) -> int:
+            text = tokenizer.decode(list(ids[:count]), skip_special_tokens=not marked)
+            return opened + len(text.rstrip("\ufffd"))  # half of a character is not written yet
+
+        return bisect_left(range(len(ids) + 1), place, key=written)
 
     return sum(reached(end) - (reached(start) if start > opened else 0) for start, end in answer.reasoning)

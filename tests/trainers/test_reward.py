@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -24,9 +26,10 @@ from loopback import serve, well_behaved
 from tiny import TOKENIZER
 
 from polaris_eval.harness.judge.named import make_model
-from polaris_eval.harness.length import blank_penalty, length_penalty
+from polaris_eval.harness.length import Length, blank_penalty, length_penalty
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.harness.repetition import repetition_penalty
+from polaris_eval.harness.text.reasoning import FORMS, Form
 from polaris_eval.rubrics import Rubric, load_rubric
 from polaris_eval.trainers.ledger import HELD_OUT, TRAIN, Ledger, read_rows
 from polaris_eval.trainers.recipe import JudgeSpec, Recipe, RewardSpec, Weights
@@ -105,7 +108,7 @@ def test_a_reward_by_hand() -> None:
 
 def test_what_is_measured_is_what_the_evaluation_measures() -> None:
     text = PROSE * 4
-    found = measure(ids(text), TOKENIZER, "", END, 400, LIMIT, RewardSpec())
+    found = measure(ids(text), TOKENIZER, "", END, Length(400, 400), LIMIT, RewardSpec())
     assert found.repetition == repetition_penalty(found.story)
     assert found.length == length_penalty(found.words, 400)
     assert found.blank == blank_penalty(found.story)
@@ -128,6 +131,36 @@ def test_reasoning_is_counted_and_cut(reasoning: str, opening: str, closed: bool
     else:
         assert found.story == ""
         assert found.reasoning_tokens == found.tokens
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.opening)
+@pytest.mark.parametrize("special", [False, True], ids=["plain", "special tokens"])
+def test_every_form_of_reasoning_is_cut_also_where_its_tokens_are_special(form: Form, special: bool) -> None:
+    """A tokenizer drops special tokens from what it decodes: the reasoning has to be cut before."""
+    tokenizer = copy.deepcopy(TOKENIZER)
+    if special:
+        if form.start:
+            pytest.skip("has no tags")
+        marks = re.findall(r"<[^<>]+>|\[[^]]+]|◁[^▷]+▷", form.opening + form.closing)
+        tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    text = f"{form.opening}The user wants a ferry.{form.closing}The ferry waited."
+    written = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+    found = measure(written, tokenizer, "", {tokenizer.eos_token_id}, None, LIMIT, RewardSpec())
+    assert (found.story, found.words) == ("The ferry waited.", 3)
+    left = tokenizer.decode(written[found.reasoning_tokens :], skip_special_tokens=True)
+    assert left.strip() == "The ferry waited."
+
+
+def test_a_range_is_a_range_in_training_too(tmp_path: Path) -> None:
+    reward = reward_of(recipe(), tmp_path / "run")
+    long = PROSE * 30  # 1,260 words
+    found = ask(reward, [long] * 3, target_words=[1250, 1250, 300], target_range=[[1000, 1500], [], [0, 300]])
+    rows = read_rows(tmp_path / "run" / "rewards.jsonl")
+    words = rows[0]["words"]
+    assert [row["target_words"] for row in rows] == [words, 1250, 300]
+    assert [row["length"] for row in rows] == [0, 0, pytest.approx(length_penalty(words, 300))]
+    ratios = [ratio for name, values in found["metrics"].items() if name.endswith("length_ratio") for ratio in values]
+    assert ratios == [1, pytest.approx(words / 1250), pytest.approx(words / 300)]
 
 
 def test_parity_with_an_evaluation(cli: Cli, tmp_path: Path) -> None:

@@ -212,3 +212,43 @@ def test_cost_is_drawn_where_it_is_known() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["dear", "free"]
     (unpriced,) = build(pd.DataFrame(rows("unknown", {"1-2k": [5, 6]})))
     assert "cost" not in unpriced.figures()
+
+
+def test_a_proxys_row_beside_published_ones_carries_its_mark() -> None:
+    scores = {"1-2k": [10.0, 20], "8-12k": [0]}
+    real, proxy = (
+        build(pd.DataFrame(rows("a", scores, proxy=proxy)), with_published=True)[0].grids(details=False)
+        for proxy in (False, True)
+    )
+    shown = next(grid for grid in proxy if grid.title.startswith("Beside the published"))
+    assert shown.rows[0][0] == "PROXY a"
+    assert not any("PROXY" in row[0] for row in shown.rows[1:])
+    assert next(grid for grid in real if grid.title.startswith("Beside the published")).rows[0][0] == "a"
+
+
+def test_pairs_name_their_number_of_prompts(tmp_path: Path) -> None:
+    scores = {name: [10.0, 20, 30] for name in BUCKETS}
+    table = pd.DataFrame(rows("a", scores) + rows("b", {name: [9.0, 11, 12] for name in BUCKETS}))
+    write_files(build(table), tmp_path, "leaderboard", "pairs.csv")
+    found = pd.read_csv(tmp_path / "pairs.csv").iloc[0]
+    assert (found["prompts"], found["prompt_set"]) == (18, "mini (pppppppp)")
+    assert found["detectable"] > 0
+    models = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert models[["rank", "group"]].values.tolist() == [[1, "a"], [2, "b"]]
+
+
+def test_a_mean_over_some_stories_says_of_how_many() -> None:
+    some = rows("a", {"1-2k": [10.0, 20]}) + rows("a", {"2-3k": [5.0] * 6}, bucket=None, target=None, ratio=math.nan)
+    text = printed(pd.DataFrame(some))
+    assert "2 of 8" in text
+    assert "A request for a length was found for 2 of 8 stories" in text
+    assert "of 2 stories" not in printed(pd.DataFrame(rows("a", {"1-2k": [10.0, 20]})))
+
+
+def test_stray_tags_and_refusals_are_told() -> None:
+    found = rows("a", {"1-2k": [10.0, 20, 30]})
+    found[0] |= {"stray_tags": 1.0}
+    found[1] |= {"status": "refused", "score": math.nan}
+    text = printed(pd.DataFrame(found))
+    assert "1 stories hold a reasoning tag without its partner; what of them is story was guessed: 1-2k0." in text
+    assert "1 of them were refused by the writer's provider" in text

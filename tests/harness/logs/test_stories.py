@@ -70,3 +70,20 @@ def test_an_edited_file_is_another_one(tmp_path: Path) -> None:
     before = fingerprint(read_stories(write_jsonl(tmp_path / "a.jsonl", records)))
     records[1]["story"] += "!"
     assert fingerprint(read_stories(write_jsonl(tmp_path / "a.jsonl", records))) != before
+
+
+def test_no_prompt_id_is_no_cluster_named_none(tmp_path: Path) -> None:
+    """Stories without one are clustered by their prompts' texts."""
+    records = [
+        {
+            "id": str(i),
+            "prompt": f"Prompt {i}.",
+            "story": "x",
+            "model": "m",
+            "metadata": {"prompt_id": None, "category": None},
+        }
+        for i in range(3)
+    ]
+    found = read_stories(write_jsonl(tmp_path / "s.jsonl", records))
+    assert len({story.prompt_id for story in found}) == 3
+    assert all("None" not in (story.prompt_id, story.metadata.get("category")) for story in found)

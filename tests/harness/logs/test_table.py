@@ -9,13 +9,18 @@ import fsspec
 import pandas as pd
 import pytest
 from conftest import Cli, stories, write_jsonl
+from inspect_ai import eval as inspect_eval
+from inspect_ai import task_with
 from inspect_ai.log import read_eval_log, write_eval_log
+from inspect_ai.model import get_model
 from loopback import serve, well_behaved
 
 from polaris_eval.harness.errors import UserError
+from polaris_eval.harness.inspect_seam import create_task
 from polaris_eval.harness.logs import table
 from polaris_eval.harness.logs.headers import log_files
 from polaris_eval.harness.logs.table import stories_frame, tidy
+from polaris_eval.harness.prices import Prices
 
 SQ = ("--benchmark", "story_quality")
 
@@ -120,3 +125,27 @@ def test_tokens_and_dollars(cli: Cli, tmp_path: Path) -> None:
     assert found["cost"].tolist() == pytest.approx([writing * 11] * 2)
     assert cli("leaderboard", "logs").returncode == 0
     assert pd.read_csv(tmp_path / "results" / "stories.csv")["cost"].isna().all()
+
+
+def test_a_judge_that_is_a_task_argument_is_paid_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It plays no role in Inspect's sense, so its tokens are among the writer's there."""
+    monkeypatch.setenv("POLARIS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOOP_API_KEY", "k")
+    cost = {"openai-api/loop/writer": {"input": 1, "output": 2}, "openai-api/loop/judge": {"input": 10, "output": 20}}
+    listed = Prices.model_validate({"date": "2026-06-01", "source": "a test", "models": cost})
+    writer, judge = (100 * 1 + 50 * 2) / 1e6, (100 * 10 + 50 * 20) / 1e6
+    with serve(lambda n, system, user: well_behaved(system, user)) as server:
+        monkeypatch.setenv("LOOP_BASE_URL", f"{server.url}/v1")
+        options = {"model": "openai-api/loop/writer", "limit": 1, "display": "none"}
+        named = {"judge": "openai-api/loop/judge"}
+        as_argument = inspect_eval(
+            "polaris_eval/story_quality", task_args=named, log_dir=str(tmp_path / "a"), **options
+        )
+        grader = get_model("openai-api/loop/judge", memoize=False)
+        role = task_with(create_task("polaris_eval/story_quality", grader), model_roles={"grader": grader})
+        as_role = inspect_eval(role, log_dir=str(tmp_path / "b"), **options)
+    for (log,) in (as_argument, as_role):
+        row = stories_frame([log.location], prices=listed).iloc[0]
+        assert row["status"] == "scored", row["reason"]
+        assert row["tokens"] == 300
+        assert (row["cost_writing"], row["cost_judging"]) == (pytest.approx(writer), pytest.approx(judge))

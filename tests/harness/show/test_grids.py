@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from polaris_eval.harness.show.files import plain_data
+from polaris_eval.harness.show.figures import legend, new_figure, short_name, style
+from polaris_eval.harness.show.files import plain_data, slug
 from polaris_eval.harness.show.grid import Grid, grid, model_head, numbers, texts
+from polaris_eval.harness.show.numbers import natural
 from polaris_eval.harness.show.render import latex, markdown, markdown_page, on_screen, page, print_grids
 from polaris_eval.harness.stats.intervals import NOTHING, Interval
 
@@ -75,3 +78,41 @@ def test_results_become_plain_data() -> None:
     }  # fmt: skip
     assert plain_data(NOTHING) == {"value": None, "low": None, "high": None}
     assert plain_data(grid("t", texts("x"), [["1"]]))["rows"] == [["1"]]
+
+
+def test_names_of_files_differ_where_systems_see_no_capitals() -> None:
+    names = [
+        "GPT",
+        "gpt",
+        "Gpt",
+        "Org/Model",
+        "org/model",
+        "_base",
+        "a|b",
+        "né",
+        "ne\u0301",
+        "con",
+        "aux.txt",
+        "日本語",
+        "x.",
+    ]
+    slugs = [slug(name) for name in names]
+    assert len({name.casefold() for name in slugs}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in slugs)
+    assert not {"con", "aux.txt"} & set(slugs)
+    assert slug("gpt-5.4") == "gpt-5.4"
+
+
+def test_every_name_has_a_place_in_the_legend() -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    names = ["_base", "__x", "GPT", "gpt", "a$b$"]
+    with style():
+        figure, (axes,) = new_figure("head", 4, 3)
+        for name in names:
+            axes.plot([0, 1], [0, 1], label=short_name(name))
+        legend(figure, axes)
+    assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == names
+
+
+def test_numbers_in_names_are_counted() -> None:
+    assert sorted(["10", "2", "1", "b10", "b2", "a"], key=natural) == ["1", "2", "10", "a", "b2", "b10"]

@@ -9,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,29 @@ def test_win_rates_and_agreement_by_hand(study: Study) -> None:
     against = {name: 1 - value for name, value in lean.items()}
     assert judge_agreement(frame, against).agreement.value == 0
     assert judge_agreement(frame, against).alpha.value < 0
+
+
+@pytest.mark.parametrize("spelled", [("a", "b"), ("b", "a"), ("_x", "X"), ("Zeta", "alpha")])
+def test_alpha_does_not_depend_on_how_models_are_spelled(spelled: tuple[str, str]) -> None:
+    """The annotators prefer one model nearly always: by names in a column of ones, by the key's sides in a fair mix."""
+    study = make_study(possible_matches(entries(2, 30)), 30, 2, None, "t", 3)
+    names = dict(zip(("m00", "m01"), spelled, strict=True))
+    items = tuple(replace(i, models=(names[i.models[0]], names[i.models[1]])) for i in study.items)
+    other = replace(study, items=items)
+    likes = {"annotator-1": {"m00": 2.0, "m01": 1.0}, "annotator-2": {"m00": 2.0, "m01": 1.0}}
+    answers = {name: answers_of(study, name, better) for name, better in likes.items()}
+    for item in [item.id for item in study.items][:4]:  # where one of them thinks otherwise
+        choice = answers["annotator-2"][item]["choice"]
+        answers["annotator-2"][item]["choice"] = "second" if choice == "first" else "first"
+    texts = {name: exported(study.id, name, given) for name, given in answers.items()}
+    exports = {name: check_export(text, study.id, study.order, CRITERIA) for name, text in texts.items()}
+    found = analyse(study, answers_frame(study, exports), CRITERIA, {})
+    renamed = analyse(other, answers_frame(other, exports), CRITERIA, {})
+    assert found.alpha.value == renamed.alpha.value
+    assert found.alpha.value > 0.5
+    lean = {item.id: float(item.models[0] == "m00") for item in study.items}
+    by_name = judge_agreement(answers_frame(study, exports), lean)
+    assert judge_agreement(answers_frame(other, exports), lean) == by_name
 
 
 def test_intervals_widen_where_annotators_differ() -> None:
