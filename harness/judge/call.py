@@ -26,6 +26,7 @@ from ..text.length_request import strip_length_request
 from ..text.reasoning import strip_reasoning
 from ..words import count_words
 from .evidence import EvidenceReport, check_evidence
+from .judgment import read_reply
 from .kept import keep, recall, verdict_key
 from .request import Request
 
@@ -188,7 +189,7 @@ async def judge_criteria(
     async def one(number: int, slots: Mapping[str, str]) -> Verdict:
         reply = kept[number - 1] if kept else None
         if reply is not None:
-            marks = rubric.parse(strip_reasoning(reply))
+            marks = read_reply(rubric, reply)
             return Verdict("scored", str(model), scores=rubric.score(marks), marks=marks, replies=(reply,))
         texts: dict[str, Any] = dict(slots)
         return await judge(rubric, prompt, story, model, sample_id=sample_id, epoch=epoch, part=number, **texts)
@@ -239,12 +240,12 @@ def _read(rubric: Rubric, output: ModelOutput) -> Marks:
     """The marks in a reply. A text reply that has no natural end is malformed: its last number may be cut."""
     if rubric.response_schema() is None and output.completion.strip() and is_cut(output):
         raise ReplyError(f"the reply was cut off ({stop_reason(output)}); write a shorter analysis, and all scores")
-    return rubric.parse(strip_reasoning(output.completion))
+    return read_reply(rubric, output.completion)
 
 
 def _known_marks(rubric: Rubric, reply: str) -> Marks | None:
     try:
-        return rubric.parse(strip_reasoning(reply))
+        return read_reply(rubric, reply)
     except ReplyError:  # kept by a release that read replies differently
         return None
 

@@ -54,7 +54,7 @@ class QuoteSearch:
 
     def __init__(self, story: str) -> None:
         self._bare, self._places = _plain(story)
-        self._end = len(story)
+        self._story = story
 
     def locate(self, quote: str) -> tuple[int, int] | None:
         """Where a quote stands in the story, as start and end, or None.
@@ -63,12 +63,16 @@ class QuoteSearch:
         ligatures, invisible characters, marks of markdown, and quotation marks and full stops around the quote do not
         matter.
         """
-        bare = _plain(quote)[0].strip()
+        given = quote.strip()
+        bare = _plain(given)[0].strip()
+        if given and not bare:  # nothing but marks, such as a break between scenes
+            start = self._story.find(given)
+            return (start, start + len(given)) if start >= 0 else None
         for text in dict.fromkeys((bare, bare.strip(_AROUND))):
             start = self._bare.find(text) if text else -1
             if start >= 0:
                 last = start + len(text)
-                return self._places[start], self._places[last] if last < len(self._places) else self._end
+                return self._places[start], self._places[last] if last < len(self._places) else len(self._story)
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from inspect_ai.log import EvalSample
 
 from ...rubrics import Marks, ReplyError, Rubric
-from ..text.reasoning import strip_reasoning
+from ..text.reasoning import read_answer
 
 KEY = "judgment"  # of a score's metadata
 
@@ -50,6 +50,24 @@ class Judgment:
         return asdict(self)
 
 
+def read_reply(rubric: Rubric, reply: str) -> Marks:
+    """The marks in a judge's reply, whose reasoning is not read.
+
+    A judge may quote tags from a story. Where one without a partner was taken for the end of reasoning, and what is
+    left cannot be read, the whole reply is.
+
+    Raises:
+        ReplyError: a malformed reply.
+    """
+    answer = read_answer(reply)
+    try:
+        return rubric.parse(answer.story)
+    except ReplyError:
+        if not answer.strays:
+            raise
+    return rubric.parse(reply)
+
+
 def judgment_from(data: Mapping[str, Any]) -> Judgment:
     """The judgment that `Judgment.data` wrote."""
     marks = (Mark(**{**mark, "quotes": tuple(mark["quotes"])}) for mark in data["marks"])
@@ -82,7 +100,7 @@ def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
     if details.get("criteria"):
         return criteria_judgment(rubric, details["criteria"])
     try:
-        return judgment_of(rubric, rubric.parse(strip_reasoning(details["replies"][-1])))
+        return judgment_of(rubric, read_reply(rubric, details["replies"][-1]))
     except (ReplyError, IndexError, KeyError):
         return Judgment(judged.explanation or "")
 

@@ -226,3 +226,16 @@ def test_the_proxy_prefers_prose_to_its_ruins(rubric: Rubric, shared: Path) -> N
         return rubric.score(rubric.parse(answer(rubric, prompt, text)))["score"]
 
     assert all(score(ruin) < score(story) for ruin in ruins)
+
+
+@pytest.mark.parametrize("tag", ["</think>", "<think>", "[/THINK]"])
+def test_a_judge_may_quote_a_tag(rubric: Rubric, tmp_path: Path, tag: str) -> None:
+    answer = json.loads(reply(rubric, {"P1": 7}))
+    answer["dimensions"]["P1"]["quotes"] = [f"She typed {tag} and"]
+    story = f"{PROSE * 20}She typed {tag} and waited. {PROSE * 20}"
+    verdict = judged(rubric, replaying(tmp_path, json.dumps(answer)), story)
+    assert (verdict.status, verdict.attempts) == ("scored", 1)
+    assert verdict.marks is not None
+    assert verdict.marks.scores["P1"] == 7
+    assert verdict.evidence is not None
+    assert f"She typed {tag} and" not in verdict.evidence.not_found
