@@ -29,8 +29,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 _NATURAL = "stop"
-_FILTER = "content_filter"
-_WITHHELD = (_FILTER, "model_length")
+_FILTER, _LONG = "content_filter", "model_length"
 # what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -94,11 +93,16 @@ def is_cut(output: ModelOutput) -> bool:
 def is_withheld(output: ModelOutput, story: str) -> bool:
     """Whether the provider gave no story of the model's: its filter, or a prompt too long for the model.
 
-    Inspect's providers may put the provider's own words where the answer would be; then no token was generated. `story`
-    is what is left of the answer without its reasoning.
+    Inspect's providers may put the provider's own words where the answer would be; then no token was generated, or
+    those words are its explanation too. `story` is what is left of the answer without its reasoning.
     """
-    why, generated = stop_reason(output), output.usage.output_tokens if output.usage else 0
-    return (why in _WITHHELD and not generated) or (why == _FILTER and not story.strip())
+    why = stop_reason(output)
+    if why == _FILTER and not story.strip():
+        return True
+    if output.usage is not None:
+        return why in (_FILTER, _LONG) and output.usage.output_tokens == 0
+    details = output.choices[0].stop_details if output.choices else None
+    return why == _LONG or (why == _FILTER and details is not None and details.explanation == output.completion)
 
 
 def is_unread(error: Exception) -> bool:

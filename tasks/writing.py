@@ -43,8 +43,7 @@ def recorded() -> Solver:
         writer = state.metadata.get("writer", "recorded")
         story, stop = state.metadata.pop("story"), state.metadata.pop("stop", "stop")
         state.output = ModelOutput.from_content(writer, story, stop_reason=stop)
-        # as if generated now: an answer of the provider's own words has no tokens
-        state.output.usage = ModelUsage(output_tokens=int(not state.metadata.pop("refused", False)))
+        state.output.usage = ModelUsage(output_tokens=int(not state.metadata.pop("refused", False)))  # none: no story
         state.messages.append(state.output.message)
         return state
 

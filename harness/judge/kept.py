@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from inspect_ai.model import GenerateConfig, Model
@@ -97,9 +99,13 @@ def _write(place: Path, reply: str) -> None:
     """One file a reply, put in its place whole: no lock to wait for, on any file system, with any number of
     processes."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as partial:
-        partial.write(reply.encode(errors="surrogatepass"))
-    Path(partial.name).replace(place)
+    partial = place.with_name(f"{place.name}.{os.getpid()}.{get_ident()}")
+    try:
+        partial.write_bytes(reply.encode(errors="surrogatepass"))
+        partial.replace(place)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _folder() -> Path:

@@ -182,8 +182,8 @@ def _lengths(group: pd.DataFrame) -> list[str]:
     """How many stories the numbers about length are of, where not of all."""
     scored = group[group["status"].isin(SCORED)]
     asked = int(scored["target"].notna().sum()) if "target" in scored else 0
-    own = group["benchmark"].iloc[0] in benchmarks() and benchmarks()[group["benchmark"].iloc[0]].any_prompt
-    if asked == len(scored) or not (asked or own):
+    benchmark = benchmarks().get(group["benchmark"].iloc[0])
+    if asked == len(scored) or not (asked or (benchmark and benchmark.any_prompt)):
         return []
     return [
         f"A request for a length was found for {asked} of {len(scored)} stories, and all numbers about length are of "
