@@ -134,10 +134,11 @@ def _resolution(pairs: pd.DataFrame) -> list[str]:
             f"smallest p possible is {least:.2g}, and {min(1.0, least * len(tests)):.2g} after Holm's correction; it "
             f"takes {prompts_needed(len(tests))} prompts."
         ]
-    about = f"{known.median():.1f} points"
-    if len(known) > 1:
-        about += f" (the median pair; {known.min():.1f} to {known.max():.1f})"
-    return [f"With {prompts} prompts two models must differ by about {about} to be told apart (80 % power, 5 %, Holm)."]
+    spread = f", from {known.min():.1f} to {known.max():.1f} by pair" if len(known) > 1 else ""
+    return [
+        f"With {prompts} prompts a true difference of about {known.median():.1f} points between two models is found "
+        f"four times in five{spread} (5 %, Holm)."
+    ]
 
 
 def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
