@@ -20,7 +20,7 @@ pytest.importorskip("ebooklib", reason="needs the extra data")
 from click.testing import CliRunner, Result
 from conftest import PROSE, write_jsonl
 from ebooklib import epub
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from samples import story
 
@@ -270,6 +270,7 @@ def test_encodings(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=400))
+@example("\xad")
 def test_any_text_can_be_read(text: str) -> None:
     blocks = list(text_blocks(text.replace("\r", "\n")))
     assert all(block.text.strip() for block in blocks)

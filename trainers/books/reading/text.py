@@ -111,7 +111,7 @@ def text_blocks(text: str) -> Iterator[Block]:
     gap = 3  # the first line may be a heading
     lines: list[str] = []
     for line in [*text.split("\n"), ""]:
-        if line.strip():
+        if tidy(line):  # of soft hyphens alone nothing is left
             lines.append(line)
             continue
         if lines:
