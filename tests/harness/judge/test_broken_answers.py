@@ -10,6 +10,8 @@ from conftest import Cli, one_line
 from inspect_ai.log import list_eval_logs, read_eval_log
 from loopback import STORY, Answer, serve, well_behaved
 
+pytestmark = pytest.mark.slow
+
 LONGFORM = ("--benchmark", "eqbench_longform", "--limit", "1")
 PAID = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
 

@@ -22,6 +22,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "judgments"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("judge", "variable", "suffix"),
     [
