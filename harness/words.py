@@ -16,7 +16,7 @@ _PLAIN = r"\w+"
 _PARTED = rf"[^\W{_CHARACTERS}{_LETTERS}]+|(?=\w)[{_CHARACTERS}]|(?:(?=[^\W\d_])[{_LETTERS}]){{1,4}}|\d+"
 _FOREIGN = 0.1  # share of such letters up to which they are words quoted in a text of another script
 _LONGBENCH = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[a-zA-Z]+")
-_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters by their category, and yet nothing is seen of them
+_FILLERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"  # letters by their category, yet nothing or a mark is seen of them
 _UNSEEN = ("Mn", "Mc", "Me", "Cf", "Cc")
 
 

@@ -51,6 +51,12 @@ def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> d
     found: list[dict[str, Any]] = []
     position = 0
     while opening := _OPENS.search(reply, position):
+        between = reply[position : opening.start()]
+        if between.count("{") > between.count("}"):
+            raise ReplyError(
+                f'no complete JSON object with the key "{required}" was found: one stands inside what is no JSON, and '
+                "may be quoted there"
+            )
         value, position = _read(reply, opening.start())
         if value is None:
             raise ReplyError(

@@ -25,13 +25,22 @@ _SCALE = re.compile(
 _COMMENT = re.compile(
     r"\s{0,8}(?:$|[([{|#;:!.…*\"'“‘,]+(?!\s{0,3}\d)|(?:--?|[–—])\s{0,3}(?!\s{0,3}[\d.,]+\W{0,3}(?:$|=)))"
 )
-_OTHER_SCALE = re.compile(  # in a comment
-    r"\bout of (?P<of>\d+)|\bscale\b[^.;)]{0,12}?(?P<to>\d+)(?!\s{0,2}(?:-|–|to))|\d\s{0,2}/\s{0,2}(?P<over>\d+)|%|"
-    r"\bper ?cent",
+_STATED = re.compile(  # a scale in a heading, a name or a comment
+    r"\b(?:out of|of|on|in|max(?:imum)?|up to|possible)\s{0,2}(?:an? \w+ )?(?:of )?(?P<of>\d{1,6})\b|"
+    r"[/／]\s{0,2}(?P<over>\d{1,6})|"
+    r"\d{1,3}\s{0,2}(?:-|–|—|to)\s{0,2}(?P<to>\d{1,6})|\b(?P<points>\d{1,6})[- ]points?\b|(?P<share>%|\bper ?cent)",
     re.IGNORECASE,
 )
+# what a comment says that makes its number doubtful
+_DOUBT = re.compile(
+    r"\b(?:out of|scale|range|possible)\b|--?>|→|\bor \d|\bno, \d|"
+    r"\b(?:final|revised|rather|actually)\b.{0,12}\d",
+    re.IGNORECASE,
+)
+_DRESS = re.compile(r"(?<!\d)[*_`]+|[*_`]+(?!\d)")
 _NO_SCORE = re.compile(
-    r"[\W_]{0,8}(?:n\W?a\b|not (?:applicable|rated|scored)|none\b|null\b|[-–—]+\s{0,8}$)", re.IGNORECASE
+    r"[\W_]{0,8}(?:(?:n\W?a\b|not (?:applicable|rated|scored)|none|null)(?=\W*$|\s{0,3}[-–—(,.;:])|[-–—]+\s{0,8}$)",
+    re.IGNORECASE,
 )
 _ENDING = 2  # letters by which a name may differ at its end, as in "Weak Dialog" or "Unearned Transformation"
 _LINE = 300  # characters of a line in which name and number stand
@@ -70,6 +79,9 @@ def scores_section(reply: str, ranges: Mapping[str, tuple[int, int]]) -> tuple[s
         end = start
         if found:
             break
+    highs = {high for _, high in ranges.values()}
+    if all(_other_scale(lines[end], high) for high in highs):
+        raise ReplyError(f"{shown(lines[end].strip())}: the scores are on another scale than was asked for")
     for name, value in unread.items():
         if name not in found:  # a comment that repeats the name of a rated criterion is no score
             low, high = ranges[name]
@@ -83,12 +95,13 @@ def _read_scores(
     """Add the numbers by canonical name, and the values of names that are no numbers on the criterion's scale."""
     known = {letters(name): name for name in ranges}
     for line in lines:
-        text = re.sub(r"[*_`]", "", line[:_LINE]).lstrip(" \t>•|+-").rstrip(" \t|")
+        text = _DRESS.sub("", line[:_LINE]).lstrip(" \t>•|+-").rstrip(" \t|")
         parts = next((cut for by in _SEPARATORS if len(cut := by.split(text, maxsplit=1)) == 2), None)
         name = _canonical(parts[0], known) if parts else None
         if parts is None or name is None or _NO_SCORE.match(parts[1]):
             continue
-        value = _value(parts[1], ranges[name][1])
+        high = ranges[name][1]
+        value = _value(parts[1], high) if not _other_scale(parts[0], high) else None
         if value is None:
             unread.setdefault(name, parts[1].strip())
         elif found.setdefault(name, value) != value:
@@ -104,12 +117,14 @@ def _value(text: str, high: int) -> float | None:
     scale = _SCALE.match(rest)
     if scale is not None:
         return value if float(scale["of"]) == high else None
-    other = _OTHER_SCALE.search(rest)
-    return value if _COMMENT.match(rest) and (other is None or _same(other, high)) else None
+    doubtful = _other_scale(rest, high) or (_DOUBT.search(rest) and not _STATED.search(rest))
+    return value if _COMMENT.match(rest) and not doubtful else None
 
 
-def _same(scale: re.Match[str], high: int) -> bool:
-    return any(given is not None and float(given) == high for given in scale.groups())
+def _other_scale(text: str, high: int) -> bool:
+    """Whether a text states a scale, and not the one that ends at `high`."""
+    ends = [float(end) for found in _STATED.finditer(text) for end in found.groups() if end and end.isdigit()]
+    return "%" in text or "per cent" in text or "percent" in text or (bool(ends) and high not in ends)
 
 
 def letters(name: str) -> str:

@@ -15,7 +15,7 @@ _VALUES = {**_UNITS, **_TENS, "a": 1, "half": 0.5}
 _SCALES = {"hundred": 100, "thousand": 1000}
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(reversed(_UNITS))})"
 _HUNDREDS = rf"(?:a|{_SMALL})[ -]hundred(?:[ -](?:and )?{_SMALL})?"
-_THOUSANDS = rf"(?:half a|{_HUNDREDS}|a|{_SMALL})[ -]thousand(?:[ -](?:and )?(?:{_HUNDREDS}|{_SMALL}))?"
+_THOUSANDS = rf"(?:half a|{_HUNDREDS}|a|{_SMALL})[ -]thousand(?:,?[ -](?:and )?(?:{_HUNDREDS}|{_SMALL}))?"
 _GROUPS = r"\d{1,3}(?:[,.'’\u00a0\u202f\u2009 ]\d{3}){1,2}(?!\d)"
 NUMBER = (
     rf"(?:{_GROUPS}|\d{{1,6}}(?:\.\d{{1,2}})?(?:\s?k\b|[ -]thousand\b)|\d{{1,9}}|"
@@ -32,7 +32,7 @@ def as_number(text: str) -> int:
     if low[0].isdigit():
         return int(re.sub(r"\D", "", low))
     total = current = 0.0
-    for word in re.split(r"[ -]", low):
+    for word in re.split(r",? |-", low):
         if word in _SCALES:
             current *= _SCALES[word]
             if word == "thousand":

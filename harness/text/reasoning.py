@@ -1,5 +1,4 @@
-"""What of an answer is reasoning and no story: one table of the forms in which models write it, read by evaluation,
-reward, chat templates and training data alike."""
+"""What of an answer is reasoning and no story, for evaluation, reward, chat templates and training data alike."""
 
 from __future__ import annotations
 
@@ -8,81 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..words import count_words
+from .forms import END, FORMS, SPOT, TAG, Form
 
-
-@dataclass(frozen=True)
-class Form:
-    """A way to mark reasoning: how it is written, and patterns of what opens and closes it in an answer.
-
-    `sure`: no prose holds its tags, so that one without its partner is never a quotation. `start`: it opens an answer,
-    and means nothing elsewhere. `prose`: its closing tag alone means nothing.
-    """
-
-    opening: str
-    closing: str
-    opens: str
-    closes: str
-    sure: bool = False
-    start: bool = False
-    prose: bool = False
-
-    def alone(self, tag: str) -> bool:
-        """Whether an opening tag that nothing closes can be meant: [Thinking] is a stage direction, [THINK] is not."""
-        return not tag.startswith("[") or tag.isupper()
-
-
-_END = "<|end|>"
-_GAP = r"[ \t]{0,4}"
-_NAMES = r"(?:[\w.-]{1,20}[:_])?(?:think(?:ing)?|thoughts?|thought[ _-]process|reasoning|reflection|scratchpad)"
-_SAYS = r"(?:<\|start\|>\s{0,2}assistant\s{0,2})?<\|channel\|>\s{0,2}"
-_TO = r"[^<\n]{0,60}(?:<\|constrain\|>[^<\n]{0,20})?<\|message\|>"
-
-
-def _angle(slash: str, attributes: str = "") -> str:
-    return rf"(?:<|&lt;){_GAP}{slash}{_GAP}{_NAMES}{attributes}{_GAP}(?:>|&gt;)"
-
-
-FORMS = (
-    Form("<think>", "</think>", _angle("", r"(?:[ \t]{1,4}[\w-]{1,20}=[^<>\n]{0,80})?"), _angle("/")),
-    Form("[THINK]", "[/THINK]", rf"\[{_GAP}THINK(?:ING)?{_GAP}\]", rf"\[{_GAP}/{_GAP}THINK(?:ING)?{_GAP}\]"),
-    Form("◁think▷", "◁/think▷", rf"◁{_GAP}think{_GAP}▷", rf"◁{_GAP}/{_GAP}think{_GAP}▷"),
-    Form("<|channel>thought", "<channel|>", r"<\|channel>\s{0,2}(?:thought|analysis)", r"<channel\|>", sure=True),
-    Form(
-        "<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>",
-        rf"{_SAYS}(?:analysis|commentary){_TO}",
-        rf"(?:<\|end\|>\s{{0,2}})?{_SAYS}final{_TO}|<\|end\|>(?!\s{{0,2}}<\|start\|>)", sure=True,
-    ),
-    Form("<|begin_of_thought|>", "<|end_of_thought|>", r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", sure=True),
-    Form("<|START_THINKING|>", "<|END_THINKING|>", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", sure=True),
-    # harmony whose special tokens were dropped
-    Form(
-        "analysis", "assistantfinal",
-        r"(?-i:analysis(?:(?=[A-Z])|(?=(?s:.*)assistantfinal)))", r"(?-i:assistantfinal(?![a-z]))", start=True,
-    ),
-    Form(
-        "Here is my thought process:", "Here is my response:",
-        r"Here(?: is|['’]s) my thought process:", r"Here(?: is|['’]s) my response:", start=True, prose=True,
-    ),
-)  # fmt: skip
-_START = r"\A"
-_TAG = re.compile(
-    "|".join(
-        f"(?P<o{n}>{_START if form.start else ''}{form.opens})|(?P<c{n}>{form.closes})" for n, form in enumerate(FORMS)
-    ),
-    re.IGNORECASE,
-)
-_SPOT = re.compile(r"\A|[<\[&◁]|assistantfinal|[Hh]ere")  # where a tag may begin
 # around the answer itself, where reasoning was marked too: how some models wrap it, and how a server ends it
-_WRAPPERS = ("answer", "response", "output")
-_HEAD = re.compile(rf"\s*(?:<(?:{'|'.join(_WRAPPERS)})>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>)", re.IGNORECASE)
-_FOOT = re.compile(rf"(?:</(?:{'|'.join(_WRAPPERS)})>|<\|end_of_solution\|>|<\|END_RESPONSE\|>)\Z", re.IGNORECASE)
+_WRAPPERS = ("answer", "response", "output", "solution")
+_HEAD = re.compile(
+    rf"\s*(?:<(?:{'|'.join(_WRAPPERS)})>|<\|begin_of_(?:solution|box)\|>|<\|START_(?:RESPONSE|TEXT)\|>)", re.I
+)
+_FOOT = re.compile(
+    rf"(?:</(?:{'|'.join(_WRAPPERS)})>|<\|end_of_(?:solution|box)\|>|<\|END_(?:RESPONSE|TEXT)\|>)\Z", re.I
+)
 _ENDS = ("<|return|>", "<|end|>", "<|call|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>",
-         "<end_of_turn>", "<eos>", "</s>")  # fmt: skip
-_FINAL = re.compile(r"(?:assistant)?final(?=[A-Z“\"‘'])")  # harmony without reasoning and special tokens
+         "<end_of_turn>", "<turn|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>")  # fmt: skip
+_FINAL = re.compile(
+    r"(?:assistant)?final(?=[A-ZÀ-Þ\d“\"‘'*#—「\u4e00-\u9fff]|\n\n)"
+)  # harmony without reasoning and special tokens
 _UNMARKED = re.compile(r"thought\n")  # Gemma's reasoning without special tokens: nothing says where it ends
 _NEAR = 600  # characters, some hundred words: a closing tag as near to the beginning as that ends reasoning
 _LAYERS = 10
 _LINE = 200  # characters of a line that are looked at
+_GLUED = re.compile(r"[A-ZÀ-Þ“\"‘'*#「\u4e00-\u9fff]")
 _SENTENCE_END = re.compile(r"[.!?…:;,)\]}\"'”’»*_>-]\s*$")
 
 
@@ -91,9 +35,10 @@ class Answer:
     """An answer taken apart: the `story`, and the places (start and end in characters) of the `reasoning` before or
     within it, tags included.
 
-    `strays` are the tags without a partner whose meaning had to be guessed: a closing tag that no tag opens ends the
-    reasoning before it if it stands at the end of a line or near the beginning, and an opening tag that none closes
-    begins reasoning if it stands at the beginning of a line or sentence. Elsewhere they are words of the story.
+    `strays` are the tags whose meaning had to be guessed. A closing tag that no tag opens ends the reasoning before it
+    if it stands near the beginning, at the end of a line, or between two sentences that are glued to it; an opening tag
+    that none closes begins reasoning if it stands at the beginning of a line or sentence. Elsewhere they are words of
+    the story, and so are a pair of which the first stands within a sentence.
     """
 
     story: str
@@ -132,28 +77,36 @@ def _spans(text: str, tags: Sequence[_Tag]) -> tuple[list[tuple[int, int]], list
     """The places of the reasoning, and the stray tags."""
     spans: list[tuple[int, int]] = []
     strays: list[str] = []
-    ends, seen = _ends(tags), set()
+    ends, seen = _partners(tags), set()
     after = place = looked = 0
+    literal: set[int] = set()
     filled = False  # whether anything stands between the last span and what was looked at so far
     while place < len(tags):
         tag, form = tags[place], FORMS[tags[place].form]
         filled, looked = filled or bool(text[looked : tag.start].strip()), tag.start
         shown = text[tag.start : tag.end]
         cut: tuple[int, int] | None = None
-        if tag.opens and (end := ends[place]) is not None:
+        if place in literal:
+            strays.append(shown)
+        elif (
+            tag.opens and (end := ends[place]) is not None and filled and not form.sure and not _begins(text, tag.start)
+        ):
+            strays.append(shown)  # in the middle of a sentence a story speaks of a tag, and of its partner
+            literal.add(end)
+        elif tag.opens and (end := ends[place]) is not None:
             cut, place = (tag.start, tags[end].end), end
         elif tag.opens:
             if filled:
                 strays.append(shown)
             if form.alone(shown) and (not filled or form.sure or _begins(text, tag.start)):
                 cut, place = (tag.start, len(text)), len(tags)
-        elif not filled or shown == _END:
+        elif not filled or shown == END:
             cut = (tag.start, tag.end)
         elif not form.prose:
             strays.append(shown)
             if form.sure and tag.form in seen:  # a second answer
                 cut = (tag.start, tag.end)
-            elif form.sure or tag.start - after < _NEAR or _ends_line(text, tag.end):
+            elif form.sure or tag.start - after < _NEAR or _ends(text, tag):
                 spans, cut = [], (0, tag.end)
         if cut is not None:
             spans.append(cut)
@@ -171,7 +124,7 @@ def strip_reasoning(text: str) -> str:
 
 def count_reasoning(text: str) -> int:
     """Number of words in the reasoning of an answer; the tags themselves do not count."""
-    return sum(count_words(_TAG.sub(" ", text[start:end])) for start, end in read_answer(text).reasoning)
+    return sum(count_words(TAG.sub(" ", text[start:end])) for start, end in read_answer(text).reasoning)
 
 
 def holds_tags(text: str) -> bool:
@@ -217,14 +170,14 @@ def _without_ends(text: str) -> str:
 def _tags(text: str, start: int = 0) -> Iterator[_Tag]:
     body = text[start:]  # cut, since \A means the text's own beginning
     end = 0
-    for spot in _SPOT.finditer(body):
-        found = _TAG.match(body, spot.start()) if spot.start() >= end else None
+    for spot in SPOT.finditer(body):
+        found = TAG.match(body, spot.start()) if spot.start() >= end else None
         if found is not None:
             end, name = found.end(), found.lastgroup or ""
             yield _Tag(int(name[1:]), name[0] == "o", found.start() + start, end + start)
 
 
-def _ends(tags: Sequence[_Tag]) -> list[int | None]:
+def _partners(tags: Sequence[_Tag]) -> list[int | None]:
     """For each opening tag the place of the tag that closes it, counted by depth where that comes out even.
 
     A tag that reasoning merely mentions leaves one too many open: the first closing tag then ends it, with those that
@@ -256,10 +209,15 @@ def _begins(text: str, place: int) -> bool:
     return not line.strip() or _SENTENCE_END.search(line) is not None
 
 
-def _ends_line(text: str, place: int) -> bool:
-    """Whether a line ends here, and another follows."""
-    rest, newline, _ = text[place : place + _LINE].partition("\n")
-    return bool(newline) and not rest.strip() and not text[place:].isspace()
+def _ends(text: str, tag: _Tag) -> bool:
+    """Whether reasoning ends with this tag: a line does, and another follows, or a new sentence is glued to it."""
+    rest, newline, _ = text[tag.end : tag.end + _LINE].partition("\n")
+    if newline and not rest.strip():
+        return not text[tag.end :].isspace()
+    return (
+        _GLUED.match(text, tag.end) is not None
+        and _SENTENCE_END.search(text[max(0, tag.start - 9) : tag.start]) is not None
+    )
 
 
 def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:

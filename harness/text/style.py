@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 
 from ..words import bare, count_words
 
 STYLE = ("length", "dialogue", "markdown")
-_INSIDE = 600  # characters that a quotation has at most
+_INSIDE = 3000  # characters that a quotation has at most in a line
 # opening and closing marks; a single one between two letters is an apostrophe
 _PAIRS = ["“”", "„“", "„”", "””", "«»", "»«", "»»", "‹›", "›‹", "「」", "『』", "〝〟", '""', "＂＂"]
+_ANY = "".join(sorted(set("".join(_PAIRS))))
+_OPEN = "“„«「『"  # a quotation that goes on in the next paragraph is left open in this one
 _QUOTED = re.compile(
     "|".join(
         [
-            *(
-                rf"{a}[^{''.join(set('“”„«»‹›「」『』〝〟＂' + chr(34)))}\n]{{1,{_INSIDE}}}{b}"
-                for a, b in map(tuple, _PAIRS)
-            ),
+            *(rf"{a}[^{_ANY}\n]{{1,{_INSIDE}}}(?:{b}{'|$' if a in _OPEN else ''})" for a, b in map(tuple, _PAIRS)),
             *(
                 rf"(?<!\w){a}(?=\S)(?:[^{a}{b}\n]|(?<=\w){b}(?=\w)){{1,{_INSIDE}}}{b}(?!\w)"
                 for a, b in ("‘’", "‚‘", "‚’", "''", "’’")
@@ -25,7 +25,8 @@ _QUOTED = re.compile(
         ]
     )
 )
-_DASH = re.compile(r"[—–―]")
+_DASH = re.compile(r"[—–―]|--")
+_DASHED = re.compile(r"\s*(?:[—–―]|--)\s*(?=[^\W\d_a-zß-ÿа-я]|[¿¡…\"“«])")  # what goes on in small letters is an aside
 
 
 def style(story: str) -> dict[str, float]:
@@ -42,13 +43,12 @@ def style(story: str) -> dict[str, float]:
 def quoted_words(story: str) -> int:
     """Words of dialogue: inside quotation marks of any kind, and after the dash that opens a line, up to the dash that
     closes the speech, where there is one."""
-    return sum(_spoken(line) for line in bare(story).splitlines())
+    return sum(_spoken(line) for line in bare(html.unescape(story)).splitlines())
 
 
 def _spoken(line: str) -> int:
-    speech = line.strip()
-    if speech[:1] in ("—", "–", "―"):
-        return sum(map(count_words, _DASH.split(speech[1:])[::2]))
+    if speech := _DASHED.match(line):
+        return sum(map(count_words, _DASH.split(line[speech.end() :])[::2]))
     return sum(map(count_words, _QUOTED.findall(line)))
 
 

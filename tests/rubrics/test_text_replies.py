@@ -110,6 +110,24 @@ def test_lines(line: str, mark: float | None) -> None:
         "12 or 16",
         "15,5",
         "20 - 6 = 14",
+        "7 (max 10)",
+        "7 (range 0-10)",
+        "7 (from 1 to 10)",
+        "7 (on a ten-point scale)",
+        "7 — ten-point scale",
+        "7 (out of ten)",
+        "7 (out of a possible 10)",
+        "7 (on 10)",
+        "7 (in 100)",
+        "7(／10)",
+        "7 (x/10)",
+        "10 --> 14",
+        "10 (final: 14)",
+        "10 - revised to 14",
+        "10... no, 14",
+        "12 (or 13)",
+        "7*2",
+        "None too shabby, 14",
         "0 to 20 scale, 14",
         "14 → 13",
         "1lot",
@@ -204,6 +222,23 @@ def test_outside_the_range_is_unrated_here_and_clamped_there() -> None:
     marks: dict[str, object] = dict.fromkeys([d.id for d in LONGFORM.dimensions], 10)
     found = LONGFORM.parse(text({**marks, "Coherent": 21, "Amateurish": -3})).scores
     assert (found["Coherent"], found["Amateurish"]) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["## Scores (out of 10)", "[Scores] (1-10)", "Scores (0-100)", "Scores (%)", "Scores (/10)", "**Scores (1–5)**"],
+)
+def test_a_heading_may_state_another_scale(heading: str) -> None:
+    with pytest.raises(ReplyError, match="another scale"):
+        CREATIVE.parse(text(usual(), heading))
+
+
+@pytest.mark.parametrize("name", ["Coherent (/10)", "Coherent (out of 10)", "Coherent (0-10)", "Coherent [0-10]"])
+def test_a_name_may_state_another_scale(name: str) -> None:
+    lines = text({**{k: v for k, v in usual().items() if k != "Coherent"}, name: 7})
+    with pytest.raises(ReplyError, match="Coherent: '7' is not a number from 0 to 20"):
+        CREATIVE.parse(lines)
+    assert CREATIVE.parse(lines.replace("10)", "20)").replace("10]", "20]")).scores["Coherent"] == 7
 
 
 def test_what_is_far_outside_is_on_another_scale() -> None:

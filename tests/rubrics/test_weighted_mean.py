@@ -114,6 +114,24 @@ def test_malformed_json_replies(reply: str, says: str) -> None:
         LONGBENCH.parse(reply)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        """{score: 7, reason: "the robot printed {'score': 3} here"}""",
+        """{reason: "he says {'score': 3}", "score": 7}""",
+        '{“reason”: “prints {"score": 3}”, “score”: 7}',
+        '{ // marks\n "detail": {"score": 3}, "score": 7}',
+        '{reason: "x", detail: {"score": 3}, score: 7}',
+        """"{\\"reason\\": \\"prints {'score': 3}\\", \\"score\\": 7}\"""",
+        '{"reason": "prints {"score": 3}", "score": 7}',
+    ],
+)
+def test_a_score_inside_what_cannot_be_read_is_no_score(reply: str) -> None:
+    with pytest.raises(ReplyError, match="no complete JSON object"):
+        WRITINGBENCH.parse(reply)
+    assert WRITINGBENCH.parse('{"reason": "prints {\'score\': 3}", "score": 7}').scores == {"score": 7}
+
+
 @given(st.lists(st.integers(1, 5), min_size=6, max_size=6))
 def test_what_fits_the_schema_is_read(values: list[int]) -> None:
     schema = LONGBENCH.response_schema()

@@ -29,7 +29,7 @@ from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.length import Length, blank_penalty, length_penalty
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.harness.repetition import repetition_penalty
-from polaris_eval.harness.text.reasoning import FORMS, Form
+from polaris_eval.harness.text.forms import FORMS, Form
 from polaris_eval.rubrics import Rubric, load_rubric
 from polaris_eval.trainers.ledger import HELD_OUT, TRAIN, Ledger, read_rows
 from polaris_eval.trainers.recipe import JudgeSpec, Recipe, RewardSpec, Weights

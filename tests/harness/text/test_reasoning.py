@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polaris_eval.harness.text.forms import FORMS
 from polaris_eval.harness.text.reasoning import (
-    FORMS,
     count_reasoning,
     form_of,
     holds_tags,
@@ -29,11 +29,14 @@ def test_every_form(form: object) -> None:
     for text in (f"{opening}{PLAN}{closing}{STORY}", f"\n{opening}\n{PLAN}\n{closing}\n\n{STORY}\n"):
         if opening == "analysis" and text[0] == "\n":
             continue  # without its special tokens it is glued to what follows
+        if opening.endswith("\n"):
+            text = text.replace(opening, f"{opening}\n")
         answer = read_answer(text)
         assert answer.story.strip() == STORY.strip()
         assert answer.strays == ()
         assert count_reasoning(text) == 12
-    assert strip_reasoning(f"{opening}{PLAN}") == ""
+    cut = f"{opening}{PLAN}"
+    assert strip_reasoning(cut) == (cut if form.prose else "")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_every_form(form: object) -> None:
         ("Story.<|im_end|>", "Story."),
         ("Just a story.", "Just a story."),
         ("</think>", ""),
-        ("<th<think></think>ink>Story.", "<th\nink>Story."),
+        ("<th<think></think>ink>Story.", "<th<think></think>ink>Story."),
         # words of a story
         ("She typed <think> into the box and waited.", "She typed <think> into the box and waited."),
         ("[Thinking]\nShe sat down.", "[Thinking]\nShe sat down."),
@@ -82,6 +85,15 @@ def test_every_form(form: object) -> None:
         ("final words were said.", "final words were said."),
         ("The assistant final grades were in.", "The assistant final grades were in."),
         ("<thinker>Story.", "<thinker>Story."),
+        *[("Here's my thought process: she left.",) * 2],
+        *[(f"She typed <think>. {STORY}Then she typed </think> and left.",) * 2],
+        ("analysisWe plan.assistantfinali woke.", "i woke."),
+        ("analysis\nWe plan.\nassistant\nfinal\nStory.", "Story."),
+        ("final**The Lamp**\nStory.", "**The Lamp**\nStory."),
+        (f"{STORY}plan.</think>The story.", "The story."),
+        ("[REASONING]plan[/REASONING]Story.", "Story."),
+        ("<reasoning_content>plan</reasoning_content>Story.", "Story."),
+        ("<|channel>thought\nplan<channel|>Story.<turn|>", "Story."),
         ("Dear Ann.\nHere is my response:\nNo.", "Dear Ann.\nHere is my response:\nNo."),
     ],
 )  # fmt: skip

@@ -30,3 +30,10 @@ def test_space_inside_guillemets_and_dashes_that_open_a_line() -> None:
 def test_apostrophes_are_no_quotation_marks() -> None:
     assert quoted_words("It's the boys' room, isn't it? Don't.") == 0
     assert quoted_words("It’s the boys’ room, isn’t it? Don’t.") == 0
+
+
+def test_long_speech_and_speech_over_several_paragraphs() -> None:
+    assert quoted_words(f"“{'word ' * 400}.”") == 400
+    assert quoted_words("“One two three.\n\n“Four five six,” he said.") == 6
+    assert quoted_words("-- Hello there\n&ldquo;Yes,&rdquo; she said.") == 3
+    assert quoted_words("—and so it ended, he thought, walking home.") == 0
