@@ -12,6 +12,8 @@ from ..harness.errors import UserError, need_extra
 from ..harness.models.local import NAME as LOCAL
 from ..harness.models.weights import fetch_weights
 
+_MADE, _FORM = "made.txt", "2"  # in a folder that is whole, how it was made; one made otherwise is made anew
+
 
 def model_path(name: str) -> str:
     """What transformers loads: the name itself, or for `polaris_eval/local` a folder made of its weights, once.
@@ -22,7 +24,7 @@ def model_path(name: str) -> str:
     if name != LOCAL:
         return name
     folder = cache_dir() / "SmolLM2-135M-Instruct"
-    if not (folder / "config.json").is_file():
+    if not _whole(folder):
         _unpack(fetch_weights(), folder)
     return str(folder)
 
@@ -65,10 +67,29 @@ def _unpack(weights: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
     model.generation_config = loaded.generation_config
+    tokenizer = AutoTokenizer.from_pretrained(**source)
+    tokenizer.eos_token = end_of_answer(tokenizer)  # some releases of transformers take another from the weights' file
+    model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
     model.save_pretrained(unfinished)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    (unfinished / _MADE).write_text(_FORM, encoding="utf-8")
+    if folder.is_dir() and not _whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
     try:
         unfinished.rename(folder)
     except OSError:  # another process was first
         shutil.rmtree(unfinished)
+
+
+def _whole(folder: Path) -> bool:
+    made = folder / _MADE
+    return made.is_file() and made.read_text(encoding="utf-8") == _FORM
+
+
+def end_of_answer(tokenizer: Any) -> str:
+    """The token that a chat template ends an assistant's answer with."""
+    said = [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "It is said."}]
+    after = str(tokenizer.apply_chat_template(said, tokenize=False)).rpartition("It is said.")[2].lstrip()
+    known = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+    return next((token for token in known if after.startswith(token)), tokenizer.eos_token)
