@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inspect_ai.log import read_eval_log
 from loopback import serve, well_behaved
+from packaging import version
 from tiny import TOKENIZER
 
 from polaris_eval.harness.judge.named import make_model
@@ -141,6 +143,8 @@ def test_every_form_of_reasoning_is_cut_also_where_its_tokens_are_special(form: 
     if special:
         if form.start:
             pytest.skip("has no tags")
+        if not form.opening.isascii() and version.parse(metadata.version("transformers")) < version.parse("5.24"):
+            pytest.skip("this release of transformers does not decode beside special tokens that are not ASCII")
         marks = re.findall(r"<[^<>]+>|\[[^]]+]|◁[^▷]+▷", form.opening + form.closing)
         tokenizer.add_special_tokens({"additional_special_tokens": marks})
     text = f"{form.opening}The user wants a ferry.{form.closing}The ferry waited."
