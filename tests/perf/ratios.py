@@ -1,7 +1,7 @@
-"""How far vLLM's probabilities are from the trainer's, by sampling, and what each of TRL's modes of correction makes of it.
+"""How far vLLM's probabilities are from the trainer's, by sampling, and what TRL's modes of correction make of it.
 
-Run by hand on a GPU: python tests/perf/ratios.py FOLDER (two minutes; needs the extras train and vllm). One vLLM engine,
-the small real model, a JSON line for each sampling. Asserts nothing.
+Run by hand on a GPU: python tests/perf/ratios.py FOLDER (two minutes; needs the extras train and vllm). One vLLM
+engine, the small real model, a JSON line for each sampling. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ SAMPLINGS: dict[str, dict[str, Any]] = {
     "all three": {"top_p": 0.95, "top_k": 20, "repetition_penalty": 1.1},
 }
 CAP = 3.0  # TRL's default
+AT = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 def quantiles(values: torch.Tensor) -> list[float]:
-    return [
-        round(float(q), 4) for q in torch.quantile(values.float(), torch.tensor([0.01, 0.1, 0.5, 0.9, 0.99]).to(values))
-    ]
+    return [round(float(q), 4) for q in torch.quantile(values.float(), torch.tensor(AT).to(values))]
 
 
 def summary(difference: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
@@ -55,14 +54,14 @@ def summary(difference: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
 
 def main() -> None:
     tokenizer = load_tokenizer("polaris_eval/local")
-    rows = [
-        {"prompt": [{"role": "user", "content": f"Write a short story about ferry number {i}."}]} for i in range(64)
-    ]
+    asked = (f"Write a short story about ferry number {i}." for i in range(64))
+    rows = [{"prompt": [{"role": "user", "content": text}]} for text in asked]
     settings = GRPOConfig(
         output_dir=sys.argv[1], per_device_train_batch_size=16, num_generations=8, max_completion_length=512, bf16=True,
         use_vllm=True, vllm_mode="colocate", vllm_gpu_memory_utilization=0.2, vllm_max_model_length=1024,
-        vllm_importance_sampling_correction=True, vllm_importance_sampling_mode="token_truncate", max_steps=len(SAMPLINGS),
-        learning_rate=0.0, report_to="none", save_strategy="no", logging_steps=1, model_init_kwargs={"dtype": "float32"},
+        vllm_importance_sampling_correction=True, vllm_importance_sampling_mode="token_truncate",
+        max_steps=len(SAMPLINGS), learning_rate=0.0, report_to="none", save_strategy="no", logging_steps=1,
+        model_init_kwargs={"dtype": "float32"},
     )  # fmt: skip
 
     class Measured(GRPOTrainer):
@@ -78,8 +77,9 @@ def main() -> None:
             return output
 
     trainer = Measured(
-        model=model_path("polaris_eval/local"), reward_funcs=lambda completions, **_: [float(len(str(c))) for c in completions],
-        args=settings, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
+        model=model_path("polaris_eval/local"), args=settings,
+        reward_funcs=lambda completions, **_: [float(len(str(c))) for c in completions],
+        train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
     )  # fmt: skip
     trainer.train()
 
