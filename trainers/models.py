@@ -92,4 +92,4 @@ def end_of_answer(tokenizer: Any) -> str:
     said = [{"role": "user", "content": "Say it."}, {"role": "assistant", "content": "It is said."}]
     after = str(tokenizer.apply_chat_template(said, tokenize=False)).rpartition("It is said.")[2].lstrip()
     known = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
-    return next((token for token in known if after.startswith(token)), tokenizer.eos_token)
+    return next((str(token) for token in known if after.startswith(token)), str(tokenizer.eos_token))
