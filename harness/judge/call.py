@@ -126,7 +126,7 @@ async def judge(
             if not is_unread(error):
                 reason = f"judge failed: {complaints.pop()}"
             elif len(complaints) == ATTEMPTS:
-                reason = f"judge failed, {ATTEMPTS} times: {complaints[-1]}"
+                reason = f"judge failed at the last of {ATTEMPTS} tries: {complaints[-1]}"
             continue
         usage += output.usage or ModelUsage()
         replies.append(output.completion)

@@ -142,7 +142,7 @@ def test_every_form_of_reasoning_is_cut_also_where_its_tokens_are_special(form: 
     tokenizer = copy.deepcopy(TOKENIZER)
     if special:
         if form.start:
-            pytest.skip("has no tags")
+            pytest.skip("this form is written in plain words: there are no tags to make special")
         if not form.opening.isascii() and version.parse(metadata.version("transformers")) < version.parse("5.24"):
             pytest.skip("this release of transformers does not decode beside special tokens that are not ASCII")
         marks = re.findall(r"<[^<>]+>|\[[^]]+]|◁[^▷]+▷", form.opening + form.closing)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
-from conftest import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -219,12 +219,10 @@ def test_what_is_added_is_found_and_hidden_again(text: str, words: int) -> None:
         assert strip_length_request(prompt) == text.rstrip()
 
 
-def test_the_prompts_of_longbench_write_ask_for_what_they_say() -> None:
+def test_the_prompts_of_longbench_write_ask_for_what_they_say(shared: Path) -> None:
     """60 English prompts of the world, and the length that upstream recorded for each."""
-    path = SHARED / "prompts" / "longbench_write_en.jsonl"
-    if not path.exists():
-        pytest.skip("the shared test data is not here")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    text = (shared / "prompts" / "longbench_write_en.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
     wrong = [row["prompt"][:40] for row in rows if target_words(row["prompt"]) != row["length"]]
     assert len(rows) == 60
     assert len(wrong) == 2, wrong  # these name no number of words at all
