@@ -33,6 +33,7 @@ fast: $(VENV)/.dev
 
 perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/metrics.py
+	$(BIN)/python tests/perf/run.py
 	$(BIN)/python tests/perf/stats.py
 	$(BIN)/python tests/perf/table.py
 	$(BIN)/python tests/perf/report.py

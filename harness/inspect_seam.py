@@ -7,23 +7,28 @@ pyproject.toml, run that test, and mend what it names here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from inspect_ai import Task
 from inspect_ai._eval.registry import task_create
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.file import absolute_file_path, filesystem
+from inspect_ai.agent._acp.transport import _acp_live_active
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalSample
-from inspect_ai.model import Model, ModelOutput
+from inspect_ai.model import Model, ModelOutput, _assistant_internal
 from inspect_ai.model._model import init_model_roles
 
 __all__ = [
     "PrerequisiteError", "address_of", "create_task", "file_state", "is_cut", "is_unread", "is_withheld",
-    "outside_loop", "prompt_text", "stop_reason", "storage",
+    "outside_loop", "prompt_text", "run_inspect", "stop_reason", "storage",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -31,6 +36,10 @@ T = TypeVar("T")
 _NATURAL = "stop"
 _FILTER, _LONG = "content_filter", "model_length"
 # what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
+# what Inspect would start or import for agents
+_AGENTS_SERVER = "inspect_ai.agent._acp.server"
+_ANTHROPIC = "inspect_ai.model._providers.anthropic"
+_SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_realtime": False}
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
 
@@ -55,6 +64,40 @@ def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     with ThreadPoolExecutor(max_workers=1) as threads:
         context = copy_context()
         return threads.submit(lambda: context.run(function, *args, **kwargs)).result()
+
+
+def run_inspect(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call `eval` or `eval_set`: a finished story is on disk before the next one, no metric is counted before the end,
+    and nothing is started or imported that only agents need."""
+    gc.freeze()  # what was imported stays; without this the collector walks through it again and again
+    try:
+        with _without_agents():
+            return outside_loop(function, *args, **_SWITCHES, **kwargs)
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
+def _without_agents() -> Iterator[None]:
+    """Inspect imports its server for agents though it starts none, opens a session with one for every sample, and
+    imports Anthropic's client whoever the models are: seconds, for what no story needs."""
+
+    @asynccontextmanager
+    async def no_server(**_: Any) -> AsyncIterator[None]:
+        yield None
+
+    stub = ModuleType(_AGENTS_SERVER)
+    vars(stub).update(acp_server=no_server, acp_server_accepting_clients=lambda: False)
+    stubbed = sys.modules.setdefault(_AGENTS_SERVER, stub) is stub
+    shadowed = _acp_live_active.set(True)  # a sample's session is then an empty one
+    had_anthropic, _assistant_internal._HAS_ANTHROPIC = _assistant_internal._HAS_ANTHROPIC, _ANTHROPIC in sys.modules
+    try:
+        yield
+    finally:
+        _acp_live_active.reset(shadowed)
+        _assistant_internal._HAS_ANTHROPIC = had_anthropic
+        if stubbed:
+            del sys.modules[_AGENTS_SERVER]
 
 
 def storage(place: str) -> Any:

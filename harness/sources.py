@@ -7,7 +7,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,35 +19,39 @@ from rich.progress import DownloadColumn, Progress
 
 from . import environment
 from .errors import UserError
+from .wheels import fetch_member, installed_file
 
 
 class Source(BaseModel):
-    """One upstream file, pinned by `blob` (git blob id), in a repository at `commit` or in an installed package."""
+    """One upstream file, pinned by `blob` (git blob id), in a repository at `commit` or in a `wheel` (NAME==VERSION)
+    of the Python index."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     repository: str | None = None
     commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    package: str | None = None
+    wheel: str | None = Field(default=None, pattern=r"^[\w.-]+==[\w.]+$")
     path: str
     blob: str = Field(pattern=r"^[0-9a-f]{40}$")
     licence: str
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
-        if (self.repository is None) == (self.package is None) or (self.repository is None) != (self.commit is None):
-            raise ValueError(f"{self.name}: give repository and commit, or package")
+        if (self.repository is None) == (self.wheel is None) or (self.repository is None) != (self.commit is None):
+            raise ValueError(f"{self.name}: give repository and commit, or wheel")
         return self
 
     @property
     def origin(self) -> str:
         """Where the file comes from, in words."""
-        return f"package {self.package}" if self.package else f"github.com/{self.repository} @ {self.commit}"
+        return f"the wheel {self.wheel}" if self.wheel else f"github.com/{self.repository} @ {self.commit}"
 
     @property
     def url(self) -> str:
-        """Address of a repository's file, on the mirror that POLARIS_MIRROR names where it is set."""
+        """Address of the file: for a repository's on the mirror that POLARIS_MIRROR names where it is set."""
+        if self.wheel:
+            return f"{self.wheel}/{self.path}"
         return f"{environment.mirror()}/{self.repository}/{self.commit}/{self.path}"
 
 
@@ -65,43 +68,48 @@ def blob_id(data: bytes) -> str:
 
 
 def location(source: Source, data_dir: Path | None = None) -> Path:
-    """Where the file is looked for: its package, else the folder that the user names, else the user's cache."""
-    if source.package:
-        try:
-            return Path(str(distribution(source.package).locate_file(source.path)))
-        except PackageNotFoundError:
-            raise UserError(f"{source.package} is not installed; run: pip install {source.package}") from None
+    """Where the file is looked for: in the folder that the user names, else in an installed release of its package that
+    holds the pinned content, else in the user's cache where no folder is named."""
     folder = _folder(data_dir)
-    return _kept(source) if folder is None else folder / Path(source.path).name
+    named = None if folder is None else folder / Path(source.path).name
+    if named is not None and named.is_file():
+        return named
+    installed = installed_file(source.wheel, source.path) if source.wheel else None
+    if installed is not None and blob_id(installed.read_bytes()) == source.blob:
+        return installed
+    return named or _kept(source)
 
 
 def load(source: Source, data_dir: Path | None = None) -> bytes:
-    """The verified content of a declared file; fetched once into the user's cache where it comes from a repository.
+    """The verified content of a declared file; fetched once into the user's cache.
 
     Raises:
         UserError: not found, cannot be fetched, or not the pinned content.
     """
     path = location(source, data_dir)
-    cached = not source.package and _folder(data_dir) is None
+    named = _folder(data_dir) is not None
     if path.is_file():
         data = path.read_bytes()
         if blob_id(data) == source.blob:
             return data
-        if not cached:
+        if named:
             raise UserError(f"{path}: {_changed(source, data)}")
-    elif not cached:
-        raise UserError(f"{path}: no such file; it is {Path(source.path).name} of {source.origin}")
+    elif named:
+        raise UserError(f"{path}: no such file; it is {source.path} of {source.origin}")
     return pull(source)
 
 
 def pull(source: Source) -> bytes:
-    """Download a repository's file into the user's cache and verify it; what does not verify is not kept.
+    """Download a file into the user's cache and verify it; what does not verify is not kept.
 
     Raises:
         UserError: no network, a download that breaks off, or content that differs from the pin.
     """
     path = _kept(source)
-    data = _download(source)
+    if source.wheel:
+        data = fetch_member(source.wheel, source.path, f"the prompts of {source.name}", path)
+    else:
+        data = _download(source)
     if blob_id(data) != source.blob:
         raise UserError(f"{source.url}: {_changed(source, data)}; nothing was kept")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,13 +120,10 @@ def pull(source: Source) -> bytes:
 
 
 def state(source: Source, data_dir: Path | None = None) -> str:
-    """`verified`, `not fetched`, `not installed`, `missing` or `changed`. Nothing is downloaded."""
-    try:
-        path = location(source, data_dir)
-    except UserError:
-        return "not installed"
+    """`verified`, `not fetched`, `missing` (in the folder that the user names) or `changed`. Nothing is downloaded."""
+    path = location(source, data_dir)
     if not path.is_file():
-        return "missing" if source.package or _folder(data_dir) else "not fetched"
+        return "missing" if _folder(data_dir) else "not fetched"
     return "verified" if blob_id(path.read_bytes()) == source.blob else "changed"
 
 

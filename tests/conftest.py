@@ -18,6 +18,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from polaris_eval.harness.benchmarks import find_benchmark
+from polaris_eval.harness.sources import load
 from polaris_eval.rubrics import Rubric, load_rubric
 
 # With the checkout itself on sys.path (`python -m pytest`), the egg-info that an editable install leaves there
@@ -68,6 +70,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the shared test data, a folder ../shared/data beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def prompt_files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every prompt file: those of the shared test data, and WritingBench's, fetched once."""
+    folder = tmp_path_factory.mktemp("prompts")
+    (source,) = find_benchmark("writingbench").sources
+    for path in (shared / "prompts").iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / Path(source.path).name).write_bytes(load(source))
+    return folder
 
 
 @pytest.fixture

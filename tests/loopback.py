@@ -106,6 +106,8 @@ def serve(script: Callable[[int, str, str], Answer]) -> Iterator[Loopback]:
             pass
 
     class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # else many clients at once wait a second for their connection
+
         def handle_error(self, request: Any, client_address: Any) -> None:
             if not isinstance(sys.exception(), ConnectionError):  # clients are killed on purpose here
                 super().handle_error(request, client_address)

@@ -19,7 +19,7 @@ from inspect_ai.model import Model
 
 from ...rubrics import Rubric
 from ..errors import UserError
-from ..inspect_seam import create_task, outside_loop
+from ..inspect_seam import create_task, run_inspect
 from ..judge.named import PACKAGE
 from ..logs.headers import judge_label
 from ..logs.pairs import ARENA, DONE, judgments_frame
@@ -117,11 +117,11 @@ class Arena:
         chosen = {} if self.rubric.source == RUBRIC else {"rubric": self.rubric.source}
         given = {"stories": where, "truncate": self.truncate, "benchmark": benchmark, **chosen}
         task = create_task(f"{PACKAGE}/{ARENA}", self.judge, **given)
-        options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
         for start in range(0, len(samples), BATCH):
             dataset = MemoryDataset(list(samples[start : start + BATCH]), name=ARENA)
             batch = task_with(task, name=ARENA, dataset=dataset, model_roles={"grader": self.judge})
-            logs = outside_loop(inspect_eval, batch, model=None, log_dir=str(self.folder), **options)
+            place = str(self.folder)
+            logs = run_inspect(inspect_eval, batch, model=None, log_dir=place, fail_on_error=False, **options)
             if not logs or logs[0].status == "cancelled":
                 raise KeyboardInterrupt
             if logs[0].status == "error" and logs[0].error:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.special import expit
-from scipy.stats import t as student
+from scipy.special import expit, stdtr
 
 from ..errors import UserError
 from ..stats.bradley_terry import Fit, Places, fit_pairs, fit_rows
@@ -167,7 +166,7 @@ def _pairs(
             sd = float(draws.std()) * math.sqrt(prompts / max(1, prompts - 1))
             p = math.nan
             if prompts >= MIN_CLUSTERS and sd > _NOTHING:
-                p = 2 * float(student.sf(abs(value) / sd, prompts - 1))
+                p = 2 * float(stdtr(prompts - 1, -abs(value) / sd))
             elif prompts >= MIN_CLUSTERS:  # the same on every prompt: no doubt which is better, or that neither is
                 p = float(abs(value) < _NOTHING)
             names = (models[i], models[j])

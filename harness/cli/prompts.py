@@ -94,10 +94,7 @@ def pull(names: tuple[str, ...]) -> None:
         if name not in known:
             raise UserError(f"unknown file {name!r}; known: {', '.join(known)}")
         source = known[name]
-        if source.package:
-            sources.load(source)
-            click.echo(f"{name}: verified, in {source.origin}")
-        elif sources.location(source).is_file() and sources.state(source) == "verified":
+        if sources.state(source) == "verified":
             click.echo(f"{name}: verified already, {sources.location(source)}")
         else:
             sources.pull(source)
@@ -114,8 +111,7 @@ def verify(data_dir: Path | None) -> None:
     for source in _sources().values():
         found = state(source, data_dir)
         bad += found != "verified"
-        where = f", {location(source, data_dir)}" if found != "not installed" else ""
-        click.echo(f"{source.name}: {found}{where}")
+        click.echo(f"{source.name}: {found}, {location(source, data_dir)}")
     sys.exit(1 if bad else 0)
 
 

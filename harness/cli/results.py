@@ -174,6 +174,8 @@ def _sections(
 
 def _arenas(judgments: pd.DataFrame, models: set[str]) -> list[Comparison]:
     """Standings of the arenas, rated with all their models and shown with those chosen."""
+    if judgments.empty:
+        return []
     from ..arena.standings import build_standings
     from ..errors import UserError
 

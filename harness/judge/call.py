@@ -250,12 +250,19 @@ def _known_marks(rubric: Rubric, reply: str) -> Marks | None:
         return None
 
 
+class _Schema(ResponseSchema):
+    """A schema that nobody changes: Inspect copies a call's settings deeply three times, and need not copy this."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> _Schema:
+        return self
+
+
 def _config(rubric: Rubric) -> GenerateConfig:
     schema = rubric.response_schema()
     settings = rubric.judge.model_dump(exclude={"model"}, exclude_none=True)
     if schema is not None:
         # without strict=True Inspect's OpenAI provider sends the schema as a hint only
-        settings["response_schema"] = ResponseSchema(
+        settings["response_schema"] = _Schema(
             name=rubric.name, json_schema=JSONSchema.model_validate(schema), strict=True
         )
     return GenerateConfig(attempt_timeout=ATTEMPT_TIMEOUT, **settings)

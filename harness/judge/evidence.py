@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ MAX_QUOTE_WORDS = 12
 _MARKS = "\"'“”„‟‘’‚‛«»‹›「」『』〝〟`´″′＂＇"
 _DASHES = "-‐‑‒–—―−－"
 _DRESS = "*_~\\#"  # of markdown, which judges leave out or add
+_PIECES = re.compile(r"([0-9A-Za-z,.;:!?()]+)|.", re.DOTALL)  # what stays as it is, or a letter that may not
 _AROUND = "' ."  # quotation marks as they are searched for, and full stops
 
 
@@ -53,8 +56,11 @@ class QuoteSearch:
     """A story in which quotes are looked up, whatever way both are typeset: time and space are linear in its length."""
 
     def __init__(self, story: str) -> None:
-        self._bare, self._places = _plain(story)
         self._story = story
+
+    @functools.cached_property
+    def _searched(self) -> tuple[str, list[int]]:
+        return _plain(self._story)
 
     def locate(self, quote: str) -> tuple[int, int] | None:
         """Where a quote stands in the story, as start and end, or None.
@@ -64,15 +70,16 @@ class QuoteSearch:
         matter.
         """
         given = quote.strip()
+        start = self._story.find(given) if given else -1
+        if start >= 0:
+            return start, start + len(given)
         bare = _plain(given)[0].strip()
-        if given and not bare:  # nothing but marks, such as a break between scenes
-            start = self._story.find(given)
-            return (start, start + len(given)) if start >= 0 else None
         for text in dict.fromkeys((bare, bare.strip(_AROUND))):
-            start = self._bare.find(text) if text else -1
+            story, places = self._searched
+            start = story.find(text) if text else -1
             if start >= 0:
                 last = start + len(text)
-                return self._places[start], self._places[last] if last < len(self._places) else len(self._story)
+                return places[start], places[last] if last < len(places) else len(self._story)
         return None
 
 
@@ -80,7 +87,12 @@ def _plain(text: str) -> tuple[str, list[int]]:
     """The text as it is searched, and where in the text each of its characters comes from."""
     signs: list[str] = []
     places: list[int] = []
-    for place, letter in enumerate(text):
+    for found in _PIECES.finditer(text):
+        letter, place = found[0], found.start()
+        if found[1]:
+            signs.append(letter)
+            places.extend(range(place, found.end()))
+            continue
         for sign in letter if letter.isascii() else unicodedata.normalize("NFKD", letter):
             if sign in _DRESS or (not sign.isascii() and unicodedata.category(sign) == "Cf"):
                 continue

@@ -47,7 +47,14 @@ class Judgment:
 
     def data(self) -> dict[str, Any]:
         """As JSON data; `judgment_from` reads it."""
-        return asdict(self)
+        return _Unchanged(asdict(self))
+
+
+class _Unchanged(dict[str, Any]):
+    """Data that nobody changes: Inspect copies a score deeply for each of its metrics, and need not copy this."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Unchanged:
+        return self
 
 
 def read_reply(rubric: Rubric, reply: str) -> Marks:

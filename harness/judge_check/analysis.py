@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ...rubrics import ships
 from ..logs.table import SCORED
@@ -124,7 +124,7 @@ class _Judged:
         n = int(table[self.controls].notna().any(axis=1).sum())
         spreads = [_within_sd(table[self.originals]), _within_sd(table[self.controls])]
         styles = list(self.plan.check.injections)
-        z = float(norm.ppf(1 - ALPHA / 2 / len(styles)))
+        z = float(ndtri(1 - ALPHA / 2 / len(styles)))
         limit = z * float(np.nanmax(spreads)) * math.sqrt((1 + 1 / len(self.controls)) / n) if n else math.nan
         shifts = {name: self.shift("score", f"injection {name}", self.controls) for name in styles}
         return Injections(limit, {name: Moved(shift, _moved(shift, limit)) for name, shift in shifts.items()})

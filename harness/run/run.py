@@ -13,7 +13,7 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import GenerateConfig, Model
 
 from ..errors import UserError
-from ..inspect_seam import outside_loop
+from ..inspect_seam import run_inspect
 from ..judge.kept import check_store
 from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, log_files, read_header, settings_text
@@ -51,7 +51,7 @@ def run(request: Request) -> list[str]:
     for plan, task in zip(plans, tasks, strict=True):
         if note := length_note(plan.benchmark, list(task.dataset)):
             print(note, file=sys.stderr)
-    _, results = outside_loop(
+    _, results = run_inspect(
         eval_set,
         tasks=tasks,
         model=None if request.stories else list(request.models),
@@ -59,7 +59,6 @@ def run(request: Request) -> list[str]:
         model_base_url=request.model_base_url,
         log_dir=str(request.log_dir),
         log_dir_allow_dirty=True,
-        log_buffer=1,  # a story that was paid for is on disk before the next one
         limit=request.limit,
         epochs=request.epochs,
         continue_on_fail=True,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from .intervals import ALPHA, BLOCK, MIN_CLUSTERS, RESAMPLES, SEED, Floats, mean_interval
 
@@ -131,6 +131,6 @@ def detectable_differences(pairs: pd.DataFrame) -> Floats:
     tests = int(pairs["p"].notna().sum())
     n = pairs["prompts"].to_numpy(dtype=float)
     df = np.maximum(1.0, n - 1)
-    reach = student.ppf(1 - ALPHA / (2 * max(1, tests)), df) + student.ppf(POWER, df)
+    reach = stdtrit(df, 1 - ALPHA / (2 * max(1, tests))) + stdtrit(df, POWER)
     enough = (n >= MIN_CLUSTERS) & (np.array([smallest_p(int(k)) for k in n]) * tests < ALPHA)
     return np.where(enough, reach * pairs["sd"].to_numpy(dtype=float) / np.sqrt(np.maximum(1.0, n)), math.nan)

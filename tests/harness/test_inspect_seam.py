@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import PROXY, ROOT, stories, write_jsonl
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ModelOutput, get_model
 
@@ -66,3 +68,32 @@ def test_texts_and_cuts() -> None:
     assert inspect_seam.is_cut(ModelOutput.from_content("m", "x", stop_reason="max_tokens"))
     assert inspect_seam.is_cut(ModelOutput.from_content("m", "x", stop_reason="model_length"))
     assert not inspect_seam.is_cut(ModelOutput.from_content("m", "x"))
+
+
+def test_a_run_imports_and_starts_nothing_for_agents(tmp_path: Path) -> None:
+    """In a process of its own: what Inspect has for agents takes longer to import than a few stories to judge."""
+    path = write_jsonl(tmp_path / "s.jsonl", stories(2))
+    script = (
+        "import sys\n"
+        "from polaris_eval.harness.cli import main\n"
+        f"sys.argv = ['polaris-eval', 'run', '--stories', {str(path)!r}, '--judge', {PROXY!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(*sorted({'acp', 'anthropic', 'uvicorn', 'inspect_evals', 'scipy.stats'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_what_is_switched_off_for_a_run_is_there_again_after_it() -> None:
+    server, anthropic = "inspect_ai.agent._acp.server", inspect_seam._assistant_internal._HAS_ANTHROPIC
+    before = sys.modules.get(server)
+
+    def seen() -> tuple[bool, bool]:
+        return inspect_seam._acp_live_active.get(), hasattr(sys.modules[server], "acp_server")
+
+    assert inspect_seam.run_inspect(lambda **_: seen()) == (True, True)
+    assert sys.modules.get(server) is before
+    assert (inspect_seam._assistant_internal._HAS_ANTHROPIC, inspect_seam._acp_live_active.get()) == (anthropic, False)

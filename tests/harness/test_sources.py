@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +19,7 @@ from polaris_eval.harness import environment, sources
 from polaris_eval.harness.benchmarks import benchmarks
 from polaris_eval.harness.errors import UserError
 
+WHEEL = "inspect_evals-0.26.0"
 KNOWN = {source.name: source for benchmark in benchmarks().values() for source in benchmark.sources}
 FILE = KNOWN["longbench_write_en"]
 
@@ -64,7 +67,7 @@ def test_every_file_is_pinned_and_says_its_licence() -> None:
     assert set(KNOWN) == {"eqbench_creative", "longbench_write", "longbench_write_en", "writingbench"}
     for source in KNOWN.values():
         assert source.licence
-        assert source.url.startswith(environment.UPSTREAM) if source.repository else source.package == "inspect-evals"
+        assert source.url.startswith(environment.UPSTREAM) or source.wheel == "inspect-evals==0.26.0"
 
 
 def test_the_id_is_gits() -> None:
@@ -127,18 +130,80 @@ def test_a_folder_in_place_of_cache_and_network(
     assert not cache.exists()
 
 
-def test_the_package_holds_the_pinned_writingbench(cache: Path) -> None:
-    assert sources.load(KNOWN["writingbench"]).count(b"\n") >= 999
-    assert sources.state(KNOWN["writingbench"]) == "verified"
+def index_of(folder: Path, content: bytes) -> dict[str, str]:
+    """What makes pip find inspect-evals in a folder alone, with this content for WritingBench's file."""
+    record = f"{WHEEL}.dist-info"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / f"{WHEEL}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(KNOWN["writingbench"].path, content)
+        wheel.writestr(f"{record}/METADATA", "Metadata-Version: 2.1\nName: inspect-evals\nVersion: 0.26.0\n")
+        wheel.writestr(f"{record}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{record}/RECORD", "")
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull}
 
 
-def test_the_data_commands(cli: Cli, shared: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def queries(prompt_files: Path) -> bytes:
+    return (prompt_files / "benchmark_all.jsonl").read_bytes()
+
+
+def test_a_file_out_of_a_wheel_that_is_not_installed(
+    queries: bytes, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = KNOWN["writingbench"]
+    for name, value in index_of(tmp_path / "index", queries).items():
+        monkeypatch.setenv(name, value)
+    assert sources.state(source) == "not fetched"
+    assert sources.load(source) == queries
+    (tmp_path / "index" / f"{WHEEL}-py3-none-any.whl").unlink()
+    assert sources.load(source) == queries, "kept"
+    assert sources.state(source) == "verified"
+    sources.location(source).unlink()
+    with pytest.raises(
+        UserError, match=r"go online, or put benchmark_all\.jsonl of inspect-evals==0\.26\.0 at "
+    ) as error:
+        sources.load(source)
+    assert str(sources.location(source)) in str(error.value)
+
+
+def test_a_wheel_with_another_file_is_refused(
+    queries: bytes, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in index_of(tmp_path / "index", queries[1:]).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="not the pinned file"):
+        sources.load(KNOWN["writingbench"])
+    assert not list(cache.rglob("*.jsonl"))
+
+
+def test_an_installed_copy_is_read_and_not_imported(
+    queries: bytes, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in index_of(tmp_path / "index", queries).items():
+        monkeypatch.setenv(name, value)
+    source = KNOWN["writingbench"]
+    site = tmp_path / "site"
+    with zipfile.ZipFile(tmp_path / "index" / f"{WHEEL}-py3-none-any.whl") as wheel:
+        wheel.extractall(site)
+    (site / "inspect_evals" / "__init__.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(str(site))
+    assert sources.location(source) == site / source.path
+    assert sources.load(source) == queries
+    assert sources.load(source, tmp_path) == queries, "a folder that lacks the file is no reason to do without it"
+    assert not cache.exists()
+    (site / source.path).write_bytes(b"{}")
+    assert sources.load(source) == queries, "another release's file is left alone, and the pinned one fetched"
+    assert sources.location(source).is_relative_to(cache)
+
+
+def test_the_data_commands(cli: Cli, shared: Path, queries: bytes, tmp_path: Path) -> None:
     with mirror(shared / "prompts") as (url, asked):
         env = {"POLARIS_CACHE": str(tmp_path / "cache"), "POLARIS_MIRROR": url}
+        env |= index_of(tmp_path / "index", queries)
         assert cli("prompts", "verify", **env).returncode == 1
         pulled = cli("prompts", "pull", **env)
         assert pulled.returncode == 0, pulled.stderr
-        assert pulled.stdout.count("fetched and verified") == 3
+        assert pulled.stdout.count("fetched and verified") == 4
         again = cli("prompts", "pull", "longbench_write", **env)
         assert "verified already" in again.stdout
         assert len(asked) == 3

@@ -14,7 +14,7 @@ from inspect_ai.log import EvalSample, read_eval_log
 from inspect_ai.model import Model
 
 from ...harness.errors import UserError
-from ...harness.inspect_seam import create_task, outside_loop
+from ...harness.inspect_seam import create_task, run_inspect
 from ...harness.judge.named import PACKAGE
 from ...harness.prices import Prices
 from ...harness.run.plan import estimate_calls
@@ -45,8 +45,7 @@ def translate(folder: Path, stories: Sequence[Candidate], model: Model, **option
     if not missing:
         return done
     rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK))
-    options = {**options, "log_buffer": 1, "fail_on_error": False, "score_display": False}
-    logs = outside_loop(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), **options)
+    logs = run_inspect(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), fail_on_error=False, **options)
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
     if logs[0].status == "error" and logs[0].error:

@@ -27,10 +27,10 @@ def asks_a_judge(body: dict[str, object]) -> bool:
 
 
 @pytest.mark.slow
-def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: Path, shared: Path) -> None:
+def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: Path, prompt_files: Path) -> None:
     common = ["--model", A, "--model", B, "--judge", JUDGE, "--judge", f"writingbench={SECOND}", "--limit", 2]
     with serve(lambda n, system, user: well_behaved(system, user)) as server:
-        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1", "POLARIS_DATA": str(shared / "prompts")}
+        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1", "POLARIS_DATA": str(prompt_files)}
         planned = cli("plan", *common, "--json", **env)
         assert planned.returncode == 0, planned.stderr
         rows = json.loads(planned.stdout)["rows"]
@@ -49,7 +49,7 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
         again = cli("run", *common, **env)
         assert again.returncode == 0
         assert len(server.requests) == sum(row["calls"] for row in rows)
-        defaults = ["--prompts", "mini", "--language", "en", "--iterations", 3, "--data-dir", shared / "prompts"]
+        defaults = ["--prompts", "mini", "--language", "en", "--iterations", 3, "--data-dir", prompt_files]
         named = cli("run", *common, *defaults, "--benchmark", "story_quality", "--benchmark", "eqbench_creative", **env)
         assert named.returncode == 0, named.stderr
         assert len(server.requests) == sum(row["calls"] for row in rows), "a default by its name is the default"
@@ -91,10 +91,10 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
 
 
 def test_other_judges_are_other_columns_and_stories_keep_their_benchmark(
-    cli: Cli, tmp_path: Path, shared: Path
+    cli: Cli, tmp_path: Path, prompt_files: Path
 ) -> None:
     with serve(lambda n, system, user: well_behaved(system, user)) as server:
-        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1", "POLARIS_DATA": str(shared / "prompts")}
+        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1", "POLARIS_DATA": str(prompt_files)}
         two = ["--benchmark", "eqbench_creative", "--benchmark", "writingbench"]
         assert cli("run", "--model", A, "--judge", JUDGE, *two, "--limit", 2, **env).returncode == 0
         written = sum(body["model"] == "a" for body in server.bodies)
@@ -148,12 +148,12 @@ def test_only_the_criterion_that_failed_is_asked_again(cli: Cli, tmp_path: Path)
     assert frame(tmp_path)["status"].tolist() == ["scored"]
 
 
-def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, shared: Path) -> None:
+def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, prompt_files: Path) -> None:
     records = stories(2)
     others = {"eqbench_creative": "1-2", "writingbench": "172", "longbench_write": "7"}
     records += [{**records[0], "id": key, "benchmark": name} for name, key in others.items()]
     path = write_jsonl(tmp_path / "s.jsonl", records)
-    env = {"POLARIS_DATA": str(shared / "prompts")}
+    env = {"POLARIS_DATA": str(prompt_files)}
     done = cli("run", "--stories", path, "--judge", PROXY, **env)
     assert done.returncode == 0, done.stdout + done.stderr
     cli("leaderboard", "logs")
