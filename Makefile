@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# the lowest releases that pyproject.toml allows, which are near those that vLLM holds back
+FLOORS := .venv-floors
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo check test lint types fast perf clean
+.PHONY: demo check test test-floors lint types fast perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -18,6 +20,11 @@ check: $(VENV)/.dev lint
 
 test: $(VENV)/.dev lint types
 	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(MAKE) test-floors
+
+# the trainer's tests once more, with the oldest packages
+test-floors: $(FLOORS)/.done
+	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m model
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -54,5 +61,12 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -q -e ".[local,report,train,data,lm-eval,dev]"
 	touch $@ $(VENV)/.demo
 
+$(FLOORS)/.done: pyproject.toml
+	$(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python tests/floors.py train report data > $(FLOORS)/floors.txt
+	$(FLOORS)/bin/python -m pip --disable-pip-version-check install -q "torch==2.13.0"
+	$(FLOORS)/bin/python -m pip --disable-pip-version-check install -q -c $(FLOORS)/floors.txt -e ".[train,report,data,dev]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(FLOORS) build dist *.egg-info

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 from rich.markup import escape
 from rich.text import Text
 
 from .inspect_seam import PrerequisiteError
 
-__all__ = ["PrerequisiteError", "UserError", "need_extra", "plain_message"]
+__all__ = ["PrerequisiteError", "UserError", "install_command", "need_extra", "plain_message"]
+
+_NAME = "polaris-eval"
 
 
 class UserError(PrerequisiteError):
@@ -33,4 +42,25 @@ def plain_message(error: PrerequisiteError) -> str:
 
 def need_extra(package: str, extra: str) -> UserError:
     """The error for an optional package that is not installed."""
-    return UserError(f'{package} is not installed; run: pip install "polaris-eval[{extra}]"')
+    return UserError(f"{package} is not installed; run: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an extra to this installation: from its clone, repository or file, else from an index."""
+    has_pip = importlib.util.find_spec("pip") is not None
+    installer = f"{sys.executable} -m pip install" if has_pip else f"uv pip install --python {sys.executable}"
+    return f"{installer} {_requirement(extra)}"
+
+
+def _requirement(extra: str) -> str:
+    try:
+        origin = json.loads(distribution(_NAME).read_text("direct_url.json") or "{}")  # PEP 610
+    except PackageNotFoundError:
+        origin = {}
+    url = origin.get("url", "")
+    if "dir_info" in origin and Path(place := unquote(urlsplit(url).path)).is_dir():
+        return f'{"-e " if origin["dir_info"].get("editable") else ""}"{place}[{extra}]"'
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        return f'"{_NAME}[{extra}] @ {vcs["vcs"]}+{url}@{vcs["commit_id"]}"'
+    return f'"{_NAME}[{extra}] @ {url}"' if "archive_info" in origin else f'"{_NAME}[{extra}]"'

@@ -72,7 +72,7 @@ def test_a_judged_run_from_the_wheel(installed: Run, tmp_path: Path) -> None:
     assert found[0]["rows"][0]["coverage"] == 1
     told = installed(tmp_path, "polaris-eval", "run", "--model", "polaris_eval/local", "--judge", PROXY)
     assert told.returncode == 2
-    assert 'pip install "polaris-eval[local]"' in told.stderr
+    assert 'pip install "polaris-eval[local] @ file://' in told.stderr
 
 
 def test_a_benchmark_of_another_package(installed: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
+ALONE = ["local", "vllm", "train", "data", "report", "lm-eval", "dev"]
 UV = Path(sys.executable).parent / "uv"
 
 
@@ -32,7 +33,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
-@pytest.mark.parametrize("extras", ["vllm", "train,vllm", "train,data,lm-eval,report,local,dev"])
+@pytest.mark.parametrize("extras", [*ALONE, "train,vllm", "train,data,lm-eval,report,local,dev"])
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 def test_extras_resolve(tmp_path: Path, python: str, extras: str, resolution: str) -> None:
     asked = [part for extra in extras.split(",") for part in ("--extra", extra)]

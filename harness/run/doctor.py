@@ -12,6 +12,7 @@ from pathlib import Path
 from ...rubrics import Rubric, load_rubric
 from ..benchmarks import benchmarks
 from ..environment import is_set
+from ..errors import install_command
 from ..judge.named import KEYS, PACKAGE, PROXY, missing_key
 from ..models.lexical import shipped
 from ..models.weights import SIZE_MB, weights_path
@@ -50,10 +51,10 @@ def checks(log_dir: Path) -> Iterator[Check]:
     yield Check(True, "python", platform.python_version())
     for package in ("polaris-eval", "inspect-ai", "openai", "anthropic", "google-genai"):
         found = _version(package)
-        yield Check(bool(found), package, found or "missing", "" if found else f"pip install {package}")
+        yield Check(bool(found), package, found or "missing")
     for extra, (module, purpose) in _EXTRAS.items():
         there = importlib.util.find_spec(module) is not None
-        todo = "" if there else f'pip install "polaris-eval[{extra}]"'
+        todo = "" if there else install_command(extra)
         yield Check(there, f"extra {extra}: {purpose}", "installed" if there else "not installed", todo)
     for provider, key in KEYS.items():
         there = is_set(key)

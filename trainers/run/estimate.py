@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ...harness.judge.named import is_proxy, marked
@@ -188,5 +189,5 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     seconds = ", ".join(f"{name} {value:g} s" for name, value in found["seconds_a_batch"].items())
     table.add_row("time", f"about {found['hours']:g} hours ({seconds} a batch); estimated, see trainers/TRAINING.md")
     for note in notes:
-        table.add_row("note", note)
+        table.add_row("note", escape(note))
     console.print(table)
