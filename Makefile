@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 FLOORS := .venv-floors
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo check test test-floors lint types fast perf clean
+GPU := .venv-gpu
+
+.PHONY: demo check test test-floors test-gpu lint types fast perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -25,6 +27,10 @@ test: $(VENV)/.dev lint types
 # the trainer's tests once more, with the oldest packages
 test-floors: $(FLOORS)/.done
 	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m model
+
+# for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape; some 20 minutes
+test-gpu: $(GPU)/.done
+	$(GPU)/bin/pytest -v -rs tests/gpu
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -68,5 +74,10 @@ $(FLOORS)/.done: pyproject.toml
 	$(FLOORS)/bin/python -m pip --disable-pip-version-check install -q -c $(FLOORS)/floors.txt -e ".[train,report,data,dev]"
 	touch $@
 
+$(GPU)/.done: pyproject.toml
+	$(PYTHON) -m venv $(GPU)
+	$(GPU)/bin/python -m pip --disable-pip-version-check install -q -e ".[train,vllm,report,dev]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(FLOORS) build dist *.egg-info
+	rm -rf $(VENV) $(FLOORS) $(GPU) build dist *.egg-info

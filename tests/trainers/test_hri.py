@@ -21,6 +21,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from peft import LoraConfig  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
+from trl.generation.vllm_generation import VLLMGeneration  # noqa: E402
 
 from polaris_eval.harness.errors import UserError  # noqa: E402
 from polaris_eval.trainers.answers import reference_ids  # noqa: E402
@@ -254,6 +255,40 @@ def test_evaluation_injects_nothing_and_samples_as_told(tmp_path: Path) -> None:
     assert [any(marks) for _, marks in seen] == [True, False]
     assert used == [1.0, 0.5]
     assert made.generation_config.temperature == 1.0
+
+
+def test_vllm_samples_held_out_stories_as_told(tmp_path: Path) -> None:
+    """Through TRL's own generator for a vLLM server; the server's client is a stub that notes what it is asked for."""
+    asked: list[dict[str, Any]] = []
+
+    class Client:
+        def generate(self, prompts: list[list[int]], features: None, **sampling: Any) -> dict[str, Any]:
+            asked.append(sampling)
+            assert not features
+            told = [[5, 6, 7 + i] for i in range(len(prompts))]
+            return {"prompt_ids": prompts, "completion_ids": told, "logprobs": [[[-1.0]] * 3 for _ in prompts]}
+
+    class Generator(VLLMGeneration):
+        def _init_vllm(self) -> None:
+            self.vllm_client = Client()
+
+        def sync_weights(self) -> None:
+            pass
+
+    made = tiny.trainer(
+        tmp_path, HRITrainer, hri_warmup_steps=0, max_steps=2, eval_strategy="steps", eval_steps=1, eval_on_start=True,
+        num_generations_eval=1, per_device_eval_batch_size=3, held_out=tiny.rows(3), top_k=20, temperature=0.9,
+        validation_sampling={"temperature": 0.5, "top_k": 1, "repetition_penalty": 1.3},
+    )  # fmt: skip
+    generator = Generator(
+        made.model, made.accelerator, made.processing_class, mode="server", top_k=20, temperature=0.9,
+        max_completion_length=12,
+    )  # fmt: skip
+    made.use_vllm, made.vllm_generation, made._last_loaded_step = True, generator, -1
+    made.train()
+    found = [(call["temperature"], call["top_k"], call["repetition_penalty"]) for call in asked]
+    told, usual = (0.5, 1, 1.3), (0.9, 20, 1.0)
+    assert found == [told, usual, told, usual, told]
 
 
 def test_a_loss_that_is_no_number_never_reaches_the_weights(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from ..recipe import JudgeSpec, Recipe
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
 GB = 1e9
+# Bytes of one layer for each unit of width and token in 16 bits, measured on an H100 (see TRAINING.md, with PyTorch's own
+# attention): what forward keeps, and what is there at the peak of a recomputed layer's backward, gradients included.
+LAYER_KEPT, LAYER_PEAK = 60, 90
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
 
     All weights: 16 bytes a parameter (fp32 weights 4, gradients 4, Adam 8), over the GPUs. LoRA: the frozen weights
     once a GPU (2 bytes in bf16, 4 in fp32), and 16 bytes for each adapter weight. Activations with checkpointing:
-    2 bytes x hidden x tokens x layers, and one layer's 34 bytes x hidden x tokens (Korthikanti et al. 2022,
-    arXiv 2205.05198); without it the 34 bytes count for every layer. vLLM beside the trainer takes its share.
+    2 bytes x hidden x tokens x layers, and one layer's `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT` for
+    every layer (twice as much in fp32). Logits take nothing: TRL counts log-probabilities in tiles of the vocabulary.
+    vLLM beside the trainer takes its share.
     """
     shape, of = recipe.shape, recipe.setting
     gpus = max(1, shape.gpus)
@@ -70,14 +74,14 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
         weights = (shape.parameters * width + 16 * adapter) / GB
     else:
         weights = 16 * shape.parameters / gpus / GB
-    layer = 34 * shape.hidden * tokens * (width / 2) / GB
-    kept = width * shape.hidden * tokens * shape.layers / GB
+    unit = shape.hidden * tokens * width / 2 / GB
     checkpointed = bool(of("gradient_checkpointing"))
+    activations = (2 * shape.layers + LAYER_PEAK) if checkpointed else LAYER_KEPT * shape.layers
     share = float(of("vllm_gpu_memory_utilization")) * shape.gpu_gb
     colocated = bool(of("use_vllm")) and of("vllm_mode") == "colocate"
     return {
         "weights, gradients, optimizer": weights,
-        "activations": kept + layer if checkpointed else layer * shape.layers,
+        "activations": activations * unit,
         "vLLM": share if colocated else 0.0,
     }
 
