@@ -9,10 +9,19 @@ from typing import Any
 
 import click
 
+
+class _Place(click.Path):
+    """A folder here, as a path, or far away, as the address that it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 PATH = click.Path(path_type=Path)
+PLACE = _Place(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True)
 # options that become arguments of the tasks that take them
-TASK_OPTIONS = ("prompts", "split", "language", "iterations", "repetition_penalty", "disqualify")
+TASK_OPTIONS = ("prompts", "split", "language", "iterations", "repetition_penalty", "disqualify", "shard")
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
 OPERATION = ("max_connections", "max_retries", "timeout", "batch")
 
@@ -60,6 +69,20 @@ operating = _options(
     click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
                  help="How progress is shown. [default: rich, plain where the output is no terminal]"),
 )  # fmt: skip
+
+
+def _as_shard(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        from ..logs.shards import parse_shard
+
+        parse_shard(value)
+    return value
+
+
+shard = click.option(
+    "--shard", metavar="K/N", callback=_as_shard,
+    help="Every Nth of the prompts, from the Kth: N machines share a run, each with a K of its own and one --log-dir.",
+)  # fmt: skip
 judging = _options(
     click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
                  help="Judging model of all benchmarks, or of one (repeatable); by default each rubric's."),
@@ -68,7 +91,9 @@ judging = _options(
     click.option("--judge-base-url", help="Address of the judge's server."),
     click.option("--allow-self-judging", is_flag=True, help="Let a model judge its own stories."),
     click.option("--disqualify", is_flag=True, help="Apply Story Quality's optional disqualification gate."),
-    click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs."),
+    click.option("--log-dir", type=PLACE, default=Path("logs"), show_default=True,
+                 help="Folder of the logs, here or far away (s3://…)."),
+    shard,
     click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each benchmark only."),
     operating,
 )  # fmt: skip

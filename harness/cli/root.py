@@ -22,6 +22,7 @@ from .options import (
     price_file,
     prompting,
     rubric_option,
+    shard,
     which_benchmarks,
 )
 from .options import request as as_request
@@ -102,7 +103,7 @@ def score(source: Path, **options: Any) -> None:
 
     Nothing is written again, and SOURCE stays as it is: the new judgments go to --log-dir.
     """
-    if source.resolve() == options["log_dir"].resolve():
+    if source.resolve() == Path(options["log_dir"]).resolve():
         raise click.UsageError(f"--log-dir {options['log_dir']} is the source itself; name another folder")
     _finish(as_request(options, (), source), False)
 
@@ -135,6 +136,7 @@ Example:
 @prompting
 @data_dir
 @click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
+@shard
 @price_file
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def plan(as_json: bool, **options: Any) -> None:
@@ -206,5 +208,7 @@ def _finish(request: Any, published: bool) -> None:
         click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason')}")
     if len(left):
         click.echo(f"{len(left)} of {len(frame)} stories have no score; the same command tries them again.")
+    if shard := request.task_args.get("shard"):
+        click.echo(f"This was shard {shard}. All that are there: polaris-eval leaderboard {request.log_dir}")
     click.echo(f"Read the stories and judgments: polaris-eval report {request.log_dir}")
     sys.exit(1 if len(left) else 0)

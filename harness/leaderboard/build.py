@@ -13,6 +13,7 @@ from ...rubrics import Rubric, rubric_names, ships
 from ..benchmarks import benchmarks, has_rubric, place
 from ..errors import UserError
 from ..logs.rubrics import rubric_for
+from ..logs.shards import parse_shard
 from ..logs.table import KEYS, SCORED, differences
 from ..stats.compare import compare_pairs, prompts_needed, ranks, smallest_p
 from ..stats.intervals import Interval
@@ -160,6 +161,7 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
         notes.append("Rows differ in generation settings: compare with care.")
     if group.groupby(["model", "settings"])["id"].nunique().nunique() > 1:
         notes.append("Rows cover different numbers of prompts: compare with care.")
+    notes += _missing_shards(group)
     failed = group[~group["status"].isin(SCORED)]
     if len(failed):
         notes.append(f"{len(failed)} stories have no score and take no part in any mean (see coverage).")
@@ -177,6 +179,19 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
             f"{', '.join(map(str, stray[:3]))}{', …' if len(stray) > 3 else ''}."
         )
     return [*notes, *_lengths(group)]
+
+
+def _missing_shards(group: pd.DataFrame) -> list[str]:
+    """The parts of shared runs that are not there, or not yet."""
+    notes = []
+    for label, part in group[group["shard"] != ""].groupby("label_"):
+        found = [parse_shard(text) for text in part["shard"].unique()]
+        of = max(shard.of for shard in found)
+        lost = sorted({*range(1, of + 1)} - {shard.number for shard in found if shard.of == of})
+        if lost:
+            shown = ", ".join(map(str, lost[:8])) + (", …" if len(lost) > 8 else "")
+            notes.append(f"{label}: run in {of} shards, of which {shown} {'is' if len(lost) == 1 else 'are'} not here.")
+    return notes
 
 
 def _lengths(group: pd.DataFrame) -> list[str]:

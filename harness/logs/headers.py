@@ -39,6 +39,12 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def logs_in(place: Path | str) -> list[str]:
+    """Every log in a folder, searched through; none where there is no such folder yet."""
+    store = storage(str(place))
+    return _logs_at(str(place)) if store.isdir(store._strip_protocol(str(place))) else []
+
+
 def _logs_at(place: str) -> list[str]:
     store = storage(place)
     bare = store._strip_protocol(place)

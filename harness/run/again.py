@@ -36,10 +36,13 @@ def judge_again(header: EvalLog, rubric: Rubric, judge: Model) -> int:
         if again is not None and sample.scores is not None and again.scores:
             sample.scores["judged"] = again.scores["judged"]
     recompute_metrics(log)
-    location = Path(header.location.removeprefix("file://"))
-    whole = location.with_suffix(".new")
-    write_eval_log(log, str(whole), format="eval")
-    whole.replace(location)
+    place = header.location.removeprefix("file://")
+    if "://" in place:  # in a bucket a file is there whole, or as it was
+        write_eval_log(log, place, format="eval")
+    else:
+        whole = Path(place).with_suffix(".new")
+        write_eval_log(log, str(whole), format="eval")
+        whole.replace(place)
     return len(left)
 
 

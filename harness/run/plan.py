@@ -56,6 +56,7 @@ def estimate(
     for plan in plan_runs(benchmarks, stories, task_args, rubric):
         judge = judge_of(named, plan.name) or plan.rubric.judge.model
         samples = plan.samples().samples[:limit]
+        samples = plan.shard.take(samples) if plan.shard else samples
         repeat = epochs or 1
         written = [_words(sample) for sample in samples]
         asked = [count_words(prompt_text(sample)) for sample in samples]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..benchmarks import Benchmark, benchmarks, find_benchmark
 from ..errors import UserError
 from ..inspect_seam import create_task
 from ..judge.named import PACKAGE
+from ..logs.shards import Shard, parse_shard
 from ..logs.stories import Story, read_stories, stories_of
 from .samples import Samples, check_criteria, is_file, prompts_of, stories_samples
 
@@ -26,12 +27,13 @@ class Request:
     """What a user asked to run.
 
     `stories` replaces generation; without `benchmarks` all are run, and stories are judged on their own. `rubric`
-    replaces the benchmarks' rubrics. `judges` names a judge by benchmark, with "" for all others; an option in
-    `task_args` goes to the benchmarks that take it; `generate` overrides the tasks' settings.
+    replaces the benchmarks' rubrics. `log_dir` may be a place far away, such as `s3://bucket/logs`. `judges` names a
+    judge by benchmark, with "" for all others; an option in `task_args` goes to the benchmarks that take it; `generate`
+    overrides the tasks' settings.
     """
 
     models: tuple[str, ...]
-    log_dir: Path
+    log_dir: Path | str
     benchmarks: tuple[str, ...] = ()
     rubric: str | None = None
     judges: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +81,15 @@ class Planned:
         check_criteria(self.benchmark, self.rubric, found.samples)
         return found
 
+    def whole(self) -> Planned:
+        """The same with all samples."""
+        return replace(self, args={name: value for name, value in self.args.items() if name != "shard"})
+
+    @property
+    def shard(self) -> Shard | None:
+        """The part of the samples that is run, where it is one."""
+        return parse_shard(self.args["shard"]) if "shard" in self.args else None
+
     @property
     def own_texts(self) -> bool:
         """Whether what is judged or asked comes from a file that the user may have edited since."""
@@ -115,7 +126,7 @@ def plan_runs(
     rubrics = {benchmark.name: load_rubric(rubric or benchmark.rubric) for benchmark in picked}
     takes = {benchmark.name: _takes(benchmark, rubrics[benchmark.name]) for benchmark in picked}
     for option, value in options.items():
-        if stories and option != "disqualify":
+        if stories and option not in ("disqualify", "shard"):
             raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
         if not any(option in defaults for defaults in takes.values()):
             raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(takes)}")
@@ -149,4 +160,4 @@ def _has_set(benchmark: Benchmark, prompts: str) -> bool:
 def _takes(benchmark: Benchmark, rubric: Rubric) -> dict[str, Any]:
     """The options that mean something to a benchmark judged on a rubric, with their defaults."""
     gate = {"disqualify": False} if rubric.rule.gate else {}
-    return {**benchmark.defaults(), "repetition_penalty": None, **gate}
+    return {**benchmark.defaults(), "repetition_penalty": None, "shard": None, **gate}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import GenerateConfig, Model
 
 from ..errors import UserError
-from ..inspect_seam import run_inspect
+from ..inspect_seam import run_inspect, storage
 from ..judge.kept import check_store
 from ..judge.named import make_model, resolve_judges
-from ..logs.headers import judge_label, judge_name, log_files, read_header, settings_text
+from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
+from ..logs.shards import shards_at
 from .again import judge_again
 from .planned import Planned, Request, plan_runs
 from .samples import is_file, length_note
@@ -34,12 +36,13 @@ def run(request: Request) -> list[str]:
         KeyboardInterrupt: stopped by the user; what was finished is in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args, request.rubric))
+    request = _sharded(request, plans)
     rubrics = {plan.name: plan.rubric for plan in plans}
     judges = resolve_judges(request.judges, rubrics, request.judge_config, request.judge_base_url)
     check_store(judges.values())
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
-    _check_writable(request.log_dir)
+    _check_writable(str(request.log_dir))
     pairs = [(plan, writer) for plan in plans for writer in ([plan.writer] if plan.writer else request.models)]
     for plan, writer in pairs:
         _check_self_judging(request, writer, judges[plan.name])
@@ -71,14 +74,45 @@ def run(request: Request) -> list[str]:
     return [log.location for log in results]
 
 
-def _check_writable(folder: Path) -> None:
+def _sharded(request: Request, plans: Sequence[Planned]) -> Request:
+    """The request of one shard of a run: its own folder among the logs, and its part of the limit.
+
+    Raises:
+        UserError: the same stories are there in other parts, or whole; they would be paid for twice.
+    """
+    shard, named = plans[0].shard, str(request.log_dir).rstrip("/")
+    others = {found.of for found in shards_at(named)} - {shard.of if shard else 0}
+    if others:
+        raise UserError(
+            f"{named} holds the parts of a run in {min(others)} shards; go on with --shard K/{min(others)}, or choose "
+            "another --log-dir"
+        )
+    if shard is None:
+        return request
+    for header in _headers(named, skip="/shard-"):
+        stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
+        for plan in plans:
+            if stamped.get("benchmark") == plan.name and _same_texts(stamped, given, plan.whole()):
+                raise UserError(
+                    f"{named} holds {plan.name} stories that were not run in shards; leave --shard out to continue "
+                    "them, or choose another --log-dir"
+                )
+    limit = None if request.limit is None else shard.limit(request.limit)
+    if limit == 0:
+        raise UserError(f"--shard {shard}: none of the first {request.limit} prompts is in it")
+    return replace(request, log_dir=f"{named}/{shard.folder}", limit=limit)
+
+
+def _check_writable(place: str) -> None:
+    store, probe = storage(place), f"{place}/.{uuid.uuid4()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"\0" * 65536)
-            probe.flush()
-    except OSError as error:
-        raise UserError(f"{folder}: logs cannot be written here ({error.strerror}); choose another --log-dir") from None
+        store.makedirs(place, exist_ok=True)
+        with store.open(probe, "wb") as file:
+            file.write(b"\0" * 65536)
+        store.rm(probe)
+    except Exception as error:  # file systems far away have errors of their own
+        why = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{place}: logs cannot be written here ({why}); choose another --log-dir") from None
 
 
 def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
@@ -99,7 +133,7 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
     label = judge_label(str(judge), judge.config)
     overrides = settings_text(GenerateConfig(**request.generate))
     others: list[EvalLog] = []
-    for header in _headers(request.log_dir):
+    for header in _headers(str(request.log_dir)):
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
         if stamped.get("benchmark") != plan.name or (stamped.get("writer") or header.eval.model) != writer:
             continue
@@ -126,7 +160,7 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
         raise UserError(
             f"{request.log_dir} holds the {plan.name} stories of {writer} judged by {told}. "
             f"To have {label} judge the same stories without writing them again: polaris-eval score "
-            f"{request.log_dir / log.name} --judge {judge}{changed}{on} --log-dir ANOTHER_FOLDER"
+            f"{request.log_dir}/{log.name} --judge {judge}{changed}{on} --log-dir ANOTHER_FOLDER"
         )
     return None
 
@@ -141,5 +175,6 @@ def _same_texts(stamped: Mapping[str, Any], given: Mapping[str, Any], plan: Plan
     return bool(plan.samples().data == stamped.get("data_digest"))
 
 
-def _headers(folder: Path) -> list[EvalLog]:
-    return [read_header(path) for path in log_files([folder])] if any(folder.rglob("*.eval")) else []
+def _headers(place: str, skip: str | None = None) -> list[EvalLog]:
+    """Headers of the logs in a folder, without those whose path holds `skip`."""
+    return [read_header(path) for path in logs_in(place) if skip is None or skip not in path]

@@ -9,6 +9,7 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 
 from ...harness.benchmarks import Benchmark
+from ...harness.logs.shards import parse_shard
 from ...harness.run.samples import check_criteria, prompts_of, stories_samples
 from ...harness.scorers import grader, judged, length_adherence, repetition
 from ...rubrics import load_rubric
@@ -34,6 +35,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
         judge: str | None = None,
         repetition_penalty: float | None = None,
         disqualify: bool = False,
+        shard: str | None = None,
     ) -> Task:
         """Write and judge the stories of a benchmark, with length adherence and repetition beside the score.
 
@@ -50,7 +52,9 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             judge: judging model; by default the model role `grader`, which is then required.
             repetition_penalty: for writing; sent to any provider where given.
             disqualify: apply the rubric's optional disqualification gate.
+            shard: K/N, every Nth of the prompts from the Kth; tables put the parts together.
         """
+        part = parse_shard(shard) if shard else None
         chosen = load_rubric(rubric or benchmark.rubric)
         theirs = chosen.digest == benchmark.load_rubric().digest
         if judge is None:
@@ -81,9 +85,10 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             "usual": dict(benchmark.body),
             "writer": writer,
             "settings": found.settings,
+            "shard": shard,
         }
         return Task(
-            dataset=found.samples,
+            dataset=part.take(found.samples) if part else found.samples,
             solver=recorded() if stories is not None else write(dict(benchmark.body), given),
             scorer=scorers,
             config=benchmark.config.merge(GenerateConfig(max_retries=MAX_RETRIES)),

@@ -20,8 +20,8 @@ from ..recipe import JudgeSpec, Recipe
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
 GB = 1e9
-# Bytes of one layer for each unit of width and token in 16 bits, measured on an H100 (see TRAINING.md, with PyTorch's own
-# attention): what forward keeps, and what is there at the peak of a recomputed layer's backward, gradients included.
+# Bytes of one layer for each unit of width and token in 16 bits, measured on an H100 (see TRAINING.md): what forward
+# keeps, and what is there at the peak of a recomputed layer's backward, gradients included.
 LAYER_KEPT, LAYER_PEAK = 60, 90
 
 
@@ -61,8 +61,9 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
 
     All weights: 16 bytes a parameter (fp32 weights 4, gradients 4, Adam 8), over the GPUs. LoRA: the frozen weights
     once a GPU (2 bytes in bf16, 4 in fp32), and 16 bytes for each adapter weight. Activations with checkpointing:
-    2 bytes x hidden x tokens x layers, and one layer's `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT` for
-    every layer (twice as much in fp32). Logits take nothing: TRL counts log-probabilities in tiles of the vocabulary.
+    2 bytes x hidden x tokens x layers, and one layer's `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT`
+    for every layer (twice as much in fp32). Logits take nothing: TRL works out log-probabilities in tiles of the
+    vocabulary.
     vLLM beside the trainer takes its share.
     """
     shape, of = recipe.shape, recipe.setting

@@ -1,0 +1,62 @@
+"""A part of a benchmark's prompts, so that several machines share a run: `3/16` is every sixteenth prompt from the
+third."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import UserError
+from ..inspect_seam import storage
+
+T = TypeVar("T")
+_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `number`, from 1, of `of`."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @property
+    def folder(self) -> str:
+        """Its folder among the logs: machines that write at the same time stay out of each other's way."""
+        return f"shard-{self.number}-of-{self.of}"
+
+    def take(self, items: Sequence[T]) -> list[T]:
+        """Its part of all."""
+        return list(items[self.number - 1 :: self.of])
+
+    def position(self, place: int) -> int:
+        """Where an item stands among all, from where it stands in this part; both from 0."""
+        return self.number - 1 + place * self.of
+
+    def limit(self, limit: int) -> int:
+        """How many of the first `limit` of all are its own."""
+        return len(range(self.number - 1, limit, self.of))
+
+
+def parse_shard(text: str) -> Shard:
+    """`K/N` as a shard. Raises UserError for anything else."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, of = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= of:
+        raise UserError(f"--shard {text}: give K/N with K from 1 to N, such as 3/16")
+    return Shard(number, of)
+
+
+def shards_at(place: str) -> list[Shard]:
+    """The shards that have a folder in a log folder, in order."""
+    store = storage(place)
+    if not store.isdir(store._strip_protocol(place)):
+        return []
+    names = (str(path).rstrip("/").rpartition("/")[2] for path in store.ls(store._strip_protocol(place), detail=False))
+    found = (_FOLDER.fullmatch(name) for name in names)
+    return sorted((Shard(int(m[1]), int(m[2])) for m in found if m), key=lambda shard: (shard.of, shard.number))
