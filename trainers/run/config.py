@@ -8,11 +8,15 @@ from typing import Any
 
 from ..hri import HRIConfig
 from ..recipe import Recipe
-from .processes import processes
+from .processes import launched, processes
 
 
 def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False) -> HRIConfig:
-    """TRL's configuration of a recipe; with `check` one that any machine can make, to see whether TRL takes it."""
+    """TRL's configuration of a recipe; with `check` one that any machine can make, to see whether TRL takes it.
+
+    Where processes were launched together, the first configuration starts their communication, for the devices that it
+    names, and later ones keep it: then a check must name the run's own.
+    """
     dtype = "bfloat16" if recipe.lora and recipe.bf16 else "float32"
     settings: dict[str, Any] = {"logging_steps": 1, "report_to": "none", **recipe.trl}
     if held_out:
@@ -24,7 +28,7 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False)
             "per_device_eval_batch_size": min(8, math.ceil(held_out / processes())),
         }
     if check:
-        settings |= {"use_cpu": True, "use_vllm": False}
+        settings |= {"use_vllm": False} | ({} if launched() else {"use_cpu": True})
     return HRIConfig(
         output_dir=str(folder),
         remove_unused_columns=False,
