@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -53,10 +53,9 @@ def install_command(extra: str) -> str:
 
 
 def _requirement(extra: str) -> str:
-    try:
-        origin = json.loads(distribution(_NAME).read_text("direct_url.json") or "{}")  # PEP 610
-    except PackageNotFoundError:
-        origin = {}
+    # PEP 610; a clone that is the current folder hides the installed metadata behind its own
+    told = (found.read_text("direct_url.json") for found in distributions(name=_NAME))
+    origin = json.loads(next(filter(None, told), "{}"))
     url = origin.get("url", "")
     if "dir_info" in origin and Path(place := unquote(urlsplit(url).path)).is_dir():
         return f'{"-e " if origin["dir_info"].get("editable") else ""}"{place}[{extra}]"'

@@ -37,7 +37,8 @@ def test_the_command_that_adds_an_extra(
     if origin is not None:
         origin = {**origin, "url": origin["url"].replace(HERE, str(clone).replace(" ", "%20"))}
         (clone / "x.dist-info" / "direct_url.json").write_text(json.dumps(origin), encoding="utf-8")
-    monkeypatch.setattr(errors, "distribution", lambda name: metadata.PathDistribution(clone / "x.dist-info"))
+    found = [metadata.PathDistribution(tmp_path / "hides.egg-info"), metadata.PathDistribution(clone / "x.dist-info")]
+    monkeypatch.setattr(errors, "distributions", lambda name: iter(found))
     command = errors.install_command("vllm")
     assert command.endswith(f" {asked.replace(HERE, str(clone))}")
     assert command.startswith((sys.executable, "uv pip install --python"))
