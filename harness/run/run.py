@@ -66,7 +66,7 @@ def run(request: Request) -> list[str]:
         epochs=request.epochs,
         continue_on_fail=True,
         retry_attempts=1,
-        display=request.display,  # type: ignore[arg-type]
+        display=request.display,
         **request.generate,
     )
     if len(results) < len(tasks) * (1 if request.stories else len(request.models)):

@@ -63,7 +63,8 @@ GPU = Trial(
         "trl.max_completion_length": 896, "data.max_prompt_tokens": 384, "trl.learning_rate": 2e-4,
         "reward.overlong_tokens": 64, "trl.hri_warmup_steps": 10, "trl.use_cpu": "false", "trl.bf16": "true",
         "trl.use_vllm": "true", "trl.vllm_mode": "colocate", "trl.vllm_gpu_memory_utilization": 0.1,
-        "trl.vllm_max_model_length": 1280, "trl.vllm_importance_sampling_correction": "false", "trl.gradient_checkpointing": "true",
+        "trl.vllm_max_model_length": 1280, "trl.vllm_importance_sampling_correction": "false",
+        "trl.gradient_checkpointing": "true",
     },
 )  # fmt: skip
 STARTING = Lock()  # vLLM measures the card's free memory as it starts, so only one may start at a time

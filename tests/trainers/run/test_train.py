@@ -28,6 +28,7 @@ from polaris_eval.rubrics import load_rubric  # noqa: E402
 from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.recipe_files import load_recipe, shipped  # noqa: E402
 from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
+from polaris_eval.trainers.run.estimate import memory_gb  # noqa: E402
 from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
 
 pytestmark = pytest.mark.model
@@ -412,6 +413,16 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
     assert plan["references"] == (0 if name == "no-hri" else 172 * 8)
     assert plan["judges"][0]["calls"] == 173 * 48
     assert plan["dollars"] > 0
+
+
+def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
+    """Gigabytes at the peak of `polaris-9b-lora` with random weights, and of the small model with vLLM beside it."""
+    gpu = ["trl.use_cpu=false", "trl.bf16=true"]
+    nine = memory_gb(load_recipe("polaris-9b-lora"))
+    assert list(nine.values()) == pytest.approx([20.2, 10.5, 29.4], rel=0.1)
+    small = memory_gb(load_recipe("smoke", [*gpu, "lora=null", "trl.max_completion_length=512"]))
+    assert small["weights, gradients, optimizer"] + small["activations"] == pytest.approx(7.0, rel=0.1)
+    assert memory_gb(load_recipe("smoke", [*gpu, "trl.max_completion_length=256"]))["activations"] > 2.4
 
 
 @pytest.mark.parametrize(
