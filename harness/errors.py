@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
@@ -48,7 +49,8 @@ def need_extra(package: str, extra: str) -> UserError:
 def install_command(extra: str) -> str:
     """The command that adds an extra to this installation: from its clone, repository or file, else from an index."""
     has_pip = importlib.util.find_spec("pip") is not None
-    installer = f"{sys.executable} -m pip install" if has_pip else f"uv pip install --python {sys.executable}"
+    python = shlex.quote(sys.executable)
+    installer = f"{python} -m pip install" if has_pip else f"uv pip install --python {python}"
     return f"{installer} {_requirement(extra)}"
 
 

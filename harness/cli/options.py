@@ -72,11 +72,9 @@ operating = _options(
 
 
 def _as_shard(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
-        from ..logs.shards import parse_shard
+    from ..logs.shards import parse_shard
 
-        parse_shard(value)
-    return value
+    return None if value is None else str(parse_shard(value))
 
 
 shard = click.option(

@@ -187,7 +187,8 @@ def _missing_shards(group: pd.DataFrame) -> list[str]:
     for label, part in group[group["shard"] != ""].groupby("label_"):
         found = [parse_shard(text) for text in part["shard"].unique()]
         of = max(shard.of for shard in found)
-        lost = sorted({*range(1, of + 1)} - {shard.number for shard in found if shard.of == of})
+        last = int(part["position"].max()) + 1  # a shard beyond it may have no prompt, or none under a limit
+        lost = sorted({*range(1, min(of, last) + 1)} - {shard.number for shard in found if shard.of == of})
         if lost:
             shown = ", ".join(map(str, lost[:8])) + (", …" if len(lost) > 8 else "")
             notes.append(f"{label}: run in {of} shards, of which {shown} {'is' if len(lost) == 1 else 'are'} not here.")

@@ -32,17 +32,23 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
         except UserError:
             raise
         except Exception as error:  # file systems far away have errors of their own
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{place}: cannot be read: {why}") from None
+            raise UserError(f"{place}: cannot be read: {_why(error)}") from None
     if not found:
         raise UserError(f"{', '.join(named)}: no Inspect logs (*.eval, *.json) here")
     return list(dict.fromkeys(found))
 
 
-def logs_in(place: Path | str) -> list[str]:
-    """Every log in a folder, searched through; none where there is no such folder yet."""
-    store = storage(str(place))
-    return _logs_at(str(place)) if store.isdir(store._strip_protocol(str(place))) else []
+def logs_in(place: str) -> list[str]:
+    """Every log in a folder, searched through; none where there is no such folder yet.
+
+    Raises:
+        UserError: a place that cannot be reached.
+    """
+    try:
+        store = storage(place)
+        return _logs_at(place) if store.isdir(store._strip_protocol(place)) else []
+    except Exception as error:  # file systems far away have errors of their own
+        raise UserError(f"{place}: cannot be read: {_why(error)}") from None
 
 
 def _logs_at(place: str) -> list[str]:
@@ -57,6 +63,10 @@ def _logs_at(place: str) -> list[str]:
         raise UserError(f"{place}: no such log file or folder")
     remote = "://" in place
     return [log for match in sorted(matches) for log in _logs_at(store.unstrip_protocol(match) if remote else match)]
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_header(path: str) -> EvalLog:

@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..inspect_seam import storage
 
 T = TypeVar("T")
-_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
+_FOLDER = re.compile(r"shard-([0-9]+)-of-([0-9]+)/")
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,16 @@ class Shard:
 
 def parse_shard(text: str) -> Shard:
     """`K/N` as a shard. Raises UserError for anything else."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
     number, of = map(int, found.groups()) if found else (0, 0)
     if not 1 <= number <= of:
         raise UserError(f"--shard {text}: give K/N with K from 1 to N, such as 3/16")
     return Shard(number, of)
 
 
-def shards_at(place: str) -> list[Shard]:
-    """The shards that have a folder in a log folder, in order."""
-    store = storage(place)
-    if not store.isdir(store._strip_protocol(place)):
-        return []
-    names = (str(path).rstrip("/").rpartition("/")[2] for path in store.ls(store._strip_protocol(place), detail=False))
-    found = (_FOLDER.fullmatch(name) for name in names)
-    return sorted((Shard(int(m[1]), int(m[2])) for m in found if m), key=lambda shard: (shard.of, shard.number))
+def shard_of(place: str, log: str) -> Shard | None:
+    """The shard whose folder among the logs at `place` holds a log, or None for a log of a whole run."""
+    bare = storage(place)._strip_protocol
+    inside = str(bare(log)).removeprefix(str(bare(place))).strip("/")
+    found = _FOLDER.match(inside)
+    return Shard(int(found[1]), int(found[2])) if found else None

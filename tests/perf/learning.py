@@ -5,7 +5,7 @@ Writes FOLDER/learning.json and FOLDER/learning.png. Every story is cut at 48 to
 be learned is what the offline proxy judge likes. Asserts nothing.
 
 With PAIRS, a file of pairs, and a GPU: python tests/perf/learning.py FOLDER PAIRS takes its stories of 200 to 500 words
-whole, with all penalties and vLLM, for a hundred steps, three runs at a time. Not run so far: no GPU was at hand.
+whole, with all penalties and vLLM, for a hundred steps, three runs at a time. Not yet run.
 """
 
 from __future__ import annotations

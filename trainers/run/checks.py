@@ -57,10 +57,10 @@ def check_vllm(recipe: Recipe, dry: bool) -> list[str]:
     return [str(missing)]
 
 
-def check_settings(recipe: Recipe, folder: Path, held_out: int) -> None:
+def check_settings(recipe: Recipe, folder: Path, held_out: int, dry: bool) -> None:
     """Let TRL look at its own settings, on whatever machine this is."""
     try:
-        trl_config(recipe, folder, held_out, check=True)
+        trl_config(recipe, folder, held_out, check=True, dry=dry)
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"recipe {recipe.name}: TRL refuses its settings: {first_line(error)}") from None
 

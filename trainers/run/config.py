@@ -11,11 +11,11 @@ from ..recipe import Recipe
 from .processes import launched, processes
 
 
-def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False) -> HRIConfig:
+def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False, dry: bool = False) -> HRIConfig:
     """TRL's configuration of a recipe; with `check` one that any machine can make, to see whether TRL takes it.
 
     Where processes were launched together, the first configuration starts their communication, for the devices that it
-    names, and later ones keep it: then a check must name the run's own.
+    names, and later ones keep it: then a check must name the run's own, unless the run is `dry`.
     """
     dtype = "bfloat16" if recipe.lora and recipe.bf16 else "float32"
     settings: dict[str, Any] = {"logging_steps": 1, "report_to": "none", **recipe.trl}
@@ -28,7 +28,7 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False)
             "per_device_eval_batch_size": min(8, math.ceil(held_out / processes())),
         }
     if check:
-        settings |= {"use_vllm": False} | ({} if launched() else {"use_cpu": True})
+        settings |= {"use_vllm": False} | ({"use_cpu": True} if dry or not launched() else {})
     return HRIConfig(
         output_dir=str(folder),
         remove_unused_columns=False,

@@ -80,7 +80,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
             if not dry:
                 raise
             notes.append(str(error))
-    checks.check_settings(recipe, options.folder, len(pairs.held_out))
+    checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
     plan = estimate.plan(recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices)
     plan |= {"data_digest": _digest(pairs), "rubric_digest": rubric.digest}
     lack = checks.lack_of_disk(recipe, options.folder, plan)

@@ -19,7 +19,8 @@ from loopback import serve, well_behaved
 
 from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.logs.headers import log_files
-from polaris_eval.harness.logs.shards import Shard, parse_shard, shards_at
+from polaris_eval.harness.logs.shards import Shard, parse_shard, shard_of
+from polaris_eval.harness.logs.stories import read_stories
 from polaris_eval.harness.logs.table import stories_frame
 
 SQ = ("--benchmark", "story_quality")
@@ -67,8 +68,9 @@ def test_the_table_over_all_shards_is_that_of_one_run(cli: Cli, tmp_path: Path) 
     few = [set(stories_frame(log_files([tmp_path / name]), limit=4)["id"]) for name in both]
     assert few[0] == few[1]
     assert len(few[0]) == 4
-    together = stories_frame(log_files([tmp_path / name for name in both]))
-    assert len(together) == 7, "a story that stands in a whole run and in a shard counts once"
+    assert "not here" not in cli("leaderboard", "parts", "--limit", 2).stdout
+    chosen = [[(story.id, story.model) for story in read_stories(tmp_path / name)] for name in both]
+    assert chosen[0] == chosen[1], "score --limit takes the same stories"
 
 
 def test_other_parts_of_the_same_stories_are_refused(cli: Cli, tmp_path: Path) -> None:
@@ -77,10 +79,38 @@ def test_other_parts_of_the_same_stories_are_refused(cli: Cli, tmp_path: Path) -
     assert cli(*run, "--shard", "1/2").returncode == 0
     assert "in 2 shards; go on with --shard K/2" in one_line(cli(*run, "--shard", "1/3"))
     assert "in 2 shards; go on with --shard K/2" in one_line(cli(*run))
-    assert cli(*run, "--log-dir", "whole").returncode == 0
-    assert "leave --shard out to continue them" in one_line(cli(*run, "--log-dir", "whole", "--shard", "1/2"))
-    assert "none of the first 1 prompts" in one_line(cli(*run, "--shard", "2/2", "--limit", 1))
-    assert shards_at(str(tmp_path / "logs")) == [Shard(1, 2)]
+    named = (*run, "--log-dir", "shard-1-of-2/logs")
+    assert cli(*named).returncode == 0
+    assert "were run whole; go on without --shard" in one_line(cli(*named, "--shard", "1/2"))
+    assert "none of the 1 prompts is in it" in one_line(cli(*run, "--shard", "2/2", "--limit", 1))
+    assert "none of the 4 prompts is in it" in one_line(cli(*run, "--shard", "5/5"))
+    logs = log_files([tmp_path / "logs"])
+    assert [str(shard_of(str(tmp_path / "logs"), log)) for log in logs] == ["1/2"]
+    assert cli(*run, "--shard", "01/02").returncode == 0
+    assert log_files([tmp_path / "logs"]) == logs, "the same shard, and nothing judged again"
+
+
+def test_other_writers_and_benchmarks_share_the_folder(cli: Cli, tmp_path: Path) -> None:
+    """Three stories of one writer and one of another: the second shard has none of the latter."""
+    path = write_jsonl(tmp_path / "s.jsonl", [*stories(3), {**stories(1)[0], "model": "lab/other"}])
+    run = ("run", "--stories", path, "--judge", PROXY)
+    done = cli(*run, "--shard", "2/2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cli(*run, "--shard", "1/2").returncode == 0
+    assert cli(*run, "--benchmark", "eqbench_longform").returncode == 0
+    more = write_jsonl(tmp_path / "more.jsonl", [{**record, "model": "lab/third"} for record in stories(2)])
+    assert cli("run", "--stories", more, "--judge", PROXY).returncode == 0
+    refused = cli("run", "--model", PROXY, "--judge", PROXY, *SQ, "--shard", "1/9", "--log-dir", "new")
+    assert "--allow-self-judging" in one_line(refused)
+    assert not (tmp_path / "new").exists(), "what is refused leaves no folder that others would stumble over"
+
+
+@pytest.mark.parametrize("place", ["nope://bucket/logs", "gs://bucket/logs"])
+def test_a_place_that_cannot_be_reached_is_one_line(cli: Cli, tmp_path: Path, place: str) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(1))
+    for more in ((), ("--shard", "1/1")):
+        said = one_line(cli("run", "--stories", path, "--judge", PROXY, "--log-dir", place, *more))
+        assert said.startswith(f"polaris-eval: {place}")
 
 
 def test_a_plan_of_a_shard_and_its_limit(cli: Cli, tmp_path: Path) -> None:
