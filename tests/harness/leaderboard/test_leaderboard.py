@@ -39,6 +39,8 @@ def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dic
         "gate": False,
         "settings": "temperature=0.8",
         "overrides": "",
+        "shard": "",
+        "position": 0,
         "status": "scored",
         "truncated": 0.0,
         "ratio": 0.9,
