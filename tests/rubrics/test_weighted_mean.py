@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -73,11 +74,26 @@ def test_longbench_and_writingbench_by_hand() -> None:
     assert [WRITINGBENCH.score(Marks({"score": float(n)}))["score"] for n in (1, 7, 10)] == [1, 7, 10]
 
 
+def test_ttcw_is_the_share_of_tests_passed() -> None:
+    rubric = load_rubric("ttcw")
+    assert len(rubric.dimensions) == 14
+    kinds = Counter(d.measures.partition(":")[0] for d in rubric.dimensions)
+    assert kinds == {"fluency": 5, "flexibility": 3, "originality": 3, "elaboration": 3}
+    passed = {d.id: float(number < 5) for number, d in enumerate(rubric.dimensions)}
+    assert rubric.score(Marks(passed))["score"] == pytest.approx(500 / 14)
+    reply = {"analysis": "fine", **{d.id.replace(" ", "_"): 1 for d in rubric.dimensions}}
+    assert rubric.score(rubric.parse(json.dumps(reply)))["score"] == 100
+    with pytest.raises(ReplyError, match="Narrative Pacing"):
+        rubric.parse(json.dumps({**reply, "Narrative_Pacing": 2}))
+    with pytest.raises(ReplyError, match="Scene_vs_Summary"):
+        rubric.parse(json.dumps({name: mark for name, mark in reply.items() if name != "Scene_vs_Summary"}))
+
+
 def test_an_empty_story_gets_the_lowest_value() -> None:
     lowest = {name: load_rubric(name).lowest()["score"] for name in rubric_names()}
     assert lowest == {
         "story_quality": -159, "eqbench_creative": 0, "eqbench_longform": 0, "longbench_write": 0, "writingbench": 1,
-        "pairwise": 0,
+        "pairwise": 0, "ttcw": 0,
     }  # fmt: skip
 
 
