@@ -145,7 +145,10 @@ def _resolution(pairs: pd.DataFrame) -> list[str]:
 def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
     notes = []
     if bool(group["proxy"].iloc[0]):
-        notes.append("PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score.")
+        notes.append(
+            "PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score. "
+            "Its criteria are not shown: they are one number, moved a little."
+        )
     names = {"rubric_digest": "rubric file", "judge": "judge", "prompts_digest": "prompt set", "gate": "gate"}
     apart = {key: values for key, values in apart.items() if key in names}
     if apart:

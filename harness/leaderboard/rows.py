@@ -30,8 +30,8 @@ class StoryRow(Row):
     """A model by the marks of its stories.
 
     `stories` were asked for; `refused`, `unscored`, `error` and `missing` of them have no score. `asked` of the scored
-    ones have a length that was asked for. `side` holds the means of the
-    rubric's further scores, `criteria` those of its marks; the other fields are means over scored stories, intervals
+    ones have a length that was asked for. `side` holds the means of the rubric's further scores, `criteria` those of
+    its marks (none for a proxy, whose marks are one number); the other fields are means over scored stories, intervals
     over prompts, and what `lens.Lens` holds. Dollars are per story.
     """
 
@@ -126,7 +126,9 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
             str(name): Category(len(part), _interval(part, "score"), {side: _mean(part, side) for side in rubric.side})
             for name, part in parts
         },
-        criteria={
+        criteria={}
+        if scored["proxy"].any()
+        else {
             name: _mean(scored, name) for name in rubric.mark_names if name in scored and name not in rubric.score_names
         },
     )

@@ -1,10 +1,11 @@
 """Fit the offline proxy to real judgments: which features go with what a real judge called good.
 
-    python -m polaris_eval.harness.models.calibrate FOLDER          show how well the shipped kind of fit does
-    python -m polaris_eval.harness.models.calibrate FOLDER --write  and write calibration.yaml
+    python -m polaris_eval.harness.models.calibrate FOLDER…          show how well the shipped kind of fit does
+    python -m polaris_eval.harness.models.calibrate FOLDER… --write  and write calibration.yaml
 
-FOLDER holds recorded EQ-Bench Creative judgments (*.jsonl.gz with prompt_text, story, model, prompt_id and
-recorded_piece_score). The fitted numbers ship; the stories do not.
+Folders hold recorded EQ-Bench Creative judgments (*.jsonl.gz with prompt_text, story, model, prompt_id and
+recorded_piece_score). The fitted numbers ship; the stories do not. All features are used, whatever they are worth, and
+the penalty was not chosen by these stories: nothing but the fit itself has seen them.
 """
 
 from __future__ import annotations
@@ -31,19 +32,31 @@ PENALTY = 100.0  # of the ridge, for standardised features
 LENGTH = "development"  # the one feature that is length alone; it must not become quality
 RESAMPLES = 1000
 SEED = 20260604
+OTHERS = 12  # models that are to come: what the ranges in the report are about
+# of whom a model is made, by a part of its name: models of one family write alike, and are left out together
+FAMILIES = {
+    "claude": "Anthropic", "gemma": "Google", "gemini": "Google", "gpt": "OpenAI", "llama": "Meta", "stral": "Mistral",
+    "deepseek": "DeepSeek", "qwen": "Alibaba", "c4ai": "Cohere", "grok": "xAI",
+}  # fmt: skip
 Statistic = Callable[[pd.DataFrame], float]
 
 
-def read(folder: Path) -> pd.DataFrame:
+def family(model: str) -> str:
+    """Whose model it is, by its name; a model of nobody known is a family of its own."""
+    return next((whose for part, whose in FAMILIES.items() if part in model.lower()), model)
+
+
+def read(*folders: Path) -> pd.DataFrame:
     """Recorded judgments with their features: one row a story, features in columns `f:NAME`."""
     rows = []
-    for path in sorted(folder.glob("*.jsonl.gz")):
+    for path in sorted(path for folder in folders for path in folder.glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for record in map(json.loads, lines):
                 measured = features(record["prompt_text"], record["story"])
                 rows.append(
                     {
                         "model": record["model"],
+                        "family": family(record["model"]),
                         "prompt": record["prompt_id"],
                         "words": count_words(record["story"]),
                         "quality": record["recorded_piece_score"],
@@ -76,44 +89,50 @@ def fit(stories: pd.DataFrame) -> dict[str, Any]:
 
 
 def held_out(stories: pd.DataFrame) -> pd.Series:
-    """The proxy's EQ-Bench Creative score of every story, fitted on the stories of all other models."""
+    """The proxy's EQ-Bench Creative score of every story, fitted on the stories of all other families of models."""
     rubric = load_rubric("eqbench_creative")
     scores = pd.Series(np.nan, index=stories.index)
-    for model in stories["model"].unique():
-        calibration = fit(stories[stories["model"] != model])
-        for index, measured in stories.loc[stories["model"] == model, "all"].items():
+    for one in stories["family"].unique():
+        calibration = fit(stories[stories["family"] != one])
+        for index, measured in stories.loc[stories["family"] == one, "all"].items():
             scores[index] = rubric.score(marks(rubric, measured, calibration=calibration))["score"]
     return scores
 
 
 def report(stories: pd.DataFrame, scores: pd.Series, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """How `scores` rank the stories beside the recorded judge: Spearman correlations with 95 % intervals.
+    """How `scores` rank the stories beside the recorded judge: Spearman correlations, each with a range.
 
-    Intervals resample prompts for stories, and models for models. `length_partialled_out` is the correlation
-    that is left when the ranks of both have lost what the rank of the length explains.
+    The range holds 95 % of what is to be expected on a dozen other models: models are drawn, as many as make the spread
+    of the draws that of a dozen models and of these models together. `length_partialled_out` is the correlation that is
+    left when the ranks of both have lost what the rank of the length explains; `constant` is that of stories which all
+    have their model's mean; `error` is the root mean square of the models' errors, in points.
     """
     frame = stories.assign(proxy=scores)[["model", "prompt", "words", "quality", "proxy"]]
-    statistics: dict[str, tuple[str, Statistic]] = {
-        "story": ("prompt", _overall),
-        "within_prompt": ("prompt", lambda f: _within(f, "prompt")),
-        "within_model": ("prompt", lambda f: _within(f, "model")),
-        "model": ("model", _by_model),
-        "length_partialled_out": ("prompt", _without_length),
-        "with_length": ("prompt", lambda f: _rank(f["proxy"], f["words"])),
+    statistics: dict[str, Statistic] = {
+        "story": _overall,
+        "within_prompt": lambda f: _within(f, "prompt"),
+        "within_model": lambda f: _within(f, "model"),
+        "model": _by_model,
+        "constant": _constant,
+        "length_partialled_out": _without_length,
+        "with_length": lambda f: _rank(f["proxy"], f["words"]),
+        "error": _error,
     }
     return {
         "stories": len(frame),
         "models": int(frame["model"].nunique()),
-        **{name: _with_interval(frame, *parts, resamples) for name, parts in statistics.items()},
+        "families": int(stories["family"].nunique()),
+        **{name: _with_range(frame, statistic, resamples) for name, statistic in statistics.items()},
     }
 
 
-def _with_interval(frame: pd.DataFrame, cluster: str, statistic: Statistic, resamples: int) -> dict[str, float]:
+def _with_range(frame: pd.DataFrame, statistic: Statistic, resamples: int) -> dict[str, float]:
     rng = np.random.default_rng(SEED)
-    parts = [part for _, part in frame.groupby(cluster)]
+    parts = [part for _, part in frame.groupby("model")]
+    size = round(1 / (1 / OTHERS + 1 / len(parts)))
     found = []
     for _ in range(resamples):
-        drawn = [parts[i].assign(**{cluster: n}) for n, i in enumerate(rng.integers(len(parts), size=len(parts)))]
+        drawn = [parts[i].assign(model=n) for n, i in enumerate(rng.integers(len(parts), size=size))]
         found.append(statistic(pd.concat(drawn)))
     low, high = np.nanquantile(found, [0.025, 0.975])
     return {name: round(float(v), 3) for name, v in (("value", statistic(frame)), ("low", low), ("high", high))}
@@ -136,6 +155,15 @@ def _by_model(frame: pd.DataFrame) -> float:
     return _rank(means["proxy"], means["quality"])
 
 
+def _constant(frame: pd.DataFrame) -> float:
+    return _rank(frame.groupby("model")["proxy"].transform("mean"), frame["quality"])
+
+
+def _error(frame: pd.DataFrame) -> float:
+    means = frame.groupby("model")[["proxy", "quality"]].mean()
+    return float(((means["proxy"] - means["quality"]) ** 2).mean() ** 0.5)
+
+
 def _without_length(frame: pd.DataFrame) -> float:
     proxy, quality, length = (rankdata(frame[name]) for name in ("proxy", "quality", "words"))
     length = length - length.mean()
@@ -146,12 +174,13 @@ def _without_length(frame: pd.DataFrame) -> float:
 def main() -> None:
     """Fit the offline proxy judge to the recorded judgments in a folder, and show how far it can be trusted."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="folder of recorded judgments, *.jsonl.gz")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of recorded judgments, *.jsonl.gz")
     parser.add_argument("--write", action="store_true", help="write calibration.yaml beside this file")
     asked = parser.parse_args()
-    if not any(asked.folder.glob("*.jsonl.gz")):
-        parser.error(f"{asked.folder}: no *.jsonl.gz with recorded judgments")
-    stories = read(asked.folder)
+    for folder in asked.folders:
+        if not any(folder.glob("*.jsonl.gz")):
+            parser.error(f"{folder}: no *.jsonl.gz with recorded judgments")
+    stories = read(*asked.folders)
     found = report(stories, held_out(stories))
     for name, value in found.items():
         shown = f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]" if isinstance(value, dict) else value

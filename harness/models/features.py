@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,12 @@ from ..words import bare
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _SLIPS = re.compile(r"\s[,.;!?]|[,;]{2}|(?<=[a-z])[.!?] +[a-z]|\b(\w+) \1\b|[a-z][A-Z]", re.ASCII)
-_WINDOW = 100
+_ITALICS = re.compile(r"(?<!\*)\*[^*\n]+\*(?!\*)")
+_WINDOW, _WIDE = 100, 400
+_SQUEEZED = 4000  # bytes of a story that are compressed
+_OPENING = 600  # words in which those that occur once are counted
+_FRAGMENT, _LINE = 4, 8  # words of a short sentence, and of a short paragraph
+_LONG = 8  # letters
 
 
 @functools.cache
@@ -39,6 +46,9 @@ def features(prompt: str, story: str) -> dict[str, float]:
     asked = {w for w in _WORD.findall(prompt.lower()) if len(w) > 4}
     seen = set(words)
     per_thousand: Callable[[float], float] = lambda n: 1000 * n / count  # noqa: E731
+    paragraphs = np.array([n for line in story.split("\n") if (n := len(_WORD.findall(line)))] or [0])
+    sentences = [found for sentence in _SENTENCE.findall(low) if (found := _WORD.findall(sentence))] or [[""]]
+    once = Counter(words[:_OPENING])
     raw = {
         "prompt": len(asked & seen) / len(asked) if asked else 1.0,
         "development": float(len(words)),
@@ -55,6 +65,24 @@ def features(prompt: str, story: str) -> dict[str, float]:
         "errors": per_thousand(len(_SLIPS.findall(story))),
         "markup": markdown_share(story),
         "repetition": repetition_penalty(story),
+        "compression": _compression(story),
+        "breadth": _variety(words, _WIDE),
+        "pairs": _variety(list(pairwise(words)), _WIDE),
+        "single": sum(n == 1 for n in once.values()) / max(1, min(_OPENING, len(words))),
+        "fragments": sum(len(sentence) <= _FRAGMENT for sentence in sentences) / len(sentences),
+        "openings": len({sentence[0] for sentence in sentences}) / len(sentences),
+        "lines": float((paragraphs <= _LINE).mean()),
+        "paragraphs": float(paragraphs.std()),
+        "word_length": sum(map(len, words)) / count,
+        "long_words": sum(len(word) >= _LONG for word in words) / count,
+        "contractions": per_thousand(len(re.findall(r"\w'(?:t|s|re|ve|ll|d|m)\b", low))),
+        "questions": per_thousand(story.count("?")),
+        "exclamations": per_thousand(story.count("!")),
+        "colons": per_thousand(story.count(":")),
+        "brackets": per_thousand(story.count("(")),
+        "hyphens": per_thousand(len(re.findall(r"\w-\w", story))),
+        "participles": per_thousand(sum(w.endswith("ing") and len(w) > 5 for w in words)),
+        "italics": per_thousand(len(_ITALICS.findall(story))),
         "unended": float(not story.rstrip().rstrip("\"'”’*_)").endswith((".", "!", "?", "…"))),
     }
     for name, phrases in settings()["phrases"].items():
@@ -75,19 +103,25 @@ def _either(phrases: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(r"\b(?:" + "|".join(map(re.escape, phrases)) + r")\b")
 
 
-def _variety(words: list[str]) -> float:
-    """Mean share of distinct words in a moving window (MATTR), in one pass."""
-    if len(words) <= _WINDOW:
+def _compression(story: str) -> float:
+    """Compressed size over size of a story's beginning: the lower, the more it repeats itself in the small."""
+    beginning = story.encode(errors="surrogatepass")[:_SQUEEZED]
+    return len(zlib.compress(beginning, 9)) / max(1, len(beginning))
+
+
+def _variety(words: Sequence[Hashable], width: int = _WINDOW) -> float:
+    """Mean share of distinct words (or pairs of words) in a moving window (MATTR), in one pass."""
+    if len(words) <= width:
         return len(set(words)) / max(1, len(words))
-    window = Counter(words[:_WINDOW])
+    window = Counter(words[:width])
     total = len(window)
-    for leaving, entering in zip(words, words[_WINDOW:], strict=False):
+    for leaving, entering in zip(words, words[width:], strict=False):
         window[leaving] -= 1
         if not window[leaving]:
             del window[leaving]
         window[entering] += 1
         total += len(window)
-    return total / (len(words) - _WINDOW + 1) / _WINDOW
+    return total / (len(words) - width + 1) / width
 
 
 def _scaled(value: float, low: float, high: float) -> float:
