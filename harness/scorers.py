@@ -99,7 +99,8 @@ def judged(rubric: str = "story_quality", judge: str | None = None, disqualify: 
     async def score(state: TaskState, target: Target) -> Score:
         asked = requested_length(state)
         story, model = state.output.completion, grader(judge)
-        which: dict[str, Any] = {"sample_id": state.sample_id, "epoch": state.epoch}
+        writer = (state.metadata or {}).get("writer") or str(state.model)
+        which: dict[str, Any] = {"sample_id": state.sample_id, "epoch": state.epoch, "writer": writer}
         if is_withheld(state.output, strip_reasoning(story)):
             why = f"the writer's provider gave no story ({stop_reason(state.output)})"
             verdict = Verdict("refused", str(model), reason=f"{why}: {story.strip()}" if story.strip() else why)

@@ -77,6 +77,7 @@ async def judge(
     target: Length | None = None,
     disqualify: bool = False,
     part: int | None = None,
+    writer: str | None = None,
     **slots: str,
 ) -> Verdict:
     """Judge one story on one rubric, with one call.
@@ -92,7 +93,7 @@ async def judge(
         prompt: what the writer was asked, length request included.
         story: what the writer wrote.
         model: the judge.
-        sample_id, epoch: which story this is; the offline judges answer by them.
+        sample_id, epoch, writer: which story this is; recorded replies are found by them, and no judge reads them.
         target: requested length, for the disqualification gate alone.
         disqualify: apply the rubric's optional gate (off by default; human references are exempt).
         part: number of the criterion, from 1, where the rubric is asked once a criterion.
@@ -102,7 +103,7 @@ async def judge(
     if count_words(story) == 0:
         return Verdict("empty", str(model), scores=rubric.lowest(), reason="the story has no words")
     config = _config(rubric).merge(model.config)
-    request = Request(rubric.source, sample_id, epoch, part)
+    request = Request(rubric.source, sample_id, epoch, part, writer=writer)
     shown = strip_length_request(prompt) if rubric.hides_length else prompt
     system, user = rubric.messages(shown, story, **slots)
     messages: list[ChatMessage] = [
@@ -173,6 +174,7 @@ async def judge_criteria(
     *,
     sample_id: str | int | None = None,
     epoch: int = 1,
+    writer: str | None = None,
     kept: Sequence[str | None] = (),
 ) -> Verdict:
     """Judge one story once a criterion, all calls at the same time; its scores are the means over the criteria.
@@ -183,7 +185,7 @@ async def judge_criteria(
     Args:
         criteria: for each criterion the texts of the rubric's slots.
         kept: for each criterion a reply that was read before, which is not asked for again, or None.
-        rubric, prompt, story, model, sample_id, epoch: as for `judge`.
+        rubric, prompt, story, model, sample_id, epoch, writer: as for `judge`.
     """
 
     async def one(number: int, slots: Mapping[str, str]) -> Verdict:
@@ -192,7 +194,8 @@ async def judge_criteria(
             marks = read_reply(rubric, reply)
             return Verdict("scored", str(model), scores=rubric.score(marks), marks=marks, replies=(reply,))
         texts: dict[str, Any] = dict(slots)
-        return await judge(rubric, prompt, story, model, sample_id=sample_id, epoch=epoch, part=number, **texts)
+        which: dict[str, Any] = {"sample_id": sample_id, "epoch": epoch, "writer": writer}
+        return await judge(rubric, prompt, story, model, part=number, **which, **texts)
 
     parts = tuple(await collect(*(one(number, slots) for number, slots in enumerate(criteria, 1))))
     whole = Verdict(

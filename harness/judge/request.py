@@ -13,7 +13,7 @@ from inspect_ai.model import ChatMessage, ChatMessageUser
 class Request:
     """The metadata of a judge call's user messages.
 
-    `rubric` is what `load_rubric` takes; `sample_id` and `epoch` say which story; `part` is the number of the
+    `rubric` is what `load_rubric` takes; `sample_id`, `epoch` and `writer` say which story; `part` is the number of the
     criterion, from 1, where a rubric is asked once per criterion; `attempt` counts the malformed replies before this
     message.
     """
@@ -23,6 +23,7 @@ class Request:
     epoch: int = 1
     part: int | None = None
     attempt: int = 0
+    writer: str | None = None
 
     def message(self, content: str, attempt: int = 0) -> ChatMessageUser:
         """A user's message that carries the request."""

@@ -11,15 +11,15 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, ModelUsag
 from ..errors import UserError
 from ..judge.request import read_request
 
-_Key = tuple[str, int | None, int | None]  # sample id, epoch, part
+_Key = tuple[str | None, str, int | None, int | None]  # writer, sample id, epoch, part
 
 
 class Replay:
     """Answers from a JSONL file with one record a story.
 
-    Fields: `id` (the sample's), `reply` (a string, or a list with one string an attempt), and optional
-    `epoch` where repeated stories of a prompt have replies of their own, and `part` (from 1) where a rubric is
-    asked once a criterion.
+    Fields: `id` (the sample's), `reply` (a string, or a list with one string an attempt), and optional `model` (the
+    writer's name) where the file is for the stories of several models, `epoch` where repeated stories of a prompt have
+    replies of their own, and `part` (from 1) where a rubric is asked once a criterion.
     """
 
     connections = 100
@@ -31,9 +31,10 @@ class Replay:
     async def reply(self, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
         _, asked = read_request(messages)
         sample, part = str(asked.sample_id), asked.part
-        recorded = self.replies.get((sample, asked.epoch, part)) or self.replies.get((sample, None, part))
+        places = ((writer, sample, epoch, part) for writer in (asked.writer, None) for epoch in (asked.epoch, None))
+        recorded = next((self.replies[place] for place in places if place in self.replies), None)
         if recorded is None:
-            raise ValueError(f"{self.path} holds no reply for sample {sample!r}")
+            raise ValueError(f"{self.path} holds no reply for sample {sample!r} of {asked.writer}")
         if asked.attempt >= len(recorded):
             raise ValueError(f"{self.path} holds {len(recorded)} replies for sample {sample!r}, and one more was asked")
         output = ModelOutput.from_content("polaris_eval/replay", recorded[asked.attempt])
@@ -55,7 +56,7 @@ def _read(path: Path) -> dict[_Key, list[str]]:
             continue
         key, texts = _record(f"{path}, line {number}", line)
         if key in replies:
-            raise UserError(f"{path}, line {number}: a second record for sample {key[0]!r}")
+            raise UserError(f"{path}, line {number}: a second record for sample {key[1]!r}")
         replies[key] = texts
     return replies
 
@@ -70,4 +71,4 @@ def _record(where: str, line: str) -> tuple[_Key, list[str]]:
     texts = record["reply"] if isinstance(record["reply"], list) else [record["reply"]]
     if not texts or not all(isinstance(text, str) for text in texts):
         raise UserError(f'{where}: "reply" must be a string or a list of strings')
-    return (str(record["id"]), record.get("epoch"), record.get("part")), texts
+    return (record.get("model"), str(record["id"]), record.get("epoch"), record.get("part")), texts

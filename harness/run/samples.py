@@ -149,6 +149,7 @@ def story_samples(stories: Sequence[Story]) -> list[Sample]:
                 **story.metadata,
                 **({"target_words": story.target_words} if story.target_words else {}),
                 "prompt_id": prompt_id(story.prompt) if mixed else story.prompt_id,
+                "writer": story.model,
                 "story": story.story,
                 "stop": story.stop,
                 "refused": story.refused,
