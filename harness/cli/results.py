@@ -123,6 +123,36 @@ def judge_check(judge_options: dict[str, Any], **options: Any) -> None:
     sys.exit(run_check(CheckRequest(judge_config=as_judge_config(judge_options), **options)))
 
 
+@click.command(
+    "judge-people",
+    epilog="""\b
+Examples:
+  polaris-eval judge-people judged-by-people.jsonl --judge openai/gpt-5.4-mini --judge polaris_eval/lexical
+  polaris-eval judge-people judged-by-people.jsonl --judge openai/gpt-5.4-mini --rubric ttcw --plan
+Each line of the file is that of a stories file, with "ratings" of people beside it, {"ANNA": 7, "BEN": 5} or
+{"ANNA": {"Plot": 3, "Style": 4}}, or "ranks" among the stories of its prompt, {"ANNA": 1}, 1 for the best.
+The same command again continues, and judges nothing twice.""",
+)
+@click.argument("source", type=FILE)
+@click.option("--judge", "judges", multiple=True, required=True, help="Judge to be compared with people (repeatable).")
+@click.option("--benchmark", default="story_quality", show_default=True, help="Whose task judges the stories.")
+@rubric_option
+@click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
+              help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
+@click.option("--judge-base-url", help="Address of the judge's server.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider.")
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls; call nothing.")
+@click.option("--log-dir", type=PATH, default=Path("judge-people"), show_default=True, help="Folder of the logs.")
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder of judge-people.md and judge-people.json.")  # fmt: skip
+def judge_people(judge_options: dict[str, Any], **options: Any) -> None:
+    """Whether judges agree with people, beside how well one person agrees with the others, and length alone."""
+    from ..judge.named import as_judge_config
+    from ..judge_people.report import PeopleRequest, run_people
+
+    sys.exit(run_people(PeopleRequest(judge_config=as_judge_config(judge_options), **options)))
+
+
 def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
     """Print the tables of logs; returns the stories."""
     from ..leaderboard.build import build

@@ -27,7 +27,7 @@ from .options import (
 )
 from .options import request as as_request
 from .prompts import prompts
-from .results import judge_check, leaderboard, report, show_tables
+from .results import judge_check, judge_people, leaderboard, report, show_tables
 from .study import study
 
 
@@ -45,6 +45,7 @@ def main() -> None:
     polaris-eval study make logs                              the same question to people, as a page to read in
     polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
     polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
+    polaris-eval judge-people judged.jsonl --judge MODEL      whether it agrees with people
     polaris-eval new rubric mine                              a rubric of your own to begin with
     """
 
@@ -113,6 +114,7 @@ main.add_command(study)
 main.add_command(leaderboard)
 main.add_command(report)
 main.add_command(judge_check)
+main.add_command(judge_people)
 main.add_command(prompts)
 main.add_command(new)
 

@@ -47,7 +47,7 @@ def features(prompt: str, story: str) -> dict[str, float]:
     seen = set(words)
     per_thousand: Callable[[float], float] = lambda n: 1000 * n / count  # noqa: E731
     paragraphs = np.array([n for line in story.split("\n") if (n := len(_WORD.findall(line)))] or [0])
-    sentences = [found for sentence in _SENTENCE.findall(low) if (found := _WORD.findall(sentence))] or [[""]]
+    sentences = [said for sentence in _SENTENCE.findall(low) if (said := _WORD.findall(sentence))] or [[""]]
     once = Counter(words[:_OPENING])
     raw = {
         "prompt": len(asked & seen) / len(asked) if asked else 1.0,
