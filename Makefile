@@ -4,9 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # the lowest releases that pyproject.toml allows, which are near those that vLLM holds back
 FLOORS := .venv-floors
-PIP := $(BIN)/python -m pip --disable-pip-version-check
-
 GPU := .venv-gpu
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo check test test-floors test-gpu lint types fast perf clean
 
@@ -24,9 +23,11 @@ test: $(VENV)/.dev lint types
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 	$(MAKE) test-floors
 
-# the trainer's tests once more, with the oldest packages
+# the trainer's tests once more, with the oldest packages: the quick ones, and training of the real model
 test-floors: $(FLOORS)/.done
-	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m model
+	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and not slow"
+	$(FLOORS)/bin/pytest -q tests/trainers/test_models.py \
+		tests/trainers/run/test_train.py::test_the_smoke_recipe_on_the_real_model
 
 # for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape; some 20 minutes
 test-gpu: $(GPU)/.done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from inspect_ai.model import ContentReasoning, Model, get_model
+from inspect_ai.model import ContentReasoning, Model, get_model, model_roles
 from inspect_ai.scorer import (
     Metric,
     SampleScore,
@@ -68,8 +68,15 @@ def grader(judge: str | None) -> Model:
     Without `required` Inspect would let the model under test judge itself in silence.
 
     Raises:
-        PrerequisiteError: no judge was named and no role `grader` was given.
+        PrerequisiteError: no judge was named and no role `grader` was given, or several models were given for the role,
+            of which Inspect would take the first.
     """
+    given = model_roles().get("grader")
+    if judge is None and isinstance(given, list) and len(given) > 1:
+        raise UserError(
+            f"the role grader has {len(given)} models ({', '.join(map(str, given))}), and a story is judged by one; "
+            "name one, and for the others: polaris-eval score LOG --judge MODEL --log-dir ANOTHER_FOLDER"
+        )
     return get_model(judge) if judge else get_model(role="grader", required=True)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROSE, reply, stories, write_jsonl
+from conftest import PROSE, PROXY, reply, stories, write_jsonl
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog, EvalSample
+from inspect_ai.model import get_model
 
+from polaris_eval.harness.errors import UserError
 from polaris_eval.rubrics import Rubric
 
 
@@ -143,6 +145,18 @@ def test_plain_inspect_eval_works_by_itself(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((tmp_path / "logs").glob("*.eval"))
+
+
+def test_plain_inspect_with_several_judges_is_refused_before_anything(tmp_path: Path) -> None:
+    """Inspect would take the first of them and say nothing."""
+    path = write_jsonl(tmp_path / "stories.jsonl", stories(2))
+    judges = [get_model(PROXY), get_model(PROXY, memoize=False)]
+    with pytest.raises(UserError, match="the role grader has 2 models"):
+        inspect_eval(
+            "polaris_eval/story_quality", model=None, task_args={"stories": str(path)}, model_roles={"grader": judges},
+            log_dir=str(tmp_path / "logs"), display="none",
+        )  # fmt: skip
+    assert not list(tmp_path.rglob("*.eval"))
 
 
 def test_plain_inspect_eval_without_a_judge_fails_in_one_line(tmp_path: Path) -> None:
