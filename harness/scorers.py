@@ -68,15 +68,12 @@ def grader(judge: str | None) -> Model:
     Without `required` Inspect would let the model under test judge itself in silence.
 
     Raises:
-        PrerequisiteError: no judge was named and no role `grader` was given, or several models were given for the role,
-            of which Inspect would take the first.
+        PrerequisiteError: no judge and no role `grader`, or several models for it, of which Inspect takes the first.
     """
     given = model_roles().get("grader")
     if judge is None and isinstance(given, list) and len(given) > 1:
-        raise UserError(
-            f"the role grader has {len(given)} models ({', '.join(map(str, given))}), and a story is judged by one; "
-            "name one, and for the others: polaris-eval score LOG --judge MODEL --log-dir ANOTHER_FOLDER"
-        )
+        told = "a story is judged by one; for the others: polaris-eval score LOG --judge MODEL --log-dir ANOTHER_FOLDER"
+        raise UserError(f"the role grader has {len(given)} models, and {told}")
     return get_model(judge) if judge else get_model(role="grader", required=True)
 
 
