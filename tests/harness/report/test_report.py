@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import PROSE, Cli, Visit, reply, stories, write_jsonl
+from loopback import serve, well_behaved
 
 from polaris_eval.harness.judge.judgment import Mark
 from polaris_eval.harness.report.quotes import pieces
@@ -140,7 +141,12 @@ def test_a_report_never_writes_over_something_else(cli: Cli, tmp_path: Path) -> 
 def test_plots_are_drawn_for_what_there_is(cli: Cli, tmp_path: Path) -> None:
     records = stories(6) + stories(6, model="a$b^{c}_")
     path = write_jsonl(tmp_path / "s.jsonl", records)
-    assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0
+    assert cli("run", "--stories", path, "--judge", PROXY, "--log-dir", "proxy").returncode == 0
+    assert cli("leaderboard", "proxy", "--plots", "--out", "proxy-out").returncode == 0
+    assert not list((tmp_path / "proxy-out").rglob("*profile*")), "a proxy's criteria are one number"
+    with serve(lambda n, system, user: well_behaved(system, user)) as server:
+        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
+        assert cli("run", "--stories", path, "--judge", "openai-api/loop/judge", **env).returncode == 0
     done = cli("leaderboard", "logs", "--plots")
     assert done.returncode == 0, done.stderr
     names = {path.stem for path in (tmp_path / "results" / "plots").glob("*.png")}
