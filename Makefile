@@ -25,9 +25,7 @@ test: $(VENV)/.dev lint types
 
 # the trainer's tests once more, with the oldest packages: the quick ones, and training of the real model
 test-floors: $(FLOORS)/.done
-	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and not slow"
-	$(FLOORS)/bin/pytest -q -n 2 tests/trainers/test_models.py \
-		tests/trainers/run/test_train.py::test_the_smoke_recipe_on_the_real_model
+	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and (not slow or floors)"
 
 # for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape; some 20 minutes
 test-gpu: $(GPU)/.done

@@ -11,7 +11,9 @@ from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-ALONE = ["local", "vllm", "train", "data", "report", "lm-eval", "dev"]
+PYTHONS = ["3.11", "3.12", "3.13"]
+TOGETHER = ["vllm", "train,vllm", "train,data,lm-eval,report,local,dev"]
+ALONE = ["local", "train", "data", "report", "lm-eval", "dev"]
 UV = Path(sys.executable).parent / "uv"
 
 
@@ -33,8 +35,11 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
-@pytest.mark.parametrize("extras", [*ALONE, "train,vllm", "train,data,lm-eval,report,local,dev"])
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize(
+    ("python", "extras"),
+    [(python, extras) for python in PYTHONS for extras in TOGETHER]
+    + [(python, extra) for python in (PYTHONS[0], PYTHONS[-1]) for extra in ALONE],
+)
 def test_extras_resolve(tmp_path: Path, python: str, extras: str, resolution: str) -> None:
     asked = [part for extra in extras.split(",") for part in ("--extra", extra)]
     done = compiled(["pyproject.toml", *asked, "--resolution", resolution], python, tmp_path / "found.txt")

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from polaris_eval.harness.models.weights import fetch_weights
 from polaris_eval.trainers.models import end_of_answer, load_tokenizer, model_path
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.floors]
 
 END = "<|im_end|>"
 

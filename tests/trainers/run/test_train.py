@@ -372,6 +372,7 @@ def test_two_processes_train_together(tmp_path: Path, recipe: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.floors
 def test_the_smoke_recipe_on_the_real_model(tmp_path: Path) -> None:
     done = train(tmp_path, "smoke", "trl.max_steps=2", "trl.per_device_train_batch_size=4", "validation.prompts=2",
                  "trl.hri_warmup_steps=1")  # fmt: skip
