@@ -41,25 +41,26 @@ def agreement(
 
 
 def one_person(people: Sequence[Judged]) -> Agreement:
-    """How one person agrees with the mean, or with most, of the others, over all people in turn."""
+    """How one person agrees with the mean, or with most, of the others, over all people in turn.
+
+    Each person's ratings, and the others' of the same stories, are taken from their own means first: that one person is
+    milder than another is no disagreement about stories.
+    """
     raters = sorted({rater for one in people for rater in one.given.get(WHOLE, {})})
-    ranked = any(one.ranked for one in people)
     rows, votes = [], []
     for rater in raters:
         own = [one for one in people if rater in one.given.get(WHOLE, {}) and not math.isnan(one.mean(but=rater))]
-        rows += [(one.given[WHOLE][rater], one.mean(but=rater), one.prompt_id, one.model) for one in own]
+        rows += [(rater, one.given[WHOLE][rater], one.mean(but=rater), one.prompt_id, one.model) for one in own]
         votes += _votes(own, lambda one, rater=rater: one.given[WHOLE][rater], but=rater)  # type: ignore[misc]
     pairs = share_interval(mean_interval([vote for vote, _ in votes], [prompt for _, prompt in votes]))
-    if ranked or not rows:
+    if any(one.ranked for one in people) or not rows:
         return Agreement(len(rows), NOTHING, NOTHING, math.nan, pairs)
-    x, y, prompts, models = (list(column) for column in zip(*rows, strict=True))
-    return Agreement(
-        len(rows),
-        spearman_interval(x, y, prompts),
-        spearman_interval(x, y, models, within_clusters=True),
-        math.nan,
-        pairs,
-    )
+    frame = pd.DataFrame(rows, columns=["rater", "own", "others", "prompt", "model"])
+    apart = frame[["own", "others"]] - frame.groupby("rater")[["own", "others"]].transform("mean")
+    stories = spearman_interval(apart["own"], apart["others"], frame["prompt"].tolist())
+    writers = list(zip(frame["rater"], frame["model"], strict=True))
+    within = spearman_interval(frame["own"], frame["others"], writers, within_clusters=True)
+    return Agreement(len(rows), stories, within, math.nan, pairs)
 
 
 def by_length(people: Sequence[Judged]) -> Agreement:

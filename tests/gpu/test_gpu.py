@@ -77,18 +77,18 @@ def rewards(folder: Path) -> dict[tuple[str, int, int], tuple[Any, ...]]:
     return found
 
 
-def check(folder: Path, steps: int) -> None:
-    """Every step was made, and its loss is a number."""
+def steps_made(folder: Path) -> int:
+    """How many steps were made, each with a loss that is a number and rows that were judged."""
     losses = [row["loss"] for row in logged(folder) if "loss" in row]
-    assert len(losses) >= steps
     assert all(map(math.isfinite, losses))
     assert rewards(folder)
+    return len(losses)
 
 
 def test_smoke_in_bf16_and_resumed_after_kill_9(tmp_path: Path, record_property: Report) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     found = train("bf16", whole)
-    check(whole, 4)
+    assert steps_made(whole) >= 4
     record_property("report", told("smoke in bf16", found, whole))
     with subprocess.Popen(
         command("bf16", parts), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -107,7 +107,7 @@ def test_smoke_in_bf16_and_resumed_after_kill_9(tmp_path: Path, record_property:
 @pytest.mark.parametrize("weights", ["lora", "full"])
 def test_vllm_beside_the_trainer(tmp_path: Path, weights: str, record_property: Report) -> None:
     found = train(weights, tmp_path / "run")
-    check(tmp_path / "run", 4)
+    assert steps_made(tmp_path / "run") >= 4
     record_property("report", told(f"{weights}, vLLM beside the trainer", found, tmp_path / "run"))
 
 
@@ -124,7 +124,7 @@ def test_validation_has_its_own_sampling(tmp_path: Path) -> None:
 @needs_vllm
 def test_a_model_of_the_papers_class_in_vllm(tmp_path: Path, record_property: Report) -> None:
     found = train("qwen", tmp_path / "run", model=save_qwen(tmp_path / "model", tiny=True))
-    check(tmp_path / "run", 2)
+    assert steps_made(tmp_path / "run") >= 2
     record_property("report", told("Qwen3.5's class, four layers", found, tmp_path / "run"))
 
 
@@ -162,5 +162,5 @@ def test_one_update_of_the_9b_shape(tmp_path: Path, record_property: Report) -> 
         pytest.skip(lack)
     paths = {"model": save_qwen(tmp_path / "model", tiny=False), "pairs": long_pairs(tmp_path / "pairs.jsonl")}
     found = train("nine", tmp_path / "run", **paths)
-    check(tmp_path / "run", 1)
+    assert steps_made(tmp_path / "run") >= 1
     record_property("report", told("the 9B shape, LoRA, one update", found, tmp_path / "run"))

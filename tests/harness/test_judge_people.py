@@ -49,6 +49,16 @@ def test_agreement_by_hand() -> None:
     assert one_person(TWO_PROMPTS).pairs.value == pytest.approx(10 / 12)
 
 
+def test_a_milder_person_is_no_other_opinion() -> None:
+    """Ben gives two more than Anna to every story: they agree, and a constant gives nothing to agree on."""
+    people = [judged(f"s{i}", str(i), "ab"[i % 2], anna=i % 3, ben=i % 3 + 2) for i in range(12)]
+    assert one_person(people).stories.value == pytest.approx(1)
+    assert one_person(people).within_writers.value == pytest.approx(1)
+    same = [judged(f"s{i}", str(i), "a", anna=1, ben=2) for i in range(6)]
+    assert math.isnan(one_person(same).stories.value)
+    assert math.isnan(one_person(same).within_writers.value)
+
+
 def test_ranks_mean_something_within_a_prompt_only() -> None:
     people = [judged("x", "1", "a", True, anna=-1, ben=-2), judged("y", "1", "b", True, anna=-2, ben=-1),
               judged("z", "1", "c", True, anna=-3, ben=-3)]  # fmt: skip
