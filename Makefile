@@ -27,7 +27,7 @@ test: $(VENV)/.dev lint types
 test-floors: $(FLOORS)/.done
 	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and (not slow or floors)"
 
-# for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape; some 20 minutes
+# for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape
 test-gpu: $(GPU)/.done
 	$(GPU)/bin/pytest -v -rs tests/gpu
 

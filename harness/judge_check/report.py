@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from inspect_ai.model import GenerateConfig
 from ..environment import judging_anew
 from ..logs.table import stories_frame
 from ..run import plan as planning
-from ..run.planned import Request
+from ..run.planned import judging
 from ..run.run import run
 from ..show.files import slug, write_json
 from ..show.grid import Grid, grid, numbers, texts
@@ -53,18 +52,10 @@ def run_check(asked: CheckRequest) -> int:
         return 0
     frames = {}
     for judge in dict.fromkeys(asked.judges):
-        request = Request(
-            models=(),
-            log_dir=asked.log_dir / slug(judge),
-            benchmarks=(plan.benchmark,),
-            rubric=asked.rubric,
-            judges={"": judge},
-            judge_config=asked.judge_config,
-            judge_base_url=asked.judge_base_url,
-            stories=plan.path,
-            generate={"max_connections": asked.max_connections} if asked.max_connections else {},
-            display="rich" if sys.stdout.isatty() else "plain",
-        )
+        request = judging(
+            plan.path, judge, asked.log_dir / slug(judge), plan.benchmark, asked.rubric, asked.judge_config,
+            asked.judge_base_url, asked.max_connections,
+        )  # fmt: skip
         with judging_anew():  # the same text again is the point here
             frames[judge] = stories_frame(run(request))
     result, to = analyse(plan, frames), console()

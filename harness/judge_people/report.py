@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..errors import UserError
 from ..judge.named import is_proxy, marked
 from ..logs.table import SCORED, stories_frame
 from ..run import plan as planning
-from ..run.planned import Request
+from ..run.planned import judging
 from ..run.run import run
 from ..show.files import slug, write_json
 from ..show.grid import Grid, grid, numbers, texts
@@ -77,19 +76,10 @@ def run_people(asked: PeopleRequest) -> int:
         return 0
     judges, left = {}, 0
     for judge in dict.fromkeys(asked.judges):
-        request = Request(
-            models=(),
-            log_dir=asked.log_dir / slug(judge),
-            benchmarks=(asked.benchmark,),
-            rubric=asked.rubric,
-            judges={"": judge},
-            judge_config=asked.judge_config,
-            judge_base_url=asked.judge_base_url,
-            allow_self_judging=True,  # what is asked is whom the judge agrees with
-            stories=stories,
-            generate={"max_connections": asked.max_connections} if asked.max_connections else {},
-            display="rich" if sys.stdout.isatty() else "plain",
-        )
+        request = judging(
+            stories, judge, asked.log_dir / slug(judge), asked.benchmark, asked.rubric, asked.judge_config,
+            asked.judge_base_url, asked.max_connections,
+        )  # fmt: skip
         frame = stories_frame(run(request))
         scored = frame[frame["status"].isin(SCORED)].set_index("id")
         left += len(frame) - len(scored)

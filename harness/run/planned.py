@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +49,32 @@ class Request:
     model_args: Mapping[str, Any] = field(default_factory=dict)
     model_base_url: str | None = None
     display: str | None = None
+
+
+def judging(
+    stories: Path,
+    judge: str,
+    log_dir: Path,
+    benchmark: str,
+    rubric: str | None,
+    config: GenerateConfig,
+    base_url: str | None,
+    max_connections: int | None,
+) -> Request:
+    """The request to have one judge mark a file of stories, for commands that are about judges, not about writers."""
+    return Request(
+        models=(),
+        log_dir=log_dir,
+        benchmarks=(benchmark,),
+        rubric=rubric,
+        judges={"": judge},
+        judge_config=config,
+        judge_base_url=base_url,
+        allow_self_judging=True,  # what the judge does is what is asked, with its own stories too
+        stories=stories,
+        generate={"max_connections": max_connections} if max_connections else {},
+        display="rich" if sys.stdout.isatty() else "plain",
+    )
 
 
 @dataclass(frozen=True)
