@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
@@ -27,7 +27,7 @@ from inspect_ai.model import Model, ModelOutput, _assistant_internal
 from inspect_ai.model._model import init_model_roles
 
 __all__ = [
-    "PrerequisiteError", "address_of", "create_task", "file_state", "is_cut", "is_unread", "is_withheld",
+    "PrerequisiteError", "address_of", "create_task", "file_state", "grader_role", "is_cut", "is_unread", "is_withheld",
     "outside_loop", "prompt_text", "run_inspect", "stop_reason", "storage",
 ]  # fmt: skip
 
@@ -43,11 +43,16 @@ _SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
 
-def create_task(name: str, judge: Model | None = None, **args: Any) -> Task:
-    """A registered task by name; with a judge, one that looks for the model role `grader` as it is made finds it."""
-    if judge is not None:
-        init_model_roles({"grader": judge})
+def create_task(name: str, judges: Sequence[Model] = (), **args: Any) -> Task:
+    """A registered task by name; with judges, one that looks for the model role `grader` as it is made finds them."""
+    if judges:
+        init_model_roles(grader_role(judges))
     return task_create(name, **args)
+
+
+def grader_role(judges: Sequence[Model]) -> dict[str, Model | list[Model]]:
+    """The model role of one judge or of several."""
+    return {"grader": judges[0] if len(judges) == 1 else list(judges)}
 
 
 def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

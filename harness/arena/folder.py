@@ -46,7 +46,7 @@ class Arena:
         self.matches = {match.id: match for pair in matches.values() for match in pair}
         self._judged: tuple[list[Any], pd.DataFrame] | None = None
         self._common = {
-            "judge": judge_label(str(judge), judge.config),
+            "judge": judge_label([(str(judge), judge.config)]),
             "rubric": rubric.digest,
             "truncate": truncate,
         }
@@ -116,7 +116,7 @@ class Arena:
         where = [str(source.resolve()) for source in sources]
         chosen = {} if self.rubric.source == RUBRIC else {"rubric": self.rubric.source}
         given = {"stories": where, "truncate": self.truncate, "benchmark": benchmark, **chosen}
-        task = create_task(f"{PACKAGE}/{ARENA}", self.judge, **given)
+        task = create_task(f"{PACKAGE}/{ARENA}", [self.judge], **given)
         for start in range(0, len(samples), BATCH):
             dataset = MemoryDataset(list(samples[start : start + BATCH]), name=ARENA)
             batch = task_with(task, name=ARENA, dataset=dataset, model_roles={"grader": self.judge})

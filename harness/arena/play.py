@@ -70,8 +70,8 @@ def conduct(request: ArenaRequest) -> int:
     rubric = load_rubric(request.rubric or RUBRIC)
     if not rubric.pairs:
         raise UserError(f"the rubric {rubric.name} marks one story at a time; an arena needs one that compares two")
-    named = {"": request.judge} if request.judge else {}
-    judge = resolve_judges(named, {ARENA: rubric}, request.judge_config, request.judge_base_url)[ARENA]
+    named = {"": (request.judge,)} if request.judge else {}
+    (judge,) = resolve_judges(named, {ARENA: rubric}, request.judge_config, request.judge_base_url)[ARENA]
     _check_self_judging(request, judge, matches)
     arena = Arena(request.log_dir, judge, rubric, request.truncate, matches)
     known = {name for pair in matches for name in pair}.union(arena.judged()["first"])

@@ -83,7 +83,13 @@ shard = click.option(
 )  # fmt: skip
 judging = _options(
     click.option("--judge", "judges", multiple=True, metavar="[BENCHMARK=]MODEL",
-                 help="Judging model of all benchmarks, or of one (repeatable); by default each rubric's."),
+                 help="Judging model of all benchmarks, or of one; by default each rubric's. Several are a jury: each "
+                 "judges every story."),
+    click.option("--jury", type=click.Choice(["mean", "zscore"]), default="mean", show_default=True,
+                 help="How a jury's scores are put on one scale: as they are, or each judge's moved to one mean and spread "
+                 "over the stories that all of them judged."),
+    click.option("--quorum", type=click.IntRange(min=1), metavar="N",
+                 help="How many of a jury's verdicts make a score. [default: all]"),
     click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
                  help="Setting of the judge that replaces the rubric's own, such as temperature=0 (repeatable)."),
     click.option("--judge-base-url", help="Address of the judge's server."),
@@ -146,6 +152,8 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
         benchmarks=tuple(options["benchmarks"]),
         rubric=options["rubric"],
         judges=parse_judges(options["judges"]),
+        jury=options["jury"],
+        quorum=options["quorum"],
         judge_config=as_judge_config(options["judge_options"]),
         judge_base_url=options["judge_base_url"],
         allow_self_judging=options["allow_self_judging"],

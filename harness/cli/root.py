@@ -56,6 +56,7 @@ Examples:
   polaris-eval run --model openai/gpt-5.4-mini --limit 6
   polaris-eval run --model vllm/Qwen/Qwen3.5-9B --benchmark story_quality --prompts official
   polaris-eval run --model A --model B --judge openai/gpt-5.4 --judge writingbench=google/gemini-3.1-pro-preview
+  polaris-eval run --model A --judge openai/gpt-5.4 --judge anthropic/claude-sonnet-4-6 --jury zscore
   polaris-eval run --stories my.jsonl --judge anthropic/claude-sonnet-4-6
   polaris-eval run --model openai/gpt-5.4-mini --prompts mine.jsonl --rubric mine.yaml
 The same command again continues a broken run: nothing is written or judged twice."""
@@ -132,7 +133,7 @@ Example:
     "judges",
     multiple=True,
     metavar="[BENCHMARK=]MODEL",
-    help="Judging model of all benchmarks, or of one (repeatable); by default each rubric's.",
+    help="Judging model of all benchmarks, or of one; by default each rubric's. Several are a jury.",
 )
 @rubric_option
 @prompting

@@ -43,8 +43,8 @@ class Verdict:
     `scores` is empty where the story is unscored, or was refused by the writer's provider, and `reason` then says why;
     an empty story carries the lowest scores of its rubric. `replies` are raw, in the order in which they came;
     `complaints` say what was wrong with what came. `disqualified` is set by the optional gate only. `parts`
-    holds one verdict a criterion where the rubric is asked once a criterion. `kept`: the reply is one that was paid
-    for before, and nothing was asked.
+    holds one verdict a criterion where the rubric is asked once a criterion, `members` one a judge where several judge
+    (see `jury`). `kept`: the reply is one that was paid for before, and nothing was asked.
     """
 
     status: Status
@@ -58,6 +58,7 @@ class Verdict:
     complaints: tuple[str, ...] = ()
     usage: ModelUsage = field(default_factory=ModelUsage)
     parts: tuple[Verdict, ...] = ()
+    members: tuple[Verdict, ...] = ()
     kept: bool = False
 
     @property
@@ -78,6 +79,7 @@ async def judge(
     disqualify: bool = False,
     part: int | None = None,
     writer: str | None = None,
+    kept: str | None = None,
     **slots: str,
 ) -> Verdict:
     """Judge one story on one rubric, with one call.
@@ -97,6 +99,7 @@ async def judge(
         target: requested length, for the disqualification gate alone.
         disqualify: apply the rubric's optional gate (off by default; human references are exempt).
         part: number of the criterion, from 1, where the rubric is asked once a criterion.
+        kept: a reply that was read before, which is not asked for again.
         slots: the placeholders that the rubric declares.
     """
     story = strip_reasoning(story)
@@ -114,7 +117,7 @@ async def judge(
     usage = ModelUsage()
     reason: str | None = None
     key = verdict_key(rubric, [system, user], model, config, epoch)
-    known = recall(key)
+    known = recall(key) if kept is None else kept
     marks = None if known is None else _known_marks(rubric, known)
     replies = [] if known is None or marks is None else [known]
     while marks is None and reason is None:
@@ -189,12 +192,9 @@ async def judge_criteria(
     """
 
     async def one(number: int, slots: Mapping[str, str]) -> Verdict:
-        reply = kept[number - 1] if kept else None
-        if reply is not None:
-            marks = read_reply(rubric, reply)
-            return Verdict("scored", str(model), scores=rubric.score(marks), marks=marks, replies=(reply,))
         texts: dict[str, Any] = dict(slots)
         which: dict[str, Any] = {"sample_id": sample_id, "epoch": epoch, "writer": writer}
+        which["kept"] = kept[number - 1] if kept else None
         return await judge(rubric, prompt, story, model, part=number, **which, **texts)
 
     parts = tuple(await collect(*(one(number, slots) for number, slots in enumerate(criteria, 1))))

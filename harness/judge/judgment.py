@@ -4,7 +4,8 @@ kept as data in the log, and read from there as data."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from inspect_ai.log import EvalSample
@@ -102,6 +103,8 @@ def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
     details = (judged.metadata if judged else None) or {}
     if judged is None or details.get("status") != "scored":
         return None
+    if members := [member for member in details.get("members", ()) if KEY in member]:
+        return _of_all({member["judge"]: judgment_from(member[KEY]) for member in members})
     if KEY in details:
         return judgment_from(details[KEY])
     if details.get("criteria"):
@@ -110,6 +113,15 @@ def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
         return judgment_of(rubric, read_reply(rubric, details["replies"][-1]))
     except (ReplyError, IndexError, KeyError):
         return Judgment(judged.explanation or "")
+
+
+def _of_all(judgments: Mapping[str, Judgment]) -> Judgment:
+    """What a jury said: each member's comment, and mark by mark what each gave."""
+    comments = (f"{judge}: {found.comment}" for judge, found in judgments.items() if found.comment)
+    each = [
+        [replace(mark, name=f"{mark.name} · {judge}") for mark in found.marks] for judge, found in judgments.items()
+    ]
+    return Judgment("\n\n".join(comments), tuple(mark for same in zip_longest(*each) for mark in same if mark))
 
 
 def _mark(rubric: Rubric, marks: Marks, name: str) -> Mark:

@@ -51,44 +51,48 @@ def missing_key(model: str) -> str | None:
 
 
 def resolve_judges(
-    judges: Mapping[str, str], rubrics: Mapping[str, Rubric], config: GenerateConfig, base_url: str | None
-) -> dict[str, Model]:
-    """The judge of each benchmark: the one asked for, else its rubric's; never the model under test by default.
+    judges: Mapping[str, Sequence[str]], rubrics: Mapping[str, Rubric], config: GenerateConfig, base_url: str | None
+) -> dict[str, tuple[Model, ...]]:
+    """The judges of each benchmark, several where they are a jury: those asked for, else its rubric's; never the model
+    under test by default.
 
     Args:
         judges: the judges that the user named, by benchmark; "" is for all others.
         rubrics: the rubric of each benchmark.
         config: settings that replace the rubrics' own.
-        base_url: address of the judge's server.
+        base_url: address of the judges' server.
 
     Raises:
         UserError: no such model, or no key for it.
     """
     for name, rubric in rubrics.items():
-        if judge_of(judges, name) is None:
+        if not judges_of(judges, name):
             _check_own_judge(name, rubric)
-    chosen = {name: judge_of(judges, name) or rubric.judge.model for name, rubric in rubrics.items()}
-    providers = sorted({model.partition("/")[0] for model in chosen.values()})
+    chosen = {name: judges_of(judges, name) or (rubric.judge.model,) for name, rubric in rubrics.items()}
+    models = list(dict.fromkeys(model for names in chosen.values() for model in names))
+    providers = sorted({model.partition("/")[0] for model in models if model != PROXY})
     if base_url and len(providers) > 1:
         raise UserError(
             f"--judge-base-url is one address, but the judges are of several providers ({', '.join(providers)}); run "
             "these benchmarks one after the other, with --benchmark"
         )
-    return {name: make_model(model, config=config, base_url=base_url) for name, model in chosen.items()}
+    made = {model: make_model(model, config=config, base_url=base_url) for model in models}
+    return {name: tuple(made[model] for model in names) for name, names in chosen.items()}
 
 
-def judge_of(judges: Mapping[str, str], benchmark: str) -> str | None:
-    """The judge that the user named for a benchmark, or for all."""
-    return judges.get(benchmark) or judges.get("")
+def judges_of(judges: Mapping[str, Sequence[str]], benchmark: str) -> tuple[str, ...]:
+    """The judges that the user named for a benchmark, or for all; none where the rubric's own is to judge."""
+    return tuple(judges.get(benchmark) or judges.get("") or ())
 
 
-def parse_judges(values: Sequence[str]) -> dict[str, str]:
-    """`MODEL` (for all) and `BENCHMARK=MODEL` as a judge by benchmark, with "" for all others.
+def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`MODEL` (for all) and `BENCHMARK=MODEL` as judges by benchmark, with "" for all others; several for one are its
+    jury.
 
     Raises:
-        UserError: an unknown benchmark, or two judges for one.
+        UserError: an unknown benchmark, or a judge named twice for one.
     """
-    judges: dict[str, str] = {}
+    judges: dict[str, tuple[str, ...]] = {}
     for value in values:
         name, equals, model = value.partition("=")
         if not equals or "/" in name:
@@ -97,9 +101,10 @@ def parse_judges(values: Sequence[str]) -> dict[str, str]:
             find_benchmark(name, f"--judge {value}: ")
         if not model:
             raise UserError(f"--judge {value}: no model is named")
-        if name in judges:
-            raise UserError(f"--judge: two judges for {name or 'all benchmarks'}, {judges[name]} and {model}")
-        judges[name] = model
+        if model in judges.get(name, ()):
+            raise UserError(f"--judge: {model} is named twice for {name or 'all benchmarks'}")
+        # a jury is the same in any order, and must be the same task to Inspect
+        judges[name] = tuple(sorted((*judges.get(name, ()), model)))
     return judges
 
 

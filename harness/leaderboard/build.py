@@ -17,6 +17,7 @@ from ..logs.shards import parse_shard
 from ..logs.table import KEYS, SCORED, differences
 from ..stats.compare import compare_pairs, prompts_needed, ranks, smallest_p
 from ..stats.intervals import Interval
+from .jury import jury_table
 from .published import NOTE, published
 from .rows import StoryRow, correlation, story_row
 from .section import Section
@@ -84,6 +85,7 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
                 published=published(first["benchmark"])
                 if with_published and has_rubric(first["benchmark"], first["rubric_digest"])
                 else (),
+                jury=jury_table(group),
                 judged_on=rubric,
             )
         )
@@ -144,11 +146,20 @@ def _resolution(pairs: pd.DataFrame) -> list[str]:
 
 def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> list[str]:
     notes = []
-    if bool(group["proxy"].iloc[0]):
+    if group["proxy"].iloc[0] and group["jury"].iloc[0]:
+        notes.append("PROXY: one of the jury is the offline lexical proxy, which counts and cannot read.")
+    elif group["proxy"].iloc[0]:
         notes.append(
             "PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score. "
             "Its criteria are not shown: they are one number, moved a little."
         )
+    if group["jury"].iloc[0] == "zscore":
+        notes.append(
+            "Jury: each judge's scores were moved to one mean and one spread over the stories that all of them judged; "
+            "further scores and marks are plain means."
+        )
+    elif group["jury"].iloc[0]:
+        notes.append("Jury: scores and marks are plain means over the judges.")
     names = {"rubric_digest": "rubric file", "judge": "judge", "prompts_digest": "prompt set", "gate": "gate"}
     apart = {key: values for key, values in apart.items() if key in names}
     if apart:

@@ -12,6 +12,7 @@ from ..show.grid import Grid
 from ..stats.intervals import Interval
 from . import plots, tables
 from .comparison import Comparison
+from .jury import JuryTable, jury_grid
 from .published import Published
 from .rows import StoryRow
 
@@ -24,7 +25,8 @@ class Section(Comparison):
     """Models by the marks of their stories.
 
     `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
-    `length_bias` is the correlation of score with words among the stories of one prompt. `judged_on` is the rubric.
+    `length_bias` is the correlation of score with words among the stories of one prompt. `jury` compares the judges
+    where several judged. `judged_on` is the rubric.
     """
 
     legend: ClassVar[str] = tables.LEGEND
@@ -34,6 +36,7 @@ class Section(Comparison):
     published_metric: str
     length_bias: Interval
     published: Sequence[Published] = ()
+    jury: JuryTable | None = None
     judged_on: Rubric = field(repr=False)
 
     def grids(self, details: bool) -> list[Grid]:
@@ -42,7 +45,7 @@ class Section(Comparison):
         return [grid for grid in shown if grid is not None]
 
     def model_grids(self) -> list[Grid]:
-        return replace(self, published=()).grids(details=True)
+        return replace(self, published=(), jury=None).grids(details=True)
 
     def figures(self) -> dict[str, tuple[Figure, str]]:
         return plots.figures(self.rows, self.stories, self.judged_on, self.caption)
@@ -53,5 +56,6 @@ class Section(Comparison):
         return (
             tables.summary_grid(self.heading, self.rows, self.side, self.by_length),
             tables.bucket_grid(self.rows),
+            jury_grid(self.jury),
             tables.published_grid(self.rows, self.published, metric, heading, self.proxy),
         )

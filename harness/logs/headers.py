@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
@@ -10,6 +10,7 @@ from inspect_ai.model import GenerateConfig
 
 from ..errors import UserError
 from ..inspect_seam import storage
+from ..judge.jury import SCALES
 
 # these take further sampling settings in the request's body; hosted models refuse unknown fields
 OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
@@ -102,24 +103,31 @@ def writer_name(header: EvalLog) -> str:
 
 
 def judge_name(header: EvalLog) -> str:
-    """The judge of a log with the settings that override the rubric's own."""
+    """The judge of a log, or its jury, as `judge_label` names them."""
+    given = header.eval.task_args
+    return judge_label(_judges(header), given.get("jury") or SCALES[0], given.get("quorum"))
+
+
+def judge_names(header: EvalLog) -> tuple[str, ...]:
+    """The judges of a log by their bare names: one, or the members of a jury."""
+    return tuple(name for name, _ in _judges(header))
+
+
+def _judges(header: EvalLog) -> list[tuple[str, GenerateConfig]]:
     named = header.eval.task_args.get("judge")
     role = (header.eval.model_roles or {}).get("grader")
     if named or role is None:
-        return str(named or "none")
-    config = role[0] if isinstance(role, list) else role
-    return judge_label(config.model, config.config)
+        return [(name, GenerateConfig()) for name in ([named] if isinstance(named, str) else named or ["none"])]
+    return [(config.model, config.config) for config in (role if isinstance(role, list) else [role])]
 
 
-def judge_label(name: str, config: GenerateConfig) -> str:
-    """A judge's name with the settings that override the rubric's own, if any."""
-    changed = settings_text(config)
-    return f"{name} ({changed})" if changed else name
-
-
-def bare_name(judge: str) -> str:
-    """A judge's name without the settings that `judge_label` adds."""
-    return judge.split(" (")[0]
+def judge_label(judges: Sequence[tuple[str, GenerateConfig]], scale: str = SCALES[0], quorum: int | None = None) -> str:
+    """A judge's name with the settings that override the rubric's own, if any; of a jury the members' names in
+    alphabetical order, and how it comes to one verdict where that is not by the plain mean of all."""
+    names = sorted(f"{name} ({changed})" if (changed := settings_text(config)) else name for name, config in judges)
+    some = quorum is not None and quorum < len(names)
+    how = [*(["z-scored"] if scale == "zscore" else ()), *([f"quorum {quorum}"] if some else ())]
+    return " + ".join(names) + (f" ({', '.join(how)})" if how and len(names) > 1 else "")
 
 
 def settings_text(config: GenerateConfig) -> str:

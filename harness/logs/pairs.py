@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..judge.named import is_proxy
 from ..prices import Prices, load_prices, token_counts
 from ..text.style import STYLE
-from .headers import bare_name, judge_name, read_header
+from .headers import judge_name, judge_names, read_header
 from .rubrics import attrs_of, rubric_for, rubric_of
 
 DONE = ("scored", "empty")
@@ -79,7 +79,7 @@ def complete_matches(frame: pd.DataFrame) -> pd.DataFrame:
 def _rows(header: EvalLog, prices: Prices) -> Iterator[dict[str, Any]]:
     stamped = header.eval.metadata or {}
     judge = judge_name(header)
-    bare = bare_name(judge)
+    bare = judge_names(header)[0]
     per_token = prices.per_token(bare)
     common = {
         "log": header.location.removeprefix("file://"),

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import hashlib
 import io
+import json
 import math
 import os
 import re
@@ -22,24 +23,26 @@ from inspect_ai.model import ModelUsage
 from ..environment import cache_dir
 from ..errors import UserError
 from ..inspect_seam import file_state
+from ..judge.jury import SCALES
 from ..judge.named import is_proxy
 from ..length import SPLITS, bucket
 from ..prices import TOKENS, Prices, load_prices, token_counts
-from .headers import bare_name, is_ours, judge_name, overrides, read_header, task_key, writer_name, writing_settings
+from .headers import is_ours, judge_name, judge_names, overrides, read_header, task_key, writer_name, writing_settings
+from .juries import member_scores, on_one_scale
 from .rubrics import attrs_of, joined_attrs
 from .shards import Shard, parse_shard
 
 KEYS = ("benchmark", "rubric_digest", "judge", "prompts_digest")
 SCORED = ("scored", "empty")
 _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric", "rubric_digest", "judge", "proxy",
-        "prompts", "prompts_digest", "gate", "settings", "overrides", "shard")  # fmt: skip
+        "prompts", "prompts_digest", "gate", "settings", "overrides", "shard", "jury")  # fmt: skip
 _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score",
           "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started",
           "completed")  # fmt: skip
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
 # cached under another are made anew
-SCHEMA = 4
+SCHEMA = 5
 
 
 def stories_frame(
@@ -48,11 +51,12 @@ def stories_frame(
     """One row a story asked for, also where none was written or judged; one column a metric.
 
     Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
-    (`KEYS`), gate, settings and overrides of the writer, shard (K/N where several machines shared a run); id,
-    prompt_id, position (place among the prompts, from 0), epoch, category, target (words), bucket, split, `status`
-    (scored, empty, refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN
-    without a price; batch discounts are not deducted), started and completed. A log continued by a later one takes no
-    part. The logs' rubrics are found with `rubrics.rubric_for`.
+    (`KEYS`), gate, settings and overrides of the writer, shard (K/N where several machines shared a run), jury (how
+    several judges' scores are put on one scale, and then a column for each one's scores; see `juries`); id, prompt_id,
+    position (place among the prompts, from 0), epoch, category, target (words), bucket, split, `status` (scored, empty,
+    refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN without a price;
+    batch discounts are not deducted), started and completed. A log continued by a later one takes no part. The logs'
+    rubrics are found with `rubrics.rubric_for`.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 
@@ -73,8 +77,9 @@ def stories_frame(
         frame = frame.sort_values(["epoch", "position"], kind="stable")
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
+    frame = on_one_scale(frame, [*KEYS, "gate"])
     frame.attrs = joined_attrs(latest.values())
-    inner = ("task", *(f"{who}_{what}" for who in ("writer", "judge") for what in TOKENS))
+    inner = ("task", "judges", *(f"writer_{what}" for what in TOKENS))
     return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
 
 
@@ -189,13 +194,14 @@ def _common(header: EvalLog) -> dict[str, Any]:
         "rubric": stamped["rubric"],
         "rubric_digest": stamped["rubric_digest"],
         "judge": judge,
-        "proxy": is_proxy(bare_name(judge)),
+        "proxy": any(map(is_proxy, judge_names(header))),
         "prompts": stamped["prompts"],
         "prompts_digest": stamped["prompts_digest"],
         "gate": bool(header.eval.task_args.get("disqualify")),
         "settings": writing_settings(header),
         "overrides": overrides(header),
         "shard": stamped.get("shard") or "",
+        "jury": (header.eval.task_args.get("jury") or SCALES[0]) if len(judge_names(header)) > 1 else "",
     }
 
 
@@ -223,6 +229,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     row |= {"target": target, "bucket": bucket(target) if target else None}
     row["split"] = SPLITS.get(row["bucket"] or "")
     length = scores.get("length_adherence")
+    row |= member_scores(details)
     for score in (judged, length):
         row |= score.value if score is not None and isinstance(score.value, dict) else {}
     measured = (length.metadata if length else None) or {}
@@ -235,26 +242,32 @@ def _row(sample: EvalSample) -> dict[str, Any]:
     return row
 
 
-def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, float]:
-    """Tokens of the writer, and of the judgment that stands (an earlier one that failed is not counted)."""
+def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Tokens of the writer, and, by judge, of the judgment that stands (an earlier one that failed is not counted)."""
     everything = token_counts(sum((sample.model_usage or {}).values(), ModelUsage()))
     judging = sum((sample.role_usage or {}).values(), ModelUsage())
-    stands = ModelUsage.model_validate(details["usage"]) if "usage" in details else judging
+    told = [one for one in details.get("members") or [details] if "usage" in one]
+    stands = {one["judge"]: ModelUsage.model_validate(one["usage"]) for one in told} or {"": judging}
     if not sample.role_usage and everything != (0, 0, 0):
-        judging = stands  # a judge that was named as an argument of the task plays no role
+        judging = sum(stands.values(), ModelUsage())  # judges named as an argument of the task play no role
     writer = [max(0, whole - part) for whole, part in zip(everything, token_counts(judging), strict=True)]
-    judge = token_counts(stands)
+    judges = {judge: token_counts(used) for judge, used in stands.items()}
     used = {f"writer_{what}": number for what, number in zip(TOKENS, writer, strict=True)}
-    used |= {f"judge_{what}": number for what, number in zip(TOKENS, judge, strict=True)}
-    return {**used, "tokens": sum(used.values())}
+    return {**used, "judges": json.dumps(judges), "tokens": sum(writer) + sum(map(sum, judges.values()))}
 
 
 def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
     """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
-    for who, names in (("writer", frame["model"]), ("judge", frame["judge"].map(bare_name))):
-        tokens = frame.reindex(columns=[f"{who}_{what}" for what in TOKENS]).fillna(0).to_numpy(dtype=float)
-        found = {name: prices.per_token(name) for name in names.unique()}
-        spent = pd.Series((np.array([found[name] for name in names]).reshape(-1, 3) * tokens).sum(axis=1))
-        none = math.nan if who == "writer" else 0.0
-        frame["cost_writing" if who == "writer" else "cost_judging"] = spent.where(tokens.sum(axis=1) > 0, none)
-    return frame.assign(cost=frame["cost_writing"] + frame["cost_judging"])
+    tokens = frame.reindex(columns=[f"writer_{what}" for what in TOKENS]).fillna(0).to_numpy(dtype=float)
+    by_model = {name: prices.per_token(name) for name in frame["model"].unique()}
+    writing = (np.array([by_model[name] for name in frame["model"]]).reshape(-1, 3) * tokens).sum(axis=1)
+
+    def spent(judges: Any, named: str) -> float:
+        used = {judge or named: counts for judge, counts in json.loads(judges).items()} if judges else {}
+        each = (zip(counts, prices.per_token(judge), strict=True) for judge, counts in used.items() if any(counts))
+        return math.fsum(count * price for parts in each for count, price in parts)
+
+    judges = frame.get("judges", pd.Series("", index=frame.index)).fillna("")
+    judging = [spent(used, named) for used, named in zip(judges, frame["judge"], strict=True)]
+    frame["cost_writing"] = pd.Series(writing).where(tokens.sum(axis=1) > 0)
+    return frame.assign(cost_judging=judging, cost=frame["cost_writing"] + judging)

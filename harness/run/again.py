@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from inspect_ai import score as rescore
@@ -10,11 +11,11 @@ from inspect_ai.log import EvalLog, EvalSample, read_eval_log, recompute_metrics
 from inspect_ai.model import Model
 
 from ...rubrics import Rubric
-from ..inspect_seam import outside_loop
+from ..inspect_seam import grader_role, outside_loop
 from ..scorers import KEPT, judged
 
 
-def judge_again(header: EvalLog, rubric: Rubric, judge: Model) -> int:
+def judge_again(header: EvalLog, rubric: Rubric, judges: Sequence[Model]) -> int:
     """Judge the unscored stories of a log once more, in place, without writing them again.
 
     Returns:
@@ -25,10 +26,12 @@ def judge_again(header: EvalLog, rubric: Rubric, judge: Model) -> int:
     left = [sample for sample in samples if _unscored(sample)]
     if not left:
         return 0
-    print(f"{len(left)} stories were left unscored last time; asking {judge} again", file=sys.stderr)
-    scorer = judged(rubric.source, disqualify=bool(log.eval.task_args.get("disqualify")))
+    asked = " and ".join(map(str, judges))
+    print(f"{len(left)} stories were left unscored last time; asking {asked} again", file=sys.stderr)
+    given = log.eval.task_args
+    scorer = judged(rubric.source, disqualify=bool(given.get("disqualify")), quorum=given.get("quorum"))
     subset = log.model_copy(update={"samples": [_with_kept_replies(sample) for sample in left]})
-    roles = {"grader": judge}
+    roles = grader_role(judges)
     scored = outside_loop(rescore, subset, [scorer], action="overwrite", model_roles=roles, display="none")
     fresh = {(sample.id, sample.epoch): sample for sample in scored.samples or []}
     for sample in samples:
@@ -52,9 +55,12 @@ def _unscored(sample: EvalSample) -> bool:
 
 
 def _with_kept_replies(sample: EvalSample) -> EvalSample:
-    """The sample with the replies on those of its criteria that were judged: only the others are asked again."""
-    criteria = ((sample.scores or {})["judged"].metadata or {}).get("criteria")
-    if not criteria:
-        return sample
-    kept = [criterion["reply"] for criterion in criteria]
+    """The sample with the replies of judges, and on criteria, that could be read: only the others are asked again."""
+    details = (sample.scores or {})["judged"].metadata or {}
+    kept: dict[str, list[str | None]] = {}
+    for told in details.get("members") or [details]:
+        if criteria := told.get("criteria"):
+            kept[told["judge"]] = [criterion["reply"] for criterion in criteria]
+        elif told["status"] == "scored":
+            kept[told["judge"]] = [told["replies"][-1]]
     return sample.model_copy(update={"metadata": {**(sample.metadata or {}), KEPT: kept}})

@@ -12,7 +12,7 @@ from inspect_ai.dataset import Sample
 
 from ...rubrics import Rubric
 from ..inspect_seam import prompt_text
-from ..judge.named import judge_of, parse_judges
+from ..judge.named import judges_of, parse_judges
 from ..length import length_in
 from ..prices import Prices, load_prices
 from ..show.grid import grid, numbers, texts
@@ -54,7 +54,7 @@ def estimate(
     named = parse_judges(judges)
     rows: list[dict[str, Any]] = []
     for plan in plan_runs(benchmarks, stories, task_args, rubric):
-        judge = judge_of(named, plan.name) or plan.rubric.judge.model
+        judges = judges_of(named, plan.name) or (plan.rubric.judge.model,)
         samples = plan.samples().samples[:limit]
         samples = plan.shard.take(samples) if plan.shard else samples
         repeat = epochs or 1
@@ -65,8 +65,9 @@ def estimate(
                              round(sum(written) * repeat * TOKENS_PER_WORD)))  # fmt: skip
         calls, read = _judge_calls(plan.rubric, samples, written)
         times = repeat if stories else repeat * len(models)
-        rows.append(_row(plan.name, judge, "judge", listed, calls * times, read * times,
-                         calls * times * _reply_tokens(plan.rubric), plan.writer))  # fmt: skip
+        for judge in judges:
+            rows.append(_row(plan.name, judge, "judge", listed, calls * times, read * times,
+                             calls * times * _reply_tokens(plan.rubric), plan.writer))  # fmt: skip
     return _total(rows, listed)
 
 

@@ -14,7 +14,8 @@ from inspect_ai.model import GenerateConfig, Model
 from ...rubrics import Rubric, load_rubric
 from ..benchmarks import Benchmark, benchmarks, find_benchmark
 from ..errors import UserError
-from ..inspect_seam import create_task
+from ..inspect_seam import create_task, grader_role
+from ..judge.jury import SCALES, check_jury
 from ..judge.named import PACKAGE
 from ..logs.shards import Shard, parse_shard
 from ..logs.stories import Story, read_stories, stories_of
@@ -28,8 +29,9 @@ class Request:
     """What a user asked to run.
 
     `stories` replaces generation; without `benchmarks` all are run, and stories are judged on their own. `rubric`
-    replaces the benchmarks' rubrics. `log_dir` may be a place far away, such as `s3://bucket/logs`. `judges` names a
-    judge by benchmark, with "" for all others; an option in `task_args` goes to the benchmarks that take it; `generate`
+    replaces the benchmarks' rubrics. `log_dir` may be a place far away, such as `s3://bucket/logs`. `judges` names the
+    judges by benchmark, with "" for all others: one, or a jury; `jury` is its scale (see `judge.jury`), `quorum` how
+    many of its verdicts make a score. An option in `task_args` goes to the benchmarks that take it; `generate`
     overrides the tasks' settings.
     """
 
@@ -37,7 +39,9 @@ class Request:
     log_dir: Path | str
     benchmarks: tuple[str, ...] = ()
     rubric: str | None = None
-    judges: Mapping[str, str] = field(default_factory=dict)
+    judges: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    jury: str = SCALES[0]
+    quorum: int | None = None
     judge_config: GenerateConfig = field(default_factory=GenerateConfig)
     judge_base_url: str | None = None
     allow_self_judging: bool = False
@@ -67,7 +71,7 @@ def judging(
         log_dir=log_dir,
         benchmarks=(benchmark,),
         rubric=rubric,
-        judges={"": judge},
+        judges={"": (judge,)},
         judge_config=config,
         judge_base_url=base_url,
         allow_self_judging=True,  # what the judge does is what is asked, with its own stories too
@@ -91,11 +95,22 @@ class Planned:
         """The benchmark's."""
         return self.benchmark.name
 
-    def create(self, judge: Model) -> Task:
-        """The Inspect task, judged by `judge`."""
-        task = create_task(f"{PACKAGE}/{self.name}", judge, **self.args)
+    def create(self, judges: Sequence[Model]) -> Task:
+        """The Inspect task, judged by all of `judges`."""
+        task = create_task(f"{PACKAGE}/{self.name}", judges, **self.args)
         # progress lines have room for a short name only
-        return task_with(task, name=self.name, model_roles={"grader": judge})
+        return task_with(task, name=self.name, model_roles=grader_role(judges))
+
+    def judged_by(self, judges: Sequence[Model], scale: str, quorum: int | None) -> Planned:
+        """The same with the arguments that a jury of these needs; one judge needs none.
+
+        Raises:
+            UserError: no jury, or a scale or quorum that is none.
+        """
+        check_jury([str(judge) for judge in judges], scale, quorum if len(judges) > 1 else None)
+        given = {"jury": scale if scale != SCALES[0] else None, "quorum": quorum if quorum != len(judges) else None}
+        jury = {name: value for name, value in given.items() if value is not None and len(judges) > 1}
+        return replace(self, args={**self.args, **jury})
 
     def samples(self) -> Samples:
         """What it is run over; no judge is needed."""

@@ -15,6 +15,7 @@ from inspect_ai.model import GenerateConfig, Model
 
 from ..errors import UserError
 from ..inspect_seam import run_inspect, storage
+from ..judge.jury import SCALES
 from ..judge.kept import check_store
 from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
@@ -24,7 +25,7 @@ from .planned import Planned, Request, plan_runs
 from .samples import is_file, length_note
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
-_ELSEWHERE = (*_FILES, "shard")  # arguments that are compared by what they stand for
+_ELSEWHERE = (*_FILES, "shard", "jury", "quorum")  # arguments that are compared by what they stand for
 
 
 def run(request: Request) -> list[str]:
@@ -41,12 +42,17 @@ def run(request: Request) -> list[str]:
     request, plans = _sharded(request, plans)
     rubrics = {plan.name: plan.rubric for plan in plans}
     judges = resolve_judges(request.judges, rubrics, request.judge_config, request.judge_base_url)
-    check_store(judges.values())
+    several = any(len(members) > 1 for members in judges.values())
+    if (request.quorum is not None or request.jury != SCALES[0]) and not several:
+        raise UserError("--jury and --quorum are about several judges of one benchmark: name each with --judge")
+    plans = [plan.judged_by(judges[plan.name], request.jury, request.quorum) for plan in plans]
+    check_store(judge for members in judges.values() for judge in members)
     for model in request.models:
         make_model(model, base_url=request.model_base_url, **request.model_args)
     pairs = [(plan, writer) for plan in plans for writer in ([plan.writer] if plan.writer else request.models)]
     for plan, writer in pairs:
-        _check_self_judging(request, writer, judges[plan.name])
+        for judge in judges[plan.name]:
+            _check_self_judging(request, writer, judge)
     _check_writable(str(request.log_dir))
     _check_parts(whole, pairs)
     tasks = [plan.create(judges[plan.name]) for plan in plans]
@@ -140,14 +146,15 @@ def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
         )
 
 
-def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> EvalLog | None:
-    """Header of the log of these stories, judge and rubric, if an earlier run left one.
+def _earlier(request: Request, plan: Planned, writer: str, judges: Sequence[Model]) -> EvalLog | None:
+    """Header of the log of these stories, judges and rubric, if an earlier run left one.
 
     Raises:
         UserError: the stories exist, but were judged by another judge or on another rubric, or come from the same file
             under another path; they would be written, and paid for, a second time.
     """
-    label = judge_label(str(judge), judge.config)
+    members = [(str(judge), judge.config) for judge in judges]
+    label = judge_label(members, plan.args.get("jury", SCALES[0]), plan.args.get("quorum"))
     others: list[EvalLog] = []
     for header in map(read_header, logs_in(str(request.log_dir))):
         if not _holds(header, request, plan, writer):
@@ -166,7 +173,9 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
         elif header.status != "started":
             return header
     if others:
-        changed = "".join(f" --judge-option {setting}" for setting in settings_text(judge.config).split())
+        named = " ".join(f"--judge {judge}" for judge in judges)
+        how = "".join(f" --{name} {plan.args[name]}" for name in ("jury", "quorum") if name in plan.args)
+        changed = how + "".join(f" --judge-option {setting}" for setting in settings_text(judges[0].config).split())
         on = f" --rubric {request.rubric}" if request.rubric else ""
         log = Path(others[0].location.removeprefix("file://"))
         stamped = others[0].eval.metadata or {}
@@ -176,7 +185,7 @@ def _earlier(request: Request, plan: Planned, writer: str, judge: Model) -> Eval
         raise UserError(
             f"{place} holds the {plan.name} stories of {writer} judged by {told}. "
             f"To have {label} judge the same stories without writing them again: "
-            f"{source}/{log.name} --judge {judge}{changed}{on} --log-dir ANOTHER_FOLDER"
+            f"{source}/{log.name} {named}{changed}{on} --log-dir ANOTHER_FOLDER"
         )
     return None
 

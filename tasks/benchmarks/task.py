@@ -9,9 +9,10 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 
 from ...harness.benchmarks import Benchmark
+from ...harness.judge.jury import SCALES, check_jury
 from ...harness.logs.shards import parse_shard
 from ...harness.run.samples import check_criteria, prompts_of, stories_samples
-from ...harness.scorers import grader, judged, length_adherence, repetition
+from ...harness.scorers import graders, judged, length_adherence, repetition
 from ...rubrics import load_rubric
 from ..writing import MAX_RETRIES, recorded, write
 
@@ -32,7 +33,9 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
         writer: str | None = None,
         own: bool = False,
         rubric: str | None = None,
-        judge: str | None = None,
+        judge: str | list[str] | None = None,
+        jury: str = SCALES[0],
+        quorum: int | None = None,
         repetition_penalty: float | None = None,
         disqualify: bool = False,
         shard: str | None = None,
@@ -49,7 +52,9 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             writer: with `stories`, judge this model's stories only.
             own: with `stories`, leave out those that were written for another benchmark.
             rubric: name or file of a rubric, in place of the benchmark's own.
-            judge: judging model; by default the model role `grader`, which is then required.
+            judge: judging model, or several for a jury; by default the model role `grader`, which is then required.
+            jury: how tables put a jury's scores on one scale, mean or zscore (Inspect's own metrics are plain means).
+            quorum: how many of a jury's verdicts make a score; by default those of all its members.
             repetition_penalty: for writing; sent to any provider where given.
             disqualify: apply the rubric's optional disqualification gate.
             shard: K/N, every Nth of the prompts from the Kth; tables put the parts together.
@@ -57,10 +62,11 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
         part = parse_shard(shard) if shard else None
         chosen = load_rubric(rubric or benchmark.rubric)
         theirs = chosen.digest == benchmark.load_rubric().digest
-        if judge is None:
-            grader(None)  # refuse now, before the first story is paid for
+        # refuse now, before the first story is paid for
+        named = [judge] if isinstance(judge, str) else judge or [str(member) for member in graders(None).members]
+        check_jury(named, jury, quorum)
         scorers = [
-            judged(chosen.source, judge, disqualify),
+            judged(chosen.source, judge, disqualify, quorum),
             length_adherence(benchmark.length_score == "longbench"),
             repetition(),
         ]

@@ -68,7 +68,7 @@ def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping
         raise UserError("lm-eval's documents name several judges")
     name = names.pop()
     rubric = BENCHMARK.load_rubric()
-    resolve_judges({"": name} if name else {}, {BENCHMARK.name: rubric}, GenerateConfig(), None)
+    resolve_judges({"": (name,)} if name else {}, {BENCHMARK.name: rubric}, GenerateConfig(), None)
     judge = judged(rubric.source, name or rubric.judge.model)
     return _run(responses, docs, [judge, length_adherence(), repetition()])
 

@@ -33,7 +33,7 @@ def test_private_parts_are_used_in_one_module_only() -> None:
 
 def test_a_task_is_made_by_name_and_finds_its_judge() -> None:
     judge = get_model("polaris_eval/lexical", memoize=False)
-    task = inspect_seam.create_task("polaris_eval/story_quality", judge)
+    task = inspect_seam.create_task("polaris_eval/story_quality", [judge])
     assert len(task.dataset) == 36
     parameters = inspect.signature(inspect_seam.task_create).parameters
     assert next(iter(parameters)) == "name"
