@@ -86,8 +86,8 @@ judging = _options(
                  help="Judging model of all benchmarks, or of one; by default each rubric's. Several are a jury: each "
                  "judges every story."),
     click.option("--jury", type=click.Choice(["mean", "zscore"]), default="mean", show_default=True,
-                 help="How a jury's scores are put on one scale: as they are, or each judge's moved to one mean and spread "
-                 "over the stories that all of them judged."),
+                 help="How a jury's scores are put on one scale: as they are, or each judge's moved to one mean and "
+                 "spread over the stories that all of them judged."),
     click.option("--quorum", type=click.IntRange(min=1), metavar="N",
                  help="How many of a jury's verdicts make a score. [default: all]"),
     click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",

@@ -32,7 +32,8 @@ def equated(scores: pd.DataFrame) -> pd.Series[float]:
         return pd.Series(float("nan"), index=scores.index)
     spread = shared.std(ddof=0)
     z = (scores - shared.mean()) / spread.where(spread > 0)
-    z = z.where(spread > 0, scores.where(scores.isna(), 0.0))
+    for name in spread.index[spread == 0]:
+        z[name] = scores[name] * 0
     return shared.mean().mean() + z.mean(axis=1) * spread.mean()
 
 

@@ -40,6 +40,7 @@ def rows(model: str, scores: dict[str, list[float]], **changes: Any) -> list[dic
         "settings": "temperature=0.8",
         "overrides": "",
         "shard": "",
+        "jury": "",
         "position": 0,
         "status": "scored",
         "truncated": 0.0,

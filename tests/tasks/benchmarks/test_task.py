@@ -147,11 +147,10 @@ def test_plain_inspect_eval_works_by_itself(tmp_path: Path) -> None:
     assert list((tmp_path / "logs").glob("*.eval"))
 
 
-def test_plain_inspect_with_several_judges_is_refused_before_anything(tmp_path: Path) -> None:
-    """Inspect would take the first of them and say nothing."""
+def test_plain_inspect_with_a_judge_twice_is_refused_before_anything(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "stories.jsonl", stories(2))
     judges = [get_model(PROXY), get_model(PROXY, memoize=False)]
-    with pytest.raises(UserError, match="the role grader has 2 models"):
+    with pytest.raises(UserError, match="is named twice"):
         inspect_eval(
             "polaris_eval/story_quality", model=None, task_args={"stories": str(path)}, model_roles={"grader": judges},
             log_dir=str(tmp_path / "logs"), display="none",
