@@ -41,12 +41,17 @@ class RewardSpec(Frozen):
 class JudgeSpec(Frozen):
     """A judge, and how long to wait for it. Times are in seconds; `options` are Inspect's generation settings.
 
+    Several models are a jury: each judges every story, and the score is the plain mean of theirs; `quorum` of them are
+    enough (by default all). A list of models in place of all this is a jury with the other settings as they are by
+    default.
+
     `price_factor` is what its calls cost of the list price (0.5 for a flex tier). A row that got no verdict is
     tried again `retries` times, `retry_wait` after each round, until `batch_timeout` is over. `concurrency` is shared
     by all processes.
     """
 
-    model: str
+    model: str | tuple[str, ...]
+    quorum: int | None = Field(default=None, ge=1)
     options: dict[str, Any] = Field(default_factory=dict)
     model_args: dict[str, Any] = Field(default_factory=dict)
     base_url: str | None = None
@@ -56,6 +61,31 @@ class JudgeSpec(Frozen):
     batch_timeout: float = Field(default=1200, gt=0)
     retries: int = Field(default=3, ge=0)
     retry_wait: float = Field(default=5, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, data: Any) -> Any:
+        return {"model": data} if isinstance(data, str | list | tuple) else data
+
+    @model_validator(mode="after")
+    def _is_jury(self) -> JudgeSpec:
+        if not self.models:
+            raise ValueError("model: no judge is named")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("model: name each judge once")
+        if self.quorum is not None and self.quorum > len(self.models):
+            raise ValueError(f"quorum: {self.quorum} is more than the {len(self.models)} judges")
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The judges: one, or the members of a jury in alphabetical order."""
+        return (self.model,) if isinstance(self.model, str) else tuple(sorted(self.model))
+
+    @property
+    def name(self) -> str:
+        """The judge, or the jury by its members."""
+        return " + ".join(self.models)
 
 
 class Sampling(Frozen):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inspect_ai.model import Model, ModelUsage
 
 from ..harness.judge.call import Verdict, judge
+from ..harness.judge.jury import Jury
 from ..harness.length import length_in
 from ..harness.prices import Prices, token_counts
 from ..rubrics import Rubric
@@ -20,23 +21,22 @@ from .scoring import combine, measure
 
 @dataclass(frozen=True)
 class Judging:
-    """A judge at work: its settings, the model, what a token of each kind costs, and how parts are weighed."""
+    """A judge or a jury at work: its settings, its models, list prices, and how parts are weighed."""
 
     spec: JudgeSpec
-    model: Model
-    per_token: tuple[float, float, float]
+    jury: Jury
+    prices: Prices
     weights: Weights
 
-    @classmethod
-    def of(cls, spec: JudgeSpec, model: Model, prices: Prices, weights: Weights) -> Judging:
-        """With a judge's list prices times its factor; NaN where it has no known price."""
-        input, cached, output = (price * spec.price_factor for price in prices.per_token(spec.model))
-        return cls(spec, model, (input, cached, output), weights)
-
-    def dollars(self, usage: ModelUsage) -> float:
-        """Cost of a judgment; NaN where the judge has no known price and something was asked."""
-        counts = token_counts(usage)
-        return sum(n * price for n, price in zip(counts, self.per_token, strict=True)) if any(counts) else 0.0
+    def dollars(self, verdict: Verdict) -> float:
+        """Cost of a judgment; NaN where a judge has no known price and something was asked."""
+        spent = 0.0
+        for one in verdict.members or (verdict,):
+            counts = token_counts(one.usage)
+            if any(counts):
+                prices = self.prices.per_token(one.judge)
+                spent += sum(n * price for n, price in zip(counts, prices, strict=True)) * self.spec.price_factor
+        return spent
 
 
 class Reward:
@@ -103,7 +103,8 @@ class Reward:
         lines: dict[int, Line] = {}
 
         async def one(members: list[Row], attempt: int, remaining: float) -> None:
-            verdict = await self._judge_one(members[0], remaining)
+            known = lines.get(members[0].row)
+            verdict = await self._judge_one(members[0], remaining, known.verdict if known else None)
             for place, row in enumerate(members):
                 lines[row.row] = self._line(row, verdict, attempt, paid=place == 0)
                 self.ledger.write(lines[row.row])
@@ -118,16 +119,25 @@ class Reward:
             await asyncio.gather(*(one(members, attempt, remaining) for members in left))
         return [lines[row.row] for row in rows]
 
-    async def _judge_one(self, row: Row, remaining: float) -> Verdict:
+    async def _judge_one(self, row: Row, remaining: float, earlier: Verdict | None) -> Verdict:
+        """The verdict on a row; `earlier` is one without a score, of whose members those that judged are not asked
+        again."""
         judging = self.judges[row.phase]
         limit = self._limits.setdefault(row.phase, asyncio.Semaphore(judging.spec.concurrency))
-        try:
-            async with asyncio.timeout(remaining), limit, asyncio.timeout(judging.spec.row_timeout):
-                return await judge(self.rubric, row.prompt, row.response.story, judging.model, sample_id=row.uid)
-        except TimeoutError:
-            return Verdict("unscored", str(judging.model), reason="no verdict in time")
-        except Exception as error:  # an exception here would leave the other processes waiting for this one
-            return Verdict("unscored", str(judging.model), reason=f"{type(error).__name__}: {error}")
+        known = {one.judge: one for one in earlier.members if one.scores} if earlier else {}
+
+        async def ask(model: Model) -> Verdict:
+            if str(model) in known:  # its cost is on the earlier line's account
+                return replace(known[str(model)], usage=ModelUsage())
+            try:
+                async with asyncio.timeout(remaining), limit, asyncio.timeout(judging.spec.row_timeout):
+                    return await judge(self.rubric, row.prompt, row.response.story, model, sample_id=row.uid)
+            except TimeoutError:
+                return Verdict("unscored", str(model), reason="no verdict in time")
+            except Exception as error:  # an exception here would leave the other processes waiting for this one
+                return Verdict("unscored", str(model), reason=f"{type(error).__name__}: {error}")
+
+        return await judging.jury.verdict(ask)
 
     def _line(self, row: Row, verdict: Verdict, attempt: int, paid: bool) -> Line:
         """A row with its verdict and reward, both None where it was not judged."""
@@ -138,7 +148,6 @@ class Reward:
             reward = combine(
                 quality, row.response, judging.weights, self.recipe.reward, overlong=row.phase == TRAIN
             )  # fmt: skip
-        usage = verdict.usage if paid else ModelUsage()
         return Line(
             row=row,
             attempt=attempt,
@@ -146,7 +155,7 @@ class Reward:
             story_quality=quality,
             reward=reward,
             usage=verdict.usage.model_dump(exclude_none=True) if paid else {},
-            dollars=known_dollars(judging.dollars(usage)),
+            dollars=known_dollars(judging.dollars(verdict) if paid else 0.0),
         )
 
 

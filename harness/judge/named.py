@@ -30,8 +30,8 @@ def is_proxy(judge: str) -> bool:
 
 
 def marked(judge: str) -> str:
-    """A judge's name, with PROXY before it where it is one."""
-    return f"PROXY {judge}" if is_proxy(judge) else judge
+    """A judge's name, or a jury's, with PROXY before it where it is one, or one is in it."""
+    return f"PROXY {judge}" if any(map(is_proxy, judge.split(" + "))) else judge
 
 
 def as_judge_config(options: Mapping[str, Any], where: str = "--judge-option") -> GenerateConfig:

@@ -24,6 +24,7 @@ from inspect_ai.model import GenerateConfig, ModelOutput, ModelUsage
 from transformers import AutoModelForCausalLM
 from trl import GRPOTrainer
 
+from polaris_eval.harness.judge.jury import Jury
 from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.rubrics import load_rubric
@@ -73,7 +74,7 @@ def reward_seconds(latency: float, concurrency: int) -> float:
     recipe = load_recipe("smoke", changes)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"POLARIS_CACHE": folder, "POLARIS_JUDGE_CACHE": "on"}
-        judging = Judging.of(recipe.judge, judge, load_prices(None), recipe.reward.weights)
+        judging = Judging(recipe.judge, Jury((judge,)), load_prices(None), recipe.reward.weights)
         end = tiny.TOKENIZER.eos_token_id
         rubric = load_rubric(recipe.reward.rubric)
         ledger = Ledger(Path(folder), 0, "smoke")

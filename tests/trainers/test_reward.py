@@ -27,7 +27,6 @@ from loopback import serve, well_behaved
 from packaging import version
 from tiny import TOKENIZER
 
-from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.length import Length, blank_penalty, length_penalty
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.harness.repetition import repetition_penalty
@@ -37,6 +36,7 @@ from polaris_eval.trainers.ledger import HELD_OUT, TRAIN, Ledger, read_rows
 from polaris_eval.trainers.recipe import JudgeSpec, Recipe, RewardSpec, Weights
 from polaris_eval.trainers.recipe_files import load_recipe
 from polaris_eval.trainers.reward import Judging, Reward
+from polaris_eval.trainers.run.checks import make_jury
 from polaris_eval.trainers.scoring import Response, combine, measure
 
 pytestmark = pytest.mark.model
@@ -62,7 +62,7 @@ def reward_of(chosen: Recipe, folder: Path, opening: str = "") -> Reward:
     folder.mkdir(exist_ok=True)
     prices = load_prices(None)
     judges = {
-        phase: Judging.of(spec, make_model(spec.model, base_url=spec.base_url), prices, weights)
+        phase: Judging(spec, make_jury(spec), prices, weights)
         for phase, spec, weights in (
             (TRAIN, chosen.judge, chosen.reward.weights),
             (HELD_OUT, chosen.validation.judge, chosen.validation.weights),
@@ -358,3 +358,49 @@ def test_judges_are_asked_at_the_same_time(tmp_path: Path, rubric: Rubric, monke
 def test_the_spec_of_a_judge_is_checked() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         JudgeSpec(model="openai/x", concurrency=0)
+    with pytest.raises(ValueError, match="name each judge once"):
+        JudgeSpec.model_validate(["a/b", "a/b"])
+    with pytest.raises(ValueError, match="more than the 2 judges"):
+        JudgeSpec.model_validate({"model": ["a/b", "c/d"], "quorum": 3})
+    chosen = load_recipe("smoke", ["judge=[openai/b, openai/a]", "validation.judge.model=[x/y, v/w]"])
+    assert (chosen.judge.models, chosen.validation.judge.name) == (("openai/a", "openai/b"), "v/w + x/y")
+
+
+def test_a_jury_rewards_as_it_evaluates(
+    cli: Cli, tmp_path: Path, rubric: Rubric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of all members; one that failed is asked again, and the others are not."""
+    for name in ("ONE_API_KEY", "TWO_API_KEY"):
+        monkeypatch.setenv(name, "k")
+    records = stories(4)
+    failing = {("stern", 1)}
+    asked: Counter[tuple[str, int]] = Counter()
+
+    def script(number: int, system: str, user: str) -> str | int:
+        model = str(server.bodies[number]["model"])
+        found = re.search(r"harbour number (\d+)", user)
+        assert found is not None
+        key = (model, int(found[1]))
+        asked[key] += 1
+        if key in failing:
+            failing.remove(key)
+            return 400
+        return reply(rubric, {"P1": key[1] + (9 if model == "mild" else 2)})
+
+    with serve(script) as server:
+        monkeypatch.setenv("ONE_BASE_URL", f"{server.url}/v1")
+        jury = ["openai-api/one/mild", "openai-api/one/stern"]
+        reward = reward_of(recipe(model=jury), tmp_path / "run")
+        texts = [record["story"] for record in records]
+        found = ask(reward, texts, prompts=[record["prompt"] for record in records])
+        assert asked == Counter({(m, i): 1 + ((m, i) == ("stern", 1)) for m in ("mild", "stern") for i in range(4)})
+        path = write_jsonl(tmp_path / "s.jsonl", records)
+        judges = [option for name in jury for option in ("--judge", name)]
+        done = cli("run", "--stories", path, *judges)
+        assert done.returncode == 0, done.stdout + done.stderr
+    samples = read_eval_log(str(next((tmp_path / "logs").glob("*.eval")))).samples or []
+    logged = [sample.scores["judged"].value["score"] for sample in samples if sample.scores]
+    assert found["extra"]["overall"] == logged == [i + 5.5 for i in range(4)]
+    rows = read_rows(tmp_path / "run" / "rewards.jsonl")
+    assert sorted(row["attempt"] for row in rows) == [0, 0, 0, 0, 1]
+    assert {row["judge"] for row in rows} == {"openai-api/one/mild + openai-api/one/stern"}

@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.model import GenerateConfig, Model
+from inspect_ai.model import GenerateConfig
 
 from ...harness.errors import UserError, need_extra
 from ...harness.inspect_seam import outside_loop
+from ...harness.judge.jury import Jury
 from ...harness.judge.named import PACKAGE, as_judge_config, make_model
 from ...rubrics import Rubric, load_rubric
 from ..hri import MIN_GROUP
@@ -24,11 +25,12 @@ from .processes import processes
 _MANY = 10  # checkpoints that a disk must have room for where a recipe keeps them all
 
 
-def make_judge(spec: JudgeSpec) -> Model:
-    """The model of a judge, with this process's share of its concurrency. Raises UserError: unknown, or no key."""
+def make_jury(spec: JudgeSpec) -> Jury:
+    """The judges' models, with this process's share of their concurrency. Raises UserError: unknown, or no key."""
     config = as_judge_config(spec.options, "judge.options")
-    operation = GenerateConfig(max_connections=per_process(spec).concurrency)
-    return make_model(spec.model, config=config.merge(operation), base_url=spec.base_url, **spec.model_args)
+    config = config.merge(GenerateConfig(max_connections=per_process(spec).concurrency))
+    made = [make_model(name, config=config, base_url=spec.base_url, **spec.model_args) for name in spec.models]
+    return Jury(tuple(made), spec.quorum)
 
 
 def per_process(spec: JudgeSpec) -> JudgeSpec:
@@ -118,15 +120,15 @@ def check_rubric(recipe: Recipe) -> Rubric:
 
 
 def check_judge(spec: JudgeSpec) -> None:
-    """One tiny call, so that a wrong key is found before the model is loaded and not after an hour."""
-    if spec.model.startswith(f"{PACKAGE}/"):
-        return
-    model = make_judge(spec)  # one of its own: a client belongs to the event loop that it was first used on
+    """One tiny call to each, so that a wrong key is found before the model is loaded and not after an hour."""
     config = GenerateConfig(max_tokens=16, max_retries=1, timeout=60)
-    try:
-        outside_loop(lambda: asyncio.run(model.generate("Answer with the word: ready", config=config)))
-    except Exception as error:  # every provider has its own; whichever it is, the judge cannot be reached
-        raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
+    for model in make_jury(spec).members:  # of their own: a client belongs to the event loop that it was first used on
+        if str(model).startswith(f"{PACKAGE}/"):
+            continue
+        try:
+            outside_loop(asyncio.run, model.generate("Answer with the word: ready", config=config))
+        except Exception as error:  # every provider has its own; whichever it is, the judge cannot be reached
+            raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
 
 
 def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | None:
@@ -148,7 +150,7 @@ def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | No
 def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     """What a user should know before a run begins, and may well want."""
     notes = []
-    if plan["held_out"] and recipe.judge.model == recipe.validation.judge.model:
+    if plan["held_out"] and {*recipe.judge.models} & {*recipe.validation.judge.models}:
         notes.append("the held-out stories are judged by the training judge itself: over-fitting to it will not show")
     if plan["memory_total_gb"] > plan["memory_of_gb"]:
         notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")

@@ -104,16 +104,17 @@ def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float)
 def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float]:
     """Seconds of one generation batch with its updates, by part.
 
-    Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x JUDGE_SECONDS / concurrency.
+    Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x judges x JUDGE_SECONDS /
+    concurrency.
     Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), once an iteration.
     """
     shape, gpus = recipe.shape, max(1, recipe.shape.gpus)
     rollouts = found.rows - (found.groups if recipe.injects else 0)
-    judging = 0.0 if is_proxy(recipe.judge.model) else found.rows * JUDGE_SECONDS / recipe.judge.concurrency
+    calls = found.rows * sum(not is_proxy(judge) for judge in recipe.judge.models)
     work = 8 * shape.parameters * found.rows * (tokens + recipe.data.max_prompt_tokens)
     return {
         "generation": rollouts * tokens / (gpus * shape.decode_tokens_per_second),
-        "judging": judging,
+        "judging": calls * JUDGE_SECONDS / recipe.judge.concurrency,
         "updates": work * int(recipe.setting("num_iterations")) / (gpus * shape.tflops * 1e12),
     }
 
@@ -163,13 +164,15 @@ def plan(
     }
 
 
-def _judging(use: str, recipe: Recipe, spec: JudgeSpec, calls: int, words: int, prices: Prices) -> dict[str, Any]:
+def _judging(use: str, recipe: Recipe, spec: JudgeSpec, rows: int, words: int, prices: Prices) -> dict[str, Any]:
     read, written = judgment_tokens(load_rubric(recipe.reward.rubric), words)
-    price = prices.find(spec.model)
+    calls = rows * len(spec.models)
+    known = [price for name in spec.models if (price := prices.find(name)) is not None]
     dollars = None
-    if price is not None:
-        dollars = round(calls * (read * price.input + written * price.output) / 1e6 * spec.price_factor, 2)
-    return {"use": use, "judge": spec.model, "calls": calls, "tokens_in": calls * read, "tokens_out": calls * written,
+    if len(known) == len(spec.models):
+        each = sum(read * price.input + written * price.output for price in known)
+        dollars = round(rows * each / 1e6 * spec.price_factor, 2)
+    return {"use": use, "judge": spec.name, "calls": calls, "tokens_in": calls * read, "tokens_out": calls * written,
             "dollars": dollars}  # fmt: skip
 
 

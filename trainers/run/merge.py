@@ -90,7 +90,7 @@ def _card(recipe: Recipe, folder: Path, step: int) -> str:
             _mean([row["metadata"]["repetition"] for row in mine], 1, 3),
         ]
         table.append(f"| {at} | {len(mine)} | {' | '.join(cells)} |")
-    judge = recipe.validation.judge.model
+    judge = recipe.validation.judge.name
     how = "GRPO and human-reference injection" if recipe.injects else "GRPO"
     return f"""---
 base_model: {json.dumps(recipe.model)}
@@ -104,7 +104,7 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.model)} on the rubric {Path(recipe.reward.rubric).stem}. The whole recipe is in `recipe.yaml`.
+{marked(recipe.judge.name)} on the rubric {Path(recipe.reward.rubric).stem}. The whole recipe is in `recipe.yaml`.
 
 To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
 

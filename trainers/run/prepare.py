@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.model import Model
 from rich.console import Console
 
 from ...harness.errors import UserError
+from ...harness.judge.jury import Jury
 from ...harness.judge.kept import check_store
 from ...harness.judge.named import as_judge_config
 from ...harness.prices import Prices, load_prices
@@ -20,7 +20,7 @@ from ..models import load_tokenizer
 from ..pairs import Pairs, load_pairs
 from ..recipe import Recipe
 from . import checks, estimate
-from .checks import make_judge
+from .checks import make_jury
 from .processes import launched, local_rank, processes, rank
 
 
@@ -42,7 +42,7 @@ class Job:
     tokenizer: Any
     pairs: Pairs
     rubric: Rubric
-    judges: dict[str, Model]  # by phase
+    judges: dict[str, Jury]  # by phase
     prices: Prices
     plan: dict[str, Any]
 
@@ -68,14 +68,15 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     judges = {}
     specs = {"train": recipe.judge, **({"held_out": recipe.validation.judge} if len(pairs.held_out) else {})}
     for phase, spec in specs.items():
-        if options.max_cost is not None and prices.find(spec.model) is None:
+        unknown = [name for name in spec.models if prices.find(name) is None]
+        if options.max_cost is not None and unknown:
             raise UserError(
-                f"--max-cost: the judge {spec.model} has no known price, so its cost cannot be bounded; give one with "
+                f"--max-cost: the judge {unknown[0]} has no known price, so its cost cannot be bounded; give one with "
                 "--prices FILE"
             )
         as_judge_config(spec.options, f"{phase} judge's options")
         try:
-            judges[phase] = make_judge(spec)
+            judges[phase] = make_jury(spec)
         except UserError as error:
             if not dry:
                 raise
@@ -90,7 +91,9 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     if not dry:
         if lack and rank() == 0:
             raise UserError(lack)
-        check_store(judges.values())  # what cannot be used is found now, and not row by row
+        check_store(
+            judge for jury in judges.values() for judge in jury.members
+        )  # what cannot be used is found now, and not row by row
         if local_rank() == 0:  # on every machine
             for spec in specs.values():
                 checks.check_judge(spec)

@@ -54,8 +54,8 @@ def train(job: Job, console: Console) -> str | None:
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
     specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}
     judges = {
-        phase: Judging.of(per_process(specs[phase]), model, job.prices, weights[phase])
-        for phase, model in job.judges.items()
+        phase: Judging(per_process(specs[phase]), jury, job.prices, weights[phase])
+        for phase, jury in job.judges.items()
     }
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
     opening = opened_reasoning(job.tokenizer, first)
@@ -87,12 +87,12 @@ def train(job: Job, console: Console) -> str | None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except JudgeLost as lost:
         kept = _keep(trainer, watch, folder)
-        watch.stopped = f"the judge {recipe.judge.model} does not answer ({lost}); {kept}"
+        watch.stopped = f"the judge {recipe.judge.name} does not answer ({lost}); {kept}"
     finally:
         watch.restore_signals()
         if rank() == 0:
-            write_samples(folder, recipe.validation.judge.model)
-            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.model)}")
+            write_samples(folder, recipe.validation.judge.name)
+            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.name)}")
     return watch.stopped
 
 

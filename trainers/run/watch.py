@@ -48,7 +48,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         console: Console,
     ) -> None:
         self.folder, self.ledger, self.max_cost = folder, ledger, max_cost
-        self.stop, self.held_out_judge = recipe.stop, recipe.validation.judge.model
+        self.stop, self.held_out_judge = recipe.stop, recipe.validation.judge.name
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
         training, validation = plan["judges"]
