@@ -133,7 +133,7 @@ def parsed(source: Source, parse: Callable[[bytes], Any], data_dir: Path | None 
     try:
         return parse(load(source, data_dir))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{source.name}: its prompt file cannot be read: {type(error).__name__}: {error}") from None
+        raise UserError(f"{source.name}: its file cannot be read: {type(error).__name__}: {error}") from None
 
 
 def _kept(source: Source) -> Path:

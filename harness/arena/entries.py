@@ -128,9 +128,7 @@ def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
     if len(stories) < 2:
         raise UserError(f"only {next(iter(stories))} has stories here; a match needs the stories of two models")
     found = {
-        (a, b): [
-            Match(_digest(a, one.digest, b, other.digest), one, other) for one, other in _shared(stories[a], stories[b])
-        ]
+        (a, b): [match_of(one, other) for one, other in _shared(stories[a], stories[b])]
         for a, b in combinations(sorted(stories), 2)
     }
     if not any(found.values()):
@@ -139,6 +137,11 @@ def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
             "letter for letter)"
         )
     return found
+
+
+def match_of(a: Entry, b: Entry) -> Match:
+    """The match of two stories of one prompt, the models in the order of their names."""
+    return Match(_digest(a.model, a.digest, b.model, b.digest), a, b)
 
 
 def _shared(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> Iterator[tuple[Entry, Entry]]:

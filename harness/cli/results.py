@@ -69,6 +69,7 @@ Examples:
   polaris-eval report logs
   polaris-eval report logs other-logs --with-published --out report-june
   polaris-eval report logs --transcripts
+  polaris-eval report logs --judges results
 The pages open from disk, need no network, and can be put on any web server."""
 )
 @click.argument("logs", nargs=-1, required=True)
@@ -76,16 +77,20 @@ The pages open from disk, need no network, and can be put on any web server."""
 @click.option("--transcripts", is_flag=True,
               help="Copy the logs of one folder in too, with Inspect's viewer, and link stories to them (that part "
               "needs a web server: python -m http.server).")  # fmt: skip
+@click.option("--judges", "judged", multiple=True, type=FILE,
+              help="Results of judge-check and judge-people, for a page about the judges (repeatable).")  # fmt: skip
 @click.option("--out", type=PATH, default=Path("report"), show_default=True, help="Folder of the pages.")
-def report(logs: tuple[str, ...], transcripts: bool, out: Path, **chosen: Any) -> None:
+def report(logs: tuple[str, ...], transcripts: bool, judged: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     """Pages to read: tables, plots, and every story beside the others of its prompt, with marks and quotes."""
     folder = Path(logs[0]) if len(logs) == 1 else None
     if transcripts and (folder is None or not folder.is_dir()):
         raise click.UsageError("--transcripts copies the logs of one folder; name one, and nothing else")
+    from ..judge_people.judges import judge_grid, judge_rows
     from ..report.report import write_report
 
+    table = judge_grid(judge_rows(judged)) if judged else None
     _, sections = _sections(logs, "score", **chosen)
-    index = write_report(sections, out, folder if transcripts else None)
+    index = write_report(sections, out, folder if transcripts else None, table)
     click.echo(f"wrote {index} ({len(list((out / 'prompts').iterdir()))} prompts)")
 
 
@@ -129,14 +134,19 @@ def judge_check(judge_options: dict[str, Any], **options: Any) -> None:
 Examples:
   polaris-eval judge-people judged-by-people.jsonl --judge openai/gpt-5.4-mini --judge polaris_eval/lexical
   polaris-eval judge-people judged-by-people.jsonl --judge openai/gpt-5.4-mini --rubric ttcw --plan
-Each line of the file is that of a stories file, with "ratings" of people beside it, {"ANNA": 7, "BEN": 5} or
-{"ANNA": {"Plot": 3, "Style": 4}}, or "ranks" among the stories of its prompt, {"ANNA": 1}, 1 for the best.
+  polaris-eval judge-people hanna --judge openai/gpt-5.4-mini --limit 24 --out results/hanna
+  polaris-eval judge-people results/study-people.jsonl --judge openai/gpt-5.4-mini --rubric pairwise
+SOURCE is a file or the set hanna (1,056 stories, three raters; fetched once). Each line of the file is that of a
+stories file, with "ratings" of people beside it, {"ANNA": 7, "BEN": 5} or {"ANNA": {"Plot": 3, "Style": 4}}, or "ranks"
+among the stories of its prompt, {"ANNA": 1}, 1 for the best. Or it is a pair: "id", "prompt", "first" and "second",
+{"model": …, "story": …}, and "preferences", {"ANNA": "first"} (or "second", "equal"); study read writes such a file.
 The same command again continues, and judges nothing twice.""",
 )
-@click.argument("source", type=FILE)
+@click.argument("source")
 @click.option("--judge", "judges", multiple=True, required=True, help="Judge to be compared with people (repeatable).")
 @click.option("--benchmark", default="story_quality", show_default=True, help="Whose task judges the stories.")
 @rubric_option
+@click.option("--limit", type=click.IntRange(min=1), help="Stories of the first so many prompts.")
 @click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
               help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
 @click.option("--judge-base-url", help="Address of the judge's server.")
@@ -151,6 +161,26 @@ def judge_people(judge_options: dict[str, Any], **options: Any) -> None:
     from ..judge_people.report import PeopleRequest, run_people
 
     sys.exit(run_people(PeopleRequest(judge_config=as_judge_config(judge_options), **options)))
+
+
+@click.command(
+    epilog="""\b
+Example:
+  polaris-eval judge-check stories.jsonl --judge openai/gpt-5.4-mini --out results/check
+  polaris-eval judge-people hanna --judge openai/gpt-5.4-mini --out results/hanna
+  polaris-eval judges results"""
+)
+@click.argument("results", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=PATH, default=Path("results"), show_default=True,
+              help="Folder of judges.md, judges.csv and judges.json.")  # fmt: skip
+def judges(results: tuple[Path, ...], out: Path) -> None:
+    """One table of judges from RESULTS, folders (searched through) or files of judge-check and judge-people."""
+    from ..judge_people.judges import judge_grid, judge_rows, write_judges
+    from ..show.render import console, print_grids, print_written
+
+    rows, to = judge_rows(results), console(200)
+    print_grids([judge_grid(rows)], to)
+    print_written(write_judges(rows, out), to)
 
 
 def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:

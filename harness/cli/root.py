@@ -27,7 +27,7 @@ from .options import (
 )
 from .options import request as as_request
 from .prompts import prompts
-from .results import judge_check, judge_people, leaderboard, report, show_tables
+from .results import judge_check, judge_people, judges, leaderboard, report, show_tables
 from .study import study
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
     polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
     polaris-eval judge-people judged.jsonl --judge MODEL      whether it agrees with people
+    polaris-eval judges results                               one table of judges from both
     polaris-eval new rubric mine                              a rubric of your own to begin with
     """
 
@@ -116,6 +117,7 @@ main.add_command(leaderboard)
 main.add_command(report)
 main.add_command(judge_check)
 main.add_command(judge_people)
+main.add_command(judges)
 main.add_command(prompts)
 main.add_command(new)
 

@@ -75,15 +75,17 @@ def serve(page: Path, answers: Path, port: int) -> None:
     epilog="""\b
 Examples:
   polaris-eval study read answers.jsonl
-  polaris-eval study read annotator-1.json annotator-2.json --logs arena --logs logs"""
+  polaris-eval study read annotator-1.json annotator-2.json --logs arena --logs logs
+  polaris-eval study read answers.jsonl --page study.html"""
 )
 @click.argument("answers", nargs=-1, required=True, type=FILE)
 @click.option("--key", type=FILE, default=Path("study-key.json"), show_default=True, help="The study's key.")
 @click.option("--logs", multiple=True, help="Logs of arenas and benchmarks whose judges to compare (repeatable).")
+@click.option("--page", type=FILE, help="The study's page: write study-people.jsonl too, for judge-people.")
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of study.md, study.json and study-answers.csv.")  # fmt: skip
-def read(answers: tuple[Path, ...], key: Path, logs: tuple[str, ...], out: Path) -> None:
+def read(answers: tuple[Path, ...], key: Path, logs: tuple[str, ...], page: Path | None, out: Path) -> None:
     """Win rates with intervals, agreement of annotators and judges, comments. Changed or foreign files are refused."""
     from ..study.report import read_study
 
-    sys.exit(read_study(key, answers, logs, out))
+    sys.exit(read_study(key, answers, logs, out, page))

@@ -80,6 +80,8 @@ class _Judged:
             length_bias=self._length_bias(),
             damages={name: self._damage(name) for name in DAMAGES},
             injections=self._injections(),
+            dollars=float(self.scored["cost_judging"].mean()),
+            seconds=float(self.scored["seconds"].median()),
         )
 
     def _retest(self, name: str) -> Retest:

@@ -52,7 +52,8 @@ class Injections:
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """One judge's numbers; `evidence` holds shares from 0 to 1."""
+    """One judge's numbers; `evidence` holds shares from 0 to 1. Dollars (at list prices) are the mean, seconds at work
+    the median of a judgment."""
 
     proxy: bool
     judgments: int
@@ -63,6 +64,8 @@ class JudgeReport:
     length_bias: Interval
     damages: Mapping[str, Noticed]
     injections: Injections
+    dollars: float
+    seconds: float
 
 
 @dataclass(frozen=True)

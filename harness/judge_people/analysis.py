@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import pandas as pd
 
 from ..stats.intervals import NOTHING, Interval, mean_interval, share_interval, spearman_interval
-from .people import WHOLE, Judged
+from .people import WHOLE, Judged, People, Preference, sign
 
 MIN_WRITERS = 3
-Value = Callable[[Judged], float]
+Lean = Callable[[Preference], float]  # above 0: the first story is better; NaN: nothing is known
 
 
 @dataclass(frozen=True)
 class Agreement:
     """One judge beside people. `stories`, `within_writers` and `questions` are Spearman's correlations with the mean of
     the people, over all stories and among those of one writer; `writers` that of the writers' means. `pairs` is the
-    share of pairs of stories of one prompt that are ordered as most people order them, ties half."""
+    share of pairs of stories of one prompt that are ordered as most people order them, ties half. `scored` counts the
+    stories (the pairs, of a pairwise judge) that got a verdict."""
 
     scored: int
     stories: Interval
@@ -32,29 +31,54 @@ class Agreement:
 
 
 def agreement(
-    people: Sequence[Judged], scores: Mapping[str, float], marks: Mapping[str, Mapping[str, float]] | None = None
+    people: People, scores: Mapping[str, float], marks: Mapping[str, Mapping[str, float]] | None = None
 ) -> Agreement:
     """How scores by story agree with people; `marks` has, by question, a judge's marks by story."""
-    known = [one for one in people if not math.isnan(scores.get(one.id, math.nan))]
+    known = [one for one in people.stories if not math.isnan(scores.get(one.id, math.nan))]
+    pairs = _agreed(people, lambda pair: scores.get(pair.first, math.nan) - scores.get(pair.second, math.nan))
+    if not all(one.rated for one in known):
+        return Agreement(len(known), NOTHING, NOTHING, math.nan, pairs)
     questions = {name: _on_question(known, found, name) for name, found in (marks or {}).items()}
-    return _agreement(known, lambda one: scores[one.id], questions)
+    models = [one.model for one in known]
+    x, y = [scores[one.id] for one in known], [one.mean() for one in known]
+    means = pd.DataFrame({"x": x, "y": y, "model": models}).groupby("model").mean()
+    told = len(means) >= MIN_WRITERS and means.nunique().min() > 1
+    over = means["x"].rank().corr(means["y"].rank()) if told else math.nan
+    within = spearman_interval(x, y, models, within_clusters=True)
+    return Agreement(len(known), _correlation(known, scores), within, float(over), pairs, questions)
 
 
-def one_person(people: Sequence[Judged]) -> Agreement:
+def pairwise_agreement(people: People, shares: Mapping[tuple[str, str], float]) -> Agreement:
+    """How a judge that compares two stories agrees with people; `shares` has, by the ids of two stories, the first's
+    share of a win over both orders."""
+    pairs = _agreed(people, lambda pair: shares.get((pair.first, pair.second), math.nan) - 0.5)
+    return Agreement(len(shares), NOTHING, NOTHING, math.nan, pairs)
+
+
+def by_length(people: People) -> Agreement:
+    """Length alone as a judge: the longer, the better."""
+    return agreement(people, {one.id: float(one.words) for one in people.stories})
+
+
+def one_person(people: People) -> Agreement:
     """How one person agrees with the mean, or with most, of the others, over all people in turn.
 
     Each person's ratings, and the others' of the same stories, are taken from their own means first: that one person is
     milder than another is no disagreement about stories.
     """
-    raters = sorted({rater for one in people for rater in one.given.get(WHOLE, {})})
     rows, votes = [], []
-    for rater in raters:
-        own = [one for one in people if rater in one.given.get(WHOLE, {}) and not math.isnan(one.mean(but=rater))]
+    for rater in people.raters:
+        own = [one for one in people.stories if rater in one.given.get(WHOLE, {}) and one.rated]
+        own = [one for one in own if not math.isnan(one.mean(but=rater))]
         rows += [(rater, one.given[WHOLE][rater], one.mean(but=rater), one.prompt_id, one.model) for one in own]
-        votes += _votes(own, lambda one, rater=rater: one.given[WHOLE][rater], but=rater)  # type: ignore[misc]
+        votes += [
+            (_vote(pair.given[rater] - 0.5, lean), pair.prompt_id)
+            for pair in people.preferences
+            if rater in pair.given and (lean := pair.lean(but=rater))
+        ]
     pairs = share_interval(mean_interval([vote for vote, _ in votes], [prompt for _, prompt in votes]))
-    if any(one.ranked for one in people) or not rows:
-        return Agreement(len(rows), NOTHING, NOTHING, math.nan, pairs)
+    if not rows:
+        return Agreement(len(votes), NOTHING, NOTHING, math.nan, pairs)
     frame = pd.DataFrame(rows, columns=["rater", "own", "others", "prompt", "model"])
     apart = frame[["own", "others"]] - frame.groupby("rater")[["own", "others"]].transform("mean")
     stories = spearman_interval(apart["own"], apart["others"], frame["prompt"].tolist())
@@ -63,50 +87,21 @@ def one_person(people: Sequence[Judged]) -> Agreement:
     return Agreement(len(rows), stories, within, math.nan, pairs)
 
 
-def by_length(people: Sequence[Judged]) -> Agreement:
-    """Length alone as a judge: the longer, the better."""
-    return _agreement(list(people), lambda one: float(one.words), {})
-
-
-def _agreement(known: Sequence[Judged], value: Value, questions: Mapping[str, Interval]) -> Agreement:
-    votes = _votes(known, value)
-    pairs = share_interval(mean_interval([vote for vote, _ in votes], [prompt for _, prompt in votes]))
-    if any(one.ranked for one in known):
-        return Agreement(len(known), NOTHING, NOTHING, math.nan, pairs)
-    models = [one.model for one in known]
-    x, y = [value(one) for one in known], [one.mean() for one in known]
-    means = pd.DataFrame({"x": x, "y": y, "model": models}).groupby("model").mean()
-    told = len(means) >= MIN_WRITERS and means.nunique().min() > 1
-    over = means["x"].rank().corr(means["y"].rank()) if told else math.nan
-    within = spearman_interval(x, y, models, within_clusters=True)
-    return Agreement(len(known), _correlation(known, value), within, float(over), pairs, questions)
-
-
 def _on_question(known: Sequence[Judged], found: Mapping[str, float], question: str) -> Interval:
-    asked = [one for one in known if question in one.given]
-    return _correlation(asked, lambda one: found.get(one.id, math.nan), question)
+    return _correlation([one for one in known if question in one.given], found, question)
 
 
-def _correlation(known: Sequence[Judged], value: Value, question: str = WHOLE) -> Interval:
-    prompts = [one.prompt_id for one in known]
-    return spearman_interval([value(one) for one in known], [one.mean(question) for one in known], prompts)
+def _correlation(known: Sequence[Judged], scores: Mapping[str, float], question: str = WHOLE) -> Interval:
+    x = [scores.get(one.id, math.nan) for one in known]
+    return spearman_interval(x, [one.mean(question) for one in known], [one.prompt_id for one in known])
 
 
-def _votes(known: Sequence[Judged], value: Value, but: str | None = None) -> list[tuple[float, str]]:
-    """For each pair of stories of one prompt on which most people agree: 1, 0 or ½ for the order that `value` gives."""
-    by_prompt: dict[str, list[Judged]] = defaultdict(list)
-    for one in known:
-        by_prompt[one.prompt_id].append(one)
-    votes = []
-    for prompt, stories in by_prompt.items():
-        for a, b in combinations(stories, 2):
-            both = (a.given.get(WHOLE, {}).keys() & b.given.get(WHOLE, {}).keys()) - {but}
-            lean = sum(_sign(a.given[WHOLE][rater] - b.given[WHOLE][rater]) for rater in both)
-            apart = value(a) - value(b)
-            if lean:
-                votes.append((0.5 if apart == 0 else float(_sign(apart) == _sign(lean)), prompt))
-    return votes
+def _agreed(people: People, lean: Lean) -> Interval:
+    """The share of pairs, of those on which most people agree, that `lean` orders as they do."""
+    known = [(pair, lean(pair)) for pair in people.preferences if pair.lean()]
+    votes = [(_vote(value, pair.lean()), pair.prompt_id) for pair, value in known if not math.isnan(value)]
+    return share_interval(mean_interval([vote for vote, _ in votes], [prompt for _, prompt in votes]))
 
 
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+def _vote(value: float, lean: int) -> float:
+    return 0.5 if value == 0 else float(sign(value) == lean)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from inspect_ai.model import GenerateConfig
 
 from ...rubrics import Rubric, load_rubric
 from ..errors import UserError
-from ..judge.named import is_proxy, marked
+from ..judge.kept import check_store
+from ..judge.named import is_proxy, make_model, marked
+from ..logs.juries import equated
 from ..logs.table import SCORED, stories_frame
+from ..prices import load_prices
 from ..run import plan as planning
 from ..run.planned import judging
 from ..run.run import run
@@ -21,8 +25,11 @@ from ..show.files import slug, write_json
 from ..show.grid import Grid, grid, numbers, texts
 from ..show.numbers import number, with_bounds
 from ..show.render import console, markdown_page, print_grids, print_written
-from .analysis import Agreement, agreement, by_length, one_person
-from .people import Judged, read_people
+from ..stats.intervals import NOTHING, Interval, spearman_interval
+from .analysis import Agreement, agreement, by_length, one_person, pairwise_agreement
+from .pairwise import compare, matches
+from .people import People, read_people
+from .sets import known_sets, write_set
 
 PERSON, LENGTH = "one person, beside the others", "length alone"
 _NOTE = (
@@ -34,12 +41,13 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class PeopleRequest:
-    """What a user asked; names are those of the command's options."""
+    """What a user asked; names are those of the command's options. `source` is a file, or the name of a public set."""
 
-    source: Path
+    source: str
     judges: Sequence[str]
     benchmark: str
     rubric: str | None
+    limit: int | None
     judge_config: GenerateConfig
     judge_base_url: str | None
     max_connections: int | None
@@ -49,86 +57,150 @@ class PeopleRequest:
 
 
 @dataclass(frozen=True)
-class PeopleResult:
-    """Agreement with people by judge; `one_person` and `length` are held against the same people."""
+class Beside:
+    """One judge beside people: its agreement with them, how many judgments were asked for, the share of them that have
+    no score, dollars and seconds a judgment, and Spearman of its score with words."""
 
+    agreement: Agreement
+    judgments: int
+    unscored: float
+    dollars: float
+    seconds: float
+    length_bias: Interval
+
+
+@dataclass(frozen=True)
+class PeopleResult:
+    """Judges on one set of stories. `jury` is the mean of all judges after each is put on one scale, where several
+    marked the stories; `one_person` and `length` are held against the same people."""
+
+    set: str
     stories: int
+    pairs: int
     raters: int
     rubric: str
-    judges: Mapping[str, Agreement]
+    judges: Mapping[str, Beside]
+    jury: Agreement | None
     one_person: Agreement
     length: Agreement
 
 
 def run_people(asked: PeopleRequest) -> int:
     """Judge the stories with every judge, print how they agree with people, and write it; returns the exit code."""
-    people, records = read_people(asked.source)
     rubric = load_rubric(asked.rubric or asked.benchmark)
-    if rubric.pairs:
-        raise UserError(f"the rubric {rubric.name} compares two stories; name one that marks a story at a time")
     asked.log_dir.mkdir(parents=True, exist_ok=True)
+    people = read_people(_file(asked)).first_prompts(asked.limit)
     stories = asked.log_dir / "stories.jsonl"
-    stories.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    stories.write_text("".join(json.dumps(record) + "\n" for record in people.records), encoding="utf-8")
     if asked.only_plan:
-        for judge in asked.judges:
-            found = planning.estimate((), stories, (judge,), (asked.benchmark,), {}, None, None, None, asked.rubric)
-            planning.show(found, as_json=False)
+        _show_plan(asked, people, rubric, stories)
         return 0
-    judges, left = {}, 0
+    scores: dict[str, dict[str, float]] = {}
+    judges = {}
     for judge in dict.fromkeys(asked.judges):
-        request = judging(
-            stories, judge, asked.log_dir / slug(judge), asked.benchmark, asked.rubric, asked.judge_config,
-            asked.judge_base_url, asked.max_connections,
-        )  # fmt: skip
-        frame = stories_frame(run(request))
-        scored = frame[frame["status"].isin(SCORED)].set_index("id")
-        left += len(frame) - len(scored)
-        marks = {name: _by_story(scored[name]) for name in _questions(people, rubric) if name in scored}
-        judges[judge] = agreement(people, _by_story(scored["score"]), marks)
-    raters = {rater for one in people for answers in one.given.values() for rater in answers}
+        if rubric.pairs:
+            judges[judge] = _compared(asked, people, rubric, judge)
+        else:
+            judges[judge], scores[judge] = _marked(asked, people, rubric, judge, stories)
     named = f"{rubric.name} {rubric.digest[:8]}"
-    result = PeopleResult(len(people), len(raters), named, judges, one_person(people), by_length(people))
+    jury = None
+    if len(scores) > 1:
+        jury = agreement(people, equated(pd.DataFrame(scores).dropna()).to_dict())  # type: ignore[arg-type]
+    result = PeopleResult(
+        Path(asked.source).stem, len(people.stories), len(people.preferences), len(people.raters), named, judges, jury,
+        one_person(people), by_length(people),
+    )  # fmt: skip
     to, grids = console(), result_grids(result)
     print_grids(grids, to)
     print_written(write_results(grids, result, asked.out), to)
+    left = sum(round(one.unscored * one.judgments) for one in judges.values())
     if left:
-        print(f"{left} stories have no score and take no part; the same command tries them again.")
+        print(f"{left} judgments have no score and take no part; the same command tries them again.")
     return 1 if left else 0
+
+
+def _file(asked: PeopleRequest) -> Path:
+    path = Path(asked.source)
+    if path.exists():
+        return path
+    sets = known_sets()
+    if asked.source not in sets:
+        raise UserError(f"{asked.source}: no such file, and no set of that name; there are {', '.join(sets)}")
+    return write_set(asked.source, asked.log_dir)
+
+
+def _show_plan(asked: PeopleRequest, people: People, rubric: Rubric, stories: Path) -> None:
+    for judge in asked.judges:
+        if rubric.pairs:
+            _, chosen = matches(people, asked.log_dir)
+            texts_of = [(match.a.prompt, match.a.text, match.b.text) for match in chosen]
+            found = planning.estimate_pairs(rubric, judge, texts_of, len(chosen), load_prices(None))
+        else:
+            found = planning.estimate((), stories, (judge,), (asked.benchmark,), {}, None, None, None, asked.rubric)
+        planning.show(found, as_json=False)
+
+
+def _marked(
+    asked: PeopleRequest, people: People, rubric: Rubric, judge: str, stories: Path
+) -> tuple[Beside, dict[str, float]]:
+    """A judge that marks a story at a time, and its scores by story."""
+    request = judging(
+        stories, judge, asked.log_dir / slug(judge), asked.benchmark, asked.rubric, asked.judge_config,
+        asked.judge_base_url, asked.max_connections,
+    )  # fmt: skip
+    frame = stories_frame(run(request))
+    scored = frame[frame["status"].isin(SCORED)].set_index("id")
+    scores = _by_story(scored["score"])
+    questions = {name for one in people.stories for name in one.given} & {*rubric.mark_names}
+    marks = {name: _by_story(scored[name]) for name in rubric.mark_names if name in questions and name in scored}
+    bias = spearman_interval(scored["score"], scored["words"], scored["prompt_id"].tolist())
+    beside = Beside(
+        agreement(people, scores, marks), len(frame), 1 - len(scored) / len(frame),
+        float(scored["cost_judging"].mean()), float(scored["seconds"].median()), bias,
+    )  # fmt: skip
+    return beside, scores
+
+
+def _compared(asked: PeopleRequest, people: People, rubric: Rubric, judge: str) -> Beside:
+    """A judge that compares two stories."""
+    model = make_model(judge, config=asked.judge_config, base_url=asked.judge_base_url)
+    check_store([model])
+    stories, chosen = matches(people, asked.log_dir)
+    display = "rich" if sys.stdout.isatty() else "plain"
+    shares, frame, missing = compare(
+        model, rubric, chosen, stories, asked.log_dir / slug(f"{judge} pairs"), asked.max_connections, display
+    )
+    seconds, cost = float(frame["seconds"].astype(float).median()), float(frame["cost"].astype(float).mean())
+    found = pairwise_agreement(people, shares)
+    return Beside(found, 2 * len(chosen), missing / max(1, 2 * len(chosen)), cost, seconds, NOTHING)
 
 
 def result_grids(found: PeopleResult) -> list[Grid]:
     """The table of judges, and, where people were asked a rubric's own questions, one by question."""
-    rows = {
-        **{marked(judge): one for judge, one in found.judges.items()},
-        PERSON: found.one_person,
-        LENGTH: found.length,
-    }
-    heads = [*texts("judge"), *numbers("stories", "within writers", "writers", "pairs", "scored")]
+    rows = {marked(judge): one.agreement for judge, one in found.judges.items()}
+    rows |= {f"all {len(found.judges)} as a jury, z-scored": found.jury} if found.jury else {}
+    rows |= {PERSON: found.one_person, LENGTH: found.length}
+    heads = [*texts("judge"), *numbers("stories", "within writers", "writers", "pairs", "scored", "$", "seconds")]
+    more = {marked(judge): (str(one.agreement.scored), f"{one.dollars:.2g}" if one.dollars > 0 else "",
+                            number(one.seconds, 1)) for judge, one in found.judges.items()}  # fmt: skip
     lines = [
         [name, with_bounds(one.stories, 2), with_bounds(one.within_writers, 2), number(one.writers, 2),
-         with_bounds(one.pairs, 2), str(one.scored) if name not in (PERSON, LENGTH) else ""]
+         with_bounds(one.pairs, 2), *more.get(name, ("", "", ""))]
         for name, one in rows.items()
     ]  # fmt: skip
-    title = f"Judges beside {found.raters} people: {found.stories} stories, rubric {found.rubric}"
-    notes = [_NOTE]
+    title = f"Judges beside {found.raters} people: {found.set}, {found.stories} stories, rubric {found.rubric}"
+    notes = [_NOTE, "$ and seconds: a judgment, at list prices, and the median of the time at work."]
     if any(map(is_proxy, found.judges)):
         notes.append("PROXY: the offline lexical proxy counts and cannot read.")
     grids = [Grid(title, tuple(heads), tuple(map(tuple, lines)), notes=tuple(notes), main=True)]
-    questions = dict.fromkeys(name for one in found.judges.values() for name in one.questions)
+    asked = {judge: one.agreement.questions for judge, one in found.judges.items()}
+    questions = dict.fromkeys(name for known in asked.values() for name in known)
     if questions:
         by_question = (
-            [
-                name,
-                *(
-                    with_bounds(one.questions[name], 2) if name in one.questions else ""
-                    for one in found.judges.values()
-                ),
-            ]
+            [name, *(with_bounds(known[name], 2) if name in known else "" for known in asked.values())]
             for name in questions
         )
-        grids.append(
-            grid("By question (Spearman over stories)", [*texts("question"), *numbers(*found.judges)], by_question)
-        )
+        grids.append(grid("By question (Spearman over stories)", [*texts("question"), *numbers(*asked)], by_question))
     return grids
 
 
@@ -142,9 +214,3 @@ def write_results(grids: Sequence[Grid], found: PeopleResult, folder: Path) -> l
 
 def _by_story(column: pd.Series) -> dict[str, float]:
     return {str(key): float(value) for key, value in column.items()}
-
-
-def _questions(people: Sequence[Judged], rubric: Rubric) -> list[str]:
-    """The rubric's marks that people were asked for by the same name."""
-    asked = {name for one in people for name in one.given}
-    return [name for name in rubric.mark_names if name in asked]

@@ -21,7 +21,7 @@ DONE = ("scored", "empty")
 ARENA = "arena"  # stands in logs and tables where a benchmark's name would
 _COMMON = ("log", "created", "judge", "proxy", "rubric", "rubric_digest", "truncate")
 _PLACE = ("match", "key", "prompt_id", "first", "second", "first_id", "second_id", "first_digest", "second_digest")
-_JUDGMENT = ("id", *_PLACE, "status", "reason", "score", "difference", "cost")
+_JUDGMENT = ("id", *_PLACE, "status", "reason", "score", "difference", "cost", "seconds")
 
 
 def is_arena(header: EvalLog) -> bool:
@@ -36,8 +36,8 @@ def judgments_frame(paths: Iterable[str], prices: Prices | None = None) -> pd.Da
     Columns: log, created, judge, proxy, rubric, rubric_digest, truncate; id; the match, its prompt and stories (`first`
     and `second` are the models, in the order shown); status (scored, empty, unscored, error) and reason; score (the
     first story's share of a win), difference, a mark for each criterion in pluses, the style differences, cost in US
-    dollars at list prices. Of an id judged twice (an unscored judgment is tried again) the one that has a score stands,
-    else the latest. The logs' rubrics are found with `rubrics.rubric_for`.
+    dollars at list prices, seconds at work. Of an id judged twice (an unscored judgment is tried again) the one that
+    has a score stands, else the latest. The logs' rubrics are found with `rubrics.rubric_for`.
     """
     listed = prices or load_prices(None)
     headers = [header for header in map(read_header, paths) if is_arena(header)]
@@ -111,6 +111,7 @@ def _row(summary: EvalSampleSummary) -> dict[str, Any]:
     details = (compared.metadata if compared else None) or {}
     value = compared.value if compared and isinstance(compared.value, dict) else {}
     row: dict[str, Any] = {"id": str(summary.id), **{name: summary.metadata.get(name) for name in _PLACE}}
+    row["seconds"] = summary.working_time
     row["status"] = details.get("status", "error")
     row["reason"] = summary.error or (compared.explanation if compared and row["status"] != "scored" else None)
     return row | {name: math.nan if number is None else number for name, number in value.items()}

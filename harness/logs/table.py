@@ -37,12 +37,12 @@ SCORED = ("scored", "empty")
 _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric", "rubric_digest", "judge", "proxy",
         "prompts", "prompts_digest", "gate", "settings", "overrides", "shard", "jury")  # fmt: skip
 _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score",
-          "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "started",
+          "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "seconds", "started",
           "completed")  # fmt: skip
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
 # cached under another are made anew
-SCHEMA = 5
+SCHEMA = 6
 
 
 def stories_frame(
@@ -55,8 +55,8 @@ def stories_frame(
     several judges' scores are put on one scale, and then a column for each one's scores; see `juries`); id, prompt_id,
     position (place among the prompts, from 0), epoch, category, target (words), bucket, split, `status` (scored, empty,
     refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN without a price;
-    batch discounts are not deducted), started and completed. A log continued by a later one takes no part. The logs'
-    rubrics are found with `rubrics.rubric_for`.
+    batch discounts are not deducted), seconds at work (waiting for a turn left out), started and completed. A log
+    continued by a later one takes no part. The logs' rubrics are found with `rubrics.rubric_for`.
 
     Reading is cached in the user's cache, by each log's path, size and time of change.
 
@@ -216,6 +216,7 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         "category": metadata.get("category"),
         "status": "error",
         "reason": _why(sample.error) if sample.error else None,
+        "seconds": sample.working_time,
         "started": sample.started_at,
         "completed": sample.completed_at,
         **_usage(sample, details),

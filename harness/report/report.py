@@ -15,20 +15,23 @@ from ..leaderboard.files import legends, named
 from ..leaderboard.tables import overview_grid
 from ..show.figures import save
 from ..show.files import slug, write_json
-from ..show.grid import grid, numbers, texts
+from ..show.grid import Grid, grid, numbers, texts
 from ..show.numbers import NONE, natural
 from ..show.render import page
 from ..show.site import Site
 from .stories import anchor, digits, prompt_page, records, write_prompts
 
 
-def write_report(sections: Sequence[Comparison], folder: Path, transcripts: Path | None = None) -> Path:
+def write_report(
+    sections: Sequence[Comparison], folder: Path, transcripts: Path | None = None, judges: Grid | None = None
+) -> Path:
     """Write the pages: index, one a model, one a prompt with all its stories and judgments; returns the index.
 
     Args:
         sections: the leaderboard's.
         folder: where to; a folder that holds something else is refused.
         transcripts: a folder of logs to bundle with Inspect's viewer, to which the stories then link.
+        judges: a table of judges, for a page of its own.
 
     Raises:
         UserError: jinja2 or matplotlib is not installed, or the folder holds something else.
@@ -38,7 +41,9 @@ def write_report(sections: Sequence[Comparison], folder: Path, transcripts: Path
     if transcripts is not None:
         _bundle(transcripts, folder / "transcripts")
     table = list(named(sections))
-    index = _write_index(site, sections, table)
+    index = _write_index(site, sections, table, judges is not None)
+    if judges is not None:
+        site.write("judges.html", "judges.html", title=judges.title, table=page(judges), notes=judges.notes)
     for name, section in table:
         write_prompts(site, name, section, transcripts)
     for model in dict.fromkeys(row.model for section in sections for row in section.rows):
@@ -47,7 +52,9 @@ def write_report(sections: Sequence[Comparison], folder: Path, transcripts: Path
     return index
 
 
-def _write_index(site: Site, sections: Sequence[Comparison], table: Sequence[tuple[str, Comparison]]) -> Path:
+def _write_index(
+    site: Site, sections: Sequence[Comparison], table: Sequence[tuple[str, Comparison]], judges: bool
+) -> Path:
     links = {row.model: f"models/{slug(row.model)}.html" for section in sections for row in section.rows}
     shown = [
         {
@@ -63,7 +70,7 @@ def _write_index(site: Site, sections: Sequence[Comparison], table: Sequence[tup
     return site.write(
         "index.html", "index.html", title="Story benchmarks", sections=shown, legends=legends(sections),
         proxy=any(section.proxy for section in sections),
-        overview=page(overview_grid(sections), links) if len(sections) > 1 else None,
+        judges=judges, overview=page(overview_grid(sections), links) if len(sections) > 1 else None,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..show.numbers import bounds, number
 from ..show.render import console, markdown_page, print_grids, print_notes, print_written
 from ..stats.intervals import Interval
 from .answers import read_exports
-from .design import read_key
+from .design import Study, page_data, read_key
 from .results import Results, analyse, answers_frame, leanings
 
 LEGEND = (
@@ -29,8 +30,10 @@ LEGEND = (
 )
 
 
-def read_study(key: Path, answers: Sequence[Path], logs: Sequence[str], out: Path) -> int:
-    """Print and write a study's results; returns the exit code: 1 where answers are missing.
+def read_study(key: Path, answers: Sequence[Path], logs: Sequence[str], out: Path, page: Path | None = None) -> int:
+    """Print and write a study's results, with the study's page also what `judge-people` reads.
+
+    Returns the exit code: 1 where answers are missing.
 
     Raises:
         UserError: a key or an export that cannot be trusted, or no answers at all.
@@ -51,7 +54,10 @@ def read_study(key: Path, answers: Sequence[Path], logs: Sequence[str], out: Pat
     grids, notes, to = list(_grids(found, criteria)), [*_notes(found), LEGEND], console(140)
     print_grids(grids, to)
     print_notes(notes, to)
-    print_written(_write(found, frame, grids, notes, out), to)
+    written = _write(found, frame, grids, notes, out)
+    if page is not None:
+        written.append(_write_people(study, frame, page, out))
+    print_written(written, to)
     return int(any(who.answers < who.of for who in found.annotators.values()))
 
 
@@ -62,6 +68,25 @@ def _write(found: Results, frame: pd.DataFrame, grids: Sequence[Grid], notes: Se
     data = write_json(out / "study.json", found)
     frame.to_csv(answers, index=False, errors="replace")
     return [page, data, answers]
+
+
+def _write_people(study: Study, frame: pd.DataFrame, page: Path, out: Path) -> Path:
+    """Every item with its texts and everybody's preference, the story that the key names first as the first."""
+    data = page_data(page)
+    if data["study"] != study.id:
+        raise UserError(f"{page}: is the page of another study")
+    told = {1.0: "first", 0.5: "equal", 0.0: "second"}
+    lines = []
+    for item in study.items:
+        answers = frame[frame["item"] == item.id]
+        said = {str(who): told[share] for who, share in zip(answers["annotator"], answers["by_key"], strict=True)}
+        prompt, *texts_of = data["texts"][item.id]
+        first, second = ({"model": m, "story": t} for m, t in zip(item.models, texts_of, strict=True))
+        told_of = {"id": item.id, "prompt": prompt, "first": first, "second": second, "preferences": said}
+        lines += [json.dumps({**told_of, "metadata": {"prompt_id": item.prompt_id}}) + "\n"] if said else []
+    path = out / "study-people.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
 
 
 def _grids(found: Results, criteria: Mapping[str, str]) -> Iterator[Grid]:

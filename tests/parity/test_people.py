@@ -26,7 +26,7 @@ def test_the_readmes_tables_of_judges_beside_people(cli: Cli, shared: Path, tmp_
         done = cli("judge-people", path, *asked, "--rubric", "ttcw", "--log-dir", name, "--out", f"{name}-out")
         assert done.returncode == (1 if name == "ttcw" else 0), "answers that were blocked are left unscored"
         found = json.loads((tmp_path / f"{name}-out" / "judge-people.json").read_text(encoding="utf-8"))
-        lines = {judges[name][judge]: one for judge, one in found["judges"].items()}
+        lines = {judges[name][judge]: one["agreement"] for judge, one in found["judges"].items()}
         lines |= {"one person, beside the others": found["one_person"], "length alone": found["length"]}
         for label, one in lines.items():
             if name == "edits":

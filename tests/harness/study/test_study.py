@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROSE, Cli, Visit, stories, write_jsonl
+from conftest import PROSE, PROXY, Cli, Visit, stories, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import entries
 
 from polaris_eval.harness.arena.entries import possible_matches
 from polaris_eval.harness.errors import UserError
+from polaris_eval.harness.judge_people.people import read_people
 from polaris_eval.harness.stats.intervals import mean_interval
 from polaris_eval.harness.study.answers import check_export, read_exports
 from polaris_eval.harness.study.design import Study, make_study, page_data, read_key, write_study
@@ -323,6 +324,14 @@ def test_a_study_in_a_browser_from_disk(cli: Cli, tmp_path: Path, browser: Any) 
     table = pd.read_csv(tmp_path / "results" / "study-answers.csv")
     assert len(table) == 20
     assert "&lt;i&gt;" in (tmp_path / "results" / "study.md").read_text()
+    paged = cli("study", "read", *exports, "--page", "study.html")
+    assert paged.returncode == 0, paged.stderr
+    people = read_people(tmp_path / "results" / "study-people.jsonl")
+    assert (len(people.preferences), len(people.raters)) == (10, 2)
+    said = {(pair.first.split("/")[1], share) for pair in people.preferences for share in pair.given.values()}
+    assert len(said) > 1
+    judged = cli("judge-people", "results/study-people.jsonl", "--judge", PROXY, "--rubric", "pairwise")
+    assert judged.returncode == 0, judged.stderr
     half = cli("study", "read", exports[0])
     assert half.returncode == 1  # one annotator's answers are missing
     assert "annotator-2 0 of 10" in half.stdout

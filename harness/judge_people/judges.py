@@ -1,0 +1,186 @@
+"""One table of judges, from what judge-check and judge-people found: how far each can be trusted, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import UserError
+from ..judge.named import is_proxy, marked
+from ..show.files import write_json
+from ..show.grid import Grid, Head, grid, numbers, texts
+from ..show.numbers import NONE, number, share, with_bounds
+from ..show.render import markdown_page
+from ..stats.intervals import NOTHING, Interval
+from .report import LENGTH, PERSON
+
+_FILES = ("judge-check.json", "judge-people.json")
+_NOTE = (
+    "pairs: share of pairs of stories of a set that the judge orders as most people do; stories: Spearman with the "
+    "mean of the people; itself: ICC of repeated judgments of a story; length: Spearman of score and words; obeyed: "
+    "styles of instructions in a story that raised its score beyond noise; unscored: share of judgments without a "
+    "score; $ and seconds: a judgment, at list prices, and the median of the time at work."
+)
+
+
+@dataclass(frozen=True)
+class OnSet:
+    """Agreement with the people of one set: Spearman over stories, and share of pairs."""
+
+    stories: Interval
+    pairs: Interval
+
+
+@dataclass(frozen=True)
+class JudgeRow:
+    """A judge on one rubric (no rubric: one person, or length alone). What was not tried is NaN; `obeyed` of `styles`
+    injections raised the score."""
+
+    judge: str
+    rubric: str
+    people: Mapping[str, OnSet] = field(default_factory=dict)
+    itself: Interval = NOTHING
+    length: Interval = NOTHING
+    obeyed: int | None = None
+    styles: int = 0
+    judgments: int = 0
+    unscored: float = math.nan
+    dollars: float = math.nan
+    seconds: float = math.nan
+
+
+def judge_rows(places: Iterable[Path]) -> list[JudgeRow]:
+    """The judges of all results in these folders and files, those who agree best with people first.
+
+    Raises:
+        UserError: no results there, or a file that is none.
+    """
+    found: dict[tuple[str, str], JudgeRow] = {}
+    for path, data in _results(places):
+        try:
+            for row in _of_check(data) if path.name == _FILES[0] else _of_people(data):
+                key = (row.judge, row.rubric)
+                found[key] = _joined(found[key], row) if key in found else row
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(f"{path}: not the results of this release; run the command that made it again") from None
+    return sorted(found.values(), key=lambda row: (not row.rubric, -_best(row)))
+
+
+def judge_grid(rows: Sequence[JudgeRow]) -> Grid:
+    """The table of judges."""
+    sets = list(dict.fromkeys(name for row in rows for name in row.people))
+    heads: list[Head] = [*texts("judge", "rubric")]
+    heads += numbers(*(f"{name}\n{what}" for name in sets for what in ("pairs", "stories")))
+    heads += numbers("itself", "length", "obeyed", "unscored", "$", "seconds")
+    lines = []
+    for row in rows:
+        known = [row.people.get(name) for name in sets]
+        lines.append([
+            marked(row.judge), row.rubric,
+            *(with_bounds(part, 2) if not math.isnan(part.value) else NONE
+              for one in known for part in ((one.pairs, one.stories) if one else (NOTHING, NOTHING))),
+            with_bounds(row.itself, 2), with_bounds(row.length, 2),
+            NONE if row.obeyed is None else f"{row.obeyed} of {row.styles}",
+            share(row.unscored), f"{row.dollars:.2g}" if row.dollars > 0 else NONE, number(row.seconds, 1),
+        ])  # fmt: skip
+    notes = [_NOTE]
+    if any(is_proxy(row.judge) for row in rows):
+        notes.append("PROXY: the offline lexical proxy counts and cannot read.")
+    return replace(grid("Judges", heads, lines, main=True), notes=tuple(notes))
+
+
+def write_judges(rows: Sequence[JudgeRow], folder: Path) -> list[Path]:
+    """Write judges.md, judges.csv (an interval in three columns) and judges.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page, table = folder / "judges.md", folder / "judges.csv"
+    page.write_text(markdown_page("Judges", [judge_grid(rows)]), encoding="utf-8")
+    pd.DataFrame(map(_flat, rows)).to_csv(table, index=False)
+    return [page, table, write_json(folder / "judges.json", rows)]
+
+
+def _results(places: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+    named = list(places)
+    files = [path for place in named for path in ([place] if place.is_file() else sorted(place.rglob("judge-*.json")))]
+    chosen = [path for path in files if path.name in _FILES]
+    if not chosen:
+        raise UserError(f"{', '.join(map(str, named))}: no {' or '.join(_FILES)} here; run judge-check or judge-people")
+    for path in dict.fromkeys(chosen):
+        try:
+            yield path, json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _of_check(data: Mapping[str, Any]) -> Iterator[JudgeRow]:
+    for judge, one in data["judges"].items():
+        verdicts = [style["verdict"] for style in one["injections"]["styles"].values()]
+        yield JudgeRow(
+            judge, data["rubric"], {}, _interval(one["retest"]["score"]["icc"]), _interval(one["length_bias"]),
+            verdicts.count("raised") if any(verdicts) else None, len(verdicts), one["judgments"],
+            1 - one["scored"] / one["judgments"], _value(one["dollars"]), _value(one["seconds"]),
+        )  # fmt: skip
+
+
+def _of_people(data: Mapping[str, Any]) -> Iterator[JudgeRow]:
+    for judge, one in data["judges"].items():
+        yield JudgeRow(
+            judge, data["rubric"], {data["set"]: _on_set(one["agreement"])}, length=_interval(one["length_bias"]),
+            judgments=one["judgments"], unscored=one["unscored"], dollars=_value(one["dollars"]),
+            seconds=_value(one["seconds"]),
+        )  # fmt: skip
+    if data["jury"]:
+        yield JudgeRow(f"jury of {' + '.join(data['judges'])}", data["rubric"], {data["set"]: _on_set(data["jury"])})
+    for name, key in ((PERSON, "one_person"), (LENGTH, "length")):
+        yield JudgeRow(name, "", {data["set"]: _on_set(data[key])})
+
+
+def _joined(one: JudgeRow, more: JudgeRow) -> JudgeRow:
+    """What two files say of one judge: shares and costs over the judgments of both, else what is known first."""
+    count = one.judgments + more.judgments
+
+    def mean(a: float, b: float) -> float:
+        known = [(value, row.judgments) for value, row in ((a, one), (b, more)) if not math.isnan(value)]
+        return sum(v * n for v, n in known) / total if (total := sum(n for _, n in known)) else math.nan
+
+    checked = one if one.obeyed is not None else more
+    first = one if not math.isnan(one.length.value) else more
+    return JudgeRow(
+        one.judge, one.rubric, {**one.people, **more.people},
+        one.itself if not math.isnan(one.itself.value) else more.itself,
+        checked.length if checked.obeyed is not None else first.length, checked.obeyed, checked.styles, count,
+        mean(one.unscored, more.unscored), mean(one.dollars, more.dollars), mean(one.seconds, more.seconds),
+    )  # fmt: skip
+
+
+def _best(row: JudgeRow) -> float:
+    known = [one.pairs.value for one in row.people.values() if not math.isnan(one.pairs.value)]
+    return sum(known) / len(known) if known else -1.0
+
+
+def _flat(row: JudgeRow) -> dict[str, Any]:
+    told: dict[str, Any] = {"judge": row.judge, "rubric": row.rubric}
+    intervals = {
+        f"{name} {what}": getattr(one, what) for name, one in row.people.items() for what in ("pairs", "stories")
+    }
+    for name, found in {**intervals, "itself": row.itself, "length": row.length}.items():
+        told |= {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
+    rest = ("obeyed", "styles", "judgments", "unscored", "dollars", "seconds")
+    return told | {name: getattr(row, name) for name in rest}
+
+
+def _on_set(data: Mapping[str, Any]) -> OnSet:
+    return OnSet(_interval(data["stories"]), _interval(data["pairs"]))
+
+
+def _interval(data: Mapping[str, Any]) -> Interval:
+    return Interval(*(_value(data[name]) for name in ("value", "low", "high")))
+
+
+def _value(value: Any) -> float:
+    return math.nan if value is None else float(value)
