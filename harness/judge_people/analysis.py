@@ -51,8 +51,9 @@ def agreement(
 def pairwise_agreement(people: People, shares: Mapping[tuple[str, str], float]) -> Agreement:
     """How a judge that compares two stories agrees with people; `shares` has, by the ids of two stories, the first's
     share of a win over both orders."""
+    known = sum((pair.first, pair.second) in shares for pair in people.preferences)
     pairs = _agreed(people, lambda pair: shares.get((pair.first, pair.second), math.nan) - 0.5)
-    return Agreement(len(shares), NOTHING, NOTHING, math.nan, pairs)
+    return Agreement(known, NOTHING, NOTHING, math.nan, pairs)
 
 
 def by_length(people: People) -> Agreement:

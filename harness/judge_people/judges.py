@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import UserError
 from ..judge.named import is_proxy, marked
 from ..show.files import write_json
-from ..show.grid import Grid, Head, grid, numbers, texts
+from ..show.grid import Grid, grid, model_head, numbers, texts
 from ..show.numbers import NONE, number, share, with_bounds
 from ..show.render import markdown_page
 from ..stats.intervals import NOTHING, Interval
@@ -35,6 +35,9 @@ class OnSet:
 
     stories: Interval
     pairs: Interval
+
+
+_UNKNOWN = OnSet(NOTHING, NOTHING)
 
 
 @dataclass(frozen=True)
@@ -74,21 +77,21 @@ def judge_rows(places: Iterable[Path]) -> list[JudgeRow]:
 
 def judge_grid(rows: Sequence[JudgeRow]) -> Grid:
     """The table of judges."""
-    sets = list(dict.fromkeys(name for row in rows for name in row.people))
-    heads: list[Head] = [*texts("judge", "rubric")]
-    heads += numbers(*(f"{name}\n{what}" for name in sets for what in ("pairs", "stories")))
-    heads += numbers("itself", "length", "obeyed", "unscored", "$", "seconds")
-    lines = []
-    for row in rows:
-        known = [row.people.get(name) for name in sets]
-        lines.append([
-            marked(row.judge), row.rubric,
-            *(with_bounds(part, 2) if not math.isnan(part.value) else NONE
-              for one in known for part in ((one.pairs, one.stories) if one else (NOTHING, NOTHING))),
-            with_bounds(row.itself, 2), with_bounds(row.length, 2),
-            NONE if row.obeyed is None else f"{row.obeyed} of {row.styles}",
-            share(row.unscored), f"{row.dollars:.2g}" if row.dollars > 0 else NONE, number(row.seconds, 1),
-        ])  # fmt: skip
+    columns: dict[str, list[Interval]] = {}
+    for name in dict.fromkeys(name for row in rows for name in row.people):
+        known = [row.people.get(name, _UNKNOWN) for row in rows]
+        columns |= {f"{name}\npairs": [one.pairs for one in known], f"{name}\nstories": [one.stories for one in known]}
+    columns |= {"itself": [row.itself for row in rows], "length": [row.length for row in rows]}
+    shown = {name: cells for name, cells in columns.items() if not all(math.isnan(cell.value) for cell in cells)}
+    heads = [replace(model_head(marked(row.judge) for row in rows), text="judge"), *texts("rubric")]
+    heads += numbers(*shown, "obeyed", "unscored", "$", "seconds")
+    lines = [
+        [marked(row.judge), row.rubric,
+         *(NONE if math.isnan(cells[place].value) else with_bounds(cells[place], 2) for cells in shown.values()),
+         NONE if row.obeyed is None else f"{row.obeyed} of {row.styles}", share(row.unscored),
+         f"{row.dollars:.2g}" if row.dollars > 0 else NONE, number(row.seconds, 1)]
+        for place, row in enumerate(rows)
+    ]  # fmt: skip
     notes = [_NOTE]
     if any(is_proxy(row.judge) for row in rows):
         notes.append("PROXY: the offline lexical proxy counts and cannot read.")
@@ -135,7 +138,8 @@ def _of_people(data: Mapping[str, Any]) -> Iterator[JudgeRow]:
             seconds=_value(one["seconds"]),
         )  # fmt: skip
     if data["jury"]:
-        yield JudgeRow(f"jury of {' + '.join(data['judges'])}", data["rubric"], {data["set"]: _on_set(data["jury"])})
+        name = f"all {len(data['judges'])} judges of {data['set']} as a jury"
+        yield JudgeRow(name, data["rubric"], {data["set"]: _on_set(data["jury"])})
     for name, key in ((PERSON, "one_person"), (LENGTH, "length")):
         yield JudgeRow(name, "", {data["set"]: _on_set(data[key])})
 

@@ -36,6 +36,10 @@ def test_the_readmes_tables_of_judges_beside_people(cli: Cli, shared: Path, tmp_
                 count = "" if one in (found["one_person"], found["length"]) else one["scored"]
                 cells = f"{shown(one['stories'])} | {within} | {shown(one['pairs'])} | {count}"
             assert f"| {label} | {cells} |" in readme
+    done = cli("judge-people", "edits.jsonl", "--judge", PROXY, "--rubric", "pairwise", "--log-dir", "pairs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (one,) = json.loads((tmp_path / "results" / "judge-people.json").read_text(encoding="utf-8"))["judges"].values()
+    assert f"| PROXY `{PROXY}`, rubric `pairwise` | {shown(one['agreement']['pairs'])} |" in readme
 
 
 def test_the_recorded_judges_beside_most_writers(shared: Path) -> None:
