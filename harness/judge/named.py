@@ -51,7 +51,7 @@ def missing_key(model: str) -> str | None:
 
 
 def resolve_judges(
-    judges: Mapping[str, Sequence[str]], rubrics: Mapping[str, Rubric], config: GenerateConfig, base_url: str | None
+    judges: Mapping[str, tuple[str, ...]], rubrics: Mapping[str, Rubric], config: GenerateConfig, base_url: str | None
 ) -> dict[str, tuple[Model, ...]]:
     """The judges of each benchmark, several where they are a jury: those asked for, else its rubric's; never the model
     under test by default.
@@ -80,9 +80,9 @@ def resolve_judges(
     return {name: tuple(made[model] for model in names) for name, names in chosen.items()}
 
 
-def judges_of(judges: Mapping[str, Sequence[str]], benchmark: str) -> tuple[str, ...]:
+def judges_of(judges: Mapping[str, tuple[str, ...]], benchmark: str) -> tuple[str, ...]:
     """The judges that the user named for a benchmark, or for all; none where the rubric's own is to judge."""
-    return tuple(judges.get(benchmark) or judges.get("") or ())
+    return judges.get(benchmark) or judges.get("") or ()
 
 
 def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -39,7 +39,7 @@ class Request:
     log_dir: Path | str
     benchmarks: tuple[str, ...] = ()
     rubric: str | None = None
-    judges: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    judges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     jury: str = SCALES[0]
     quorum: int | None = None
     judge_config: GenerateConfig = field(default_factory=GenerateConfig)

@@ -142,7 +142,7 @@ def test_a_judge_that_is_a_task_argument_is_paid_for_once(tmp_path: Path, monkey
             "polaris_eval/story_quality", task_args=named, log_dir=str(tmp_path / "a"), **options
         )
         grader = get_model("openai-api/loop/judge", memoize=False)
-        role = task_with(create_task("polaris_eval/story_quality", grader), model_roles={"grader": grader})
+        role = task_with(create_task("polaris_eval/story_quality", [grader]), model_roles={"grader": grader})
         as_role = inspect_eval(role, log_dir=str(tmp_path / "b"), **options)
     for (log,) in (as_argument, as_role):
         row = stories_frame([log.location], prices=listed).iloc[0]

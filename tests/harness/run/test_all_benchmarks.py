@@ -174,7 +174,7 @@ def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, promp
     ("args", "says"),
     [
         (["--judge", "nope=x"], "unknown benchmark 'nope'"),
-        (["--judge", PROXY, "--judge", "lab/other"], "two judges for all benchmarks"),
+        (["--judge", PROXY, "--judge", PROXY], "is named twice for all benchmarks"),
         (["--judge", f"writingbench={PROXY}"], "story_quality needs a judge"),
         (
             ["--judge", PROXY, "--benchmark", "writingbench", "--prompts", "mini"],
@@ -216,5 +216,6 @@ def test_stories_of_two_benchmarks_with_the_same_ids_on_one_rubric(cli: Cli, tmp
 
 
 def test_judges_by_benchmark() -> None:
-    assert parse_judges(["a/b", "writingbench=c/d=e", "openai-api/x=y/z"][:2]) == {"": "a/b", "writingbench": "c/d=e"}
-    assert parse_judges(["openai-api/x=y/z"]) == {"": "openai-api/x=y/z"}
+    given = ["c/d", "writingbench=c/d=e", "a/b"]
+    assert parse_judges(given) == {"": ("a/b", "c/d"), "writingbench": ("c/d=e",)}
+    assert parse_judges(["openai-api/x=y/z"]) == {"": ("openai-api/x=y/z",)}

@@ -94,7 +94,7 @@ def test_the_judge_sees_the_prompt_without_its_request_and_whole(cli: Cli, tmp_p
 def test_all_of_it_works_inside_a_running_event_loop(tmp_path: Path) -> None:
     """As in a notebook."""
     path = write_jsonl(tmp_path / "s.jsonl", [story(0, "About 2000 words.")])
-    judges = {"": "polaris_eval/lexical"}
+    judges = {"": ("polaris_eval/lexical",)}
 
     async def cell() -> tuple[Any, Any, Any]:
         run(Request(models=(), log_dir=tmp_path / "logs", stories=path, judges=judges, display="none"))
