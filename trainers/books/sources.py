@@ -19,8 +19,9 @@ from .filters import Rules, reason_to_drop, story_text
 from .near import sketch
 from .reading.book import Book, tidy
 from .reading.epub import read_epub
+from .reading.paragraphs import text_blocks
 from .reading.split import Piece, is_part, pieces
-from .reading.text import read_markdown, read_text, text_blocks
+from .reading.text import read_markdown, read_text
 
 READERS: dict[str, Callable[[Path, str], Book]] = {
     ".epub": read_epub, ".txt": read_text, ".text": read_text, ".md": read_markdown, ".markdown": read_markdown,

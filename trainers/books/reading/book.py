@@ -23,27 +23,35 @@ _LINES = re.compile(r" *\n *")
 class Block:
     """A paragraph, a heading, lines of verse, a speech of a play, or a break between scenes.
 
-    `level` is a heading's, from 1; `frame`: the book's own markup says that it is front or back matter.
+    `level` is a heading's, from 1; `frame`: the book's own markup says that it is front or back matter. In a plain text
+    `gap` counts the empty lines above it, and `rows` are its lines as they stand there.
     """
 
     kind: Kind
     text: str
     level: int = 0
     frame: bool = False
+    gap: int = 0
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table of contents: its title, the number of its first block, and what stands under it."""
+    """A line of the table of contents: its title, the number of its first block, what stands under it, and the number
+    of the block behind it where its own markup ends before its page does."""
 
     title: str
     start: int
     under: tuple[Entry, ...] = ()
+    end: int | None = None
 
 
 @dataclass(frozen=True)
 class Book:
-    """One book. `id` is unique among the sources; `licence` is what the book itself declares, if anything."""
+    """One book. `id` is unique among the sources; `licence` is what the book itself declares, if anything.
+
+    `listed`: its contents were read from a list in its text, before which no story stands.
+    """
 
     id: str
     path: str
@@ -53,6 +61,7 @@ class Book:
     blocks: tuple[Block, ...] = ()
     contents: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    listed: bool = False
 
 
 @functools.cache

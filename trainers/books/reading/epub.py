@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,9 +13,13 @@ from urllib.parse import unquote
 from lxml.etree import LxmlError
 
 from ....harness.errors import UserError
+from .apparatus import without_apparatus
 from .book import Block, Book, Entry, tidy
+from .frame import without_frame
 from .markup import Page
 
+_HIDES = re.compile(r"([^{}]*)\{[^{}]*display\s*:\s*none[^{}]*\}", re.IGNORECASE)
+_CLASS = re.compile(r"\.([\w-]+)\s*(?:,|$)")
 # these two only scramble fonts; anything else in encryption.xml is a lock on the text
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
@@ -28,30 +34,34 @@ def read_epub(path: Path, book_id: str) -> Book:
     epub = _load(path)
     blocks: list[Block] = []
     places: dict[str, int] = {}
-    for item_id, _ in epub.spine:
+    ends: dict[str, int] = {}  # of sections after which their page goes on
+    unseen = _unseen(epub)
+    for item_id, linear in epub.spine:
         item = epub.get_item_with_id(item_id)
         if item is None or not hasattr(item, "content") or "html" not in (item.media_type or ""):
             continue
         try:
-            page = Page(item.content)
+            page = Page(item.content, unseen)
         except (RecursionError, ValueError, LxmlError) as error:
             raise UserError(f"{path}: the page {item.file_name} cannot be read: {type(error).__name__}") from None
         name = posixpath.normpath(item.file_name)
         places.setdefault(name, len(blocks))
         for anchor, number in page.anchors.items():
             places.setdefault(f"{name}#{anchor}", len(blocks) + number)
-        blocks += page.blocks
+        ends |= {f"{name}#{anchor}": len(blocks) + end for anchor, end in page.ends.items() if end < len(page.blocks)}
+        beside = str(linear).lower() == "no"  # not in reading order
+        blocks += [replace(block, frame=True) for block in page.blocks] if beside else page.blocks
     if not any(block.kind != "heading" for block in blocks):
         raise UserError(f"{path}: the EPUB holds no text")
     missing: list[str] = []
-    contents = _entries(epub.toc, places, missing)
+    contents = _entries(epub.toc, places, ends, missing)
     return Book(
         id=book_id,
         path=str(path),
         title=_said(epub, "title") or path.stem,
         author=_said(epub, "creator"),
         licence=_said(epub, "rights"),
-        blocks=tuple(blocks),
+        blocks=tuple(without_apparatus(without_frame(blocks))),
         contents=contents,
         notes=tuple([f"{len(missing)} lines of the table of contents lead to no place in the book"] if missing else []),
     )
@@ -89,20 +99,28 @@ def _said(epub: Any, name: str) -> str:
     return tidy(", ".join(found) if name == "creator" else found[0]).replace("\n", " ") if found else ""
 
 
-def _entries(toc: Any, places: dict[str, int], missing: list[str]) -> tuple[Entry, ...]:
+def _unseen(epub: Any) -> frozenset[str]:
+    """The classes that a style sheet of the book does not show, by the plain rules “.name { display: none }”."""
+    sheets = [item.get_content() for item in epub.get_items() if "css" in (item.media_type or "")]
+    text = "\n".join(s.decode("utf-8", "replace") if isinstance(s, bytes) else s for s in sheets)
+    return frozenset(name for names in _HIDES.findall(text) for name in _CLASS.findall(names.strip()))
+
+
+def _entries(toc: Any, places: dict[str, int], ends: dict[str, int], missing: list[str]) -> tuple[Entry, ...]:
     """The table of contents; titles of lines that lead nowhere go to `missing`."""
     found = []
     for item in toc if isinstance(toc, list | tuple) else [toc]:
         link, children = item if isinstance(item, tuple) else (item, ())
-        under = _entries(children, places, missing) if children else ()
+        under = _entries(children, places, ends, missing) if children else ()
         target = unquote(link.href or "")
-        start = places.get(posixpath.normpath(target.partition("#")[0]) + (f"#{target.partition('#')[2]}" if
-                           "#" in target else ""))  # fmt: skip
+        page, sharp, anchor = target.partition("#")
+        place = f"{posixpath.normpath(page)}{sharp}{anchor}"
+        start = places.get(place)
         if start is None:  # an anchor that is missing: the page will do
             missing.append(link.title or "")
-            start = places.get(posixpath.normpath(target.partition("#")[0]))
+            start = places.get(posixpath.normpath(page))
         if start is None and under:
             start = under[0].start
         if start is not None:
-            found.append(Entry(tidy(link.title or "").replace("\n", " "), start, under))
+            found.append(Entry(tidy(link.title or "").replace("\n", " "), start, under, ends.get(place)))
     return tuple(found)

@@ -19,12 +19,20 @@ _BLOCKS = frozenset(
      "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul")
 )  # fmt: skip
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_SKIPPED = frozenset(["head", "nav", "script", "style", "svg", "img", "math", "audio", "video", "object"])
+_SKIPPED = frozenset(
+    ["head", "nav", "script", "style", "svg", "img", "math", "audio", "video", "object", "rt", "rp", "rtc", "template"]
+)
+_SECTIONS = frozenset(["section", "article", "div"])
+_UNSEEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_REPEATED = re.compile(r"\bpull-?quote\b")  # a sentence of the story, shown once more
+_SUMMARY = re.compile(r"\b(?:summary|synopsis|argument|bridgehead)\b")
+_EPIGRAPH = re.compile(r"\bepigraph\b")
 _FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
 # marks of footnotes and numbers of pages, which stand inside sentences
 _NOTE = re.compile(r"\b(?:noteref|backlink|fnanchor|footnote-?ref|pagebreak|page-?num(?:ber)?)\b")
 _MARK = re.compile(r"[\[(]?(?:\d{1,3}|[*†‡§]+|[ivxlc]{1,6})[\])]?\.?")
+_BEFORE_MARK = re.compile(r"(?:[^\W\d_]{2}|[.,;:!?”’\"')\]])$")
 _VERSE_LETTERS = 60  # lines of verse are shorter on average
 _GUTENBERG = re.compile(r"\bpg-?(?:boilerplate|header|footer)\b")
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
@@ -33,11 +41,15 @@ _EMPTY = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*$")
 
 
 class Page:
-    """The blocks of one page, and at which of them each anchor of its markup stands."""
+    """The blocks of one page, at which of them each anchor of its markup stands, and before which of them the sections
+    that have one end."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, unseen: frozenset[str] = frozenset()) -> None:
+        """`unseen` are the classes whose elements the book's style sheets do not show."""
         self.blocks: list[Block] = []
         self.anchors: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        self._unseen = unseen
         if _EMPTY.match(content):
             return
         try:
@@ -53,19 +65,20 @@ class Page:
         if not name:
             return
         self._anchor(element)
-        if name in _SKIPPED or _GUTENBERG.search(types):
+        if name in _SKIPPED or _GUTENBERG.search(types) or _REPEATED.search(types) or self._is_unseen(element):
             return
-        frame = frame or not _FRAME.isdisjoint(types.split())
+        frame = frame or not _FRAME.isdisjoint(types.split()) or bool(_SUMMARY.search(types))
+        frame = frame or (_in_header(element) and not _EPIGRAPH.search(_all_types(element)))
         verse = verse or bool(_VERSE.search(types))
         if name == "hr":
             self._add("break", BREAK, frame)
         elif name in ("hgroup", *_HEADINGS):
             heading = next((e for e in element.iter() if _name(e) in _HEADINGS), element)
             self._anchors_in(element)
-            self._add("heading", _text(heading).replace("\n", " "), frame, _HEADINGS.get(_name(heading), 1))
+            self._add("heading", self._text(heading).replace("\n", " "), frame, _HEADINGS.get(_name(heading), 1))
         elif name == "tr":
             self._anchors_in(element)
-            cells = [text for cell in element if (text := _text(cell).replace("\n", " "))]
+            cells = [text for cell in element if (text := self._text(cell).replace("\n", " "))]
             self._add("speech" if "persona" in _all_types(element) else "text", ": ".join(cells), frame)
         elif any(_name(e) in _BLOCKS for e in element.iterdescendants()):
             loose: list[str] = [element.text or ""]
@@ -77,12 +90,15 @@ class Page:
                 else:
                     self._anchor(child)
                     self._anchors_in(child)
-                    loose.append("".join(_pieces(child)))
+                    loose.append("" if self._is_unseen(child) else "".join(self._pieces(child)))
                 loose.append(child.tail or "")
             self._add("text", "".join(loose), frame)
+            if name in _SECTIONS and element.get("id"):
+                self.ends[element.get("id")] = len(self.blocks)
         else:
             self._anchors_in(element)
-            for text in re.split(r"\n{2,}", _text(element)):  # two line ends are how some books end a paragraph
+            frame = frame or _is_note(element)
+            for text in re.split(r"\n{2,}", self._text(element)):  # two line ends are how some books end a paragraph
                 lines = text.split("\n")
                 short = sum(map(len, lines)) / len(lines) < _VERSE_LETTERS
                 self._add("verse" if (len(lines) > 2 and short) or verse else "text", text, frame)
@@ -96,34 +112,70 @@ class Page:
         if isinstance(element.tag, str) and (anchor := element.get("id") or element.get("name")):
             self.anchors.setdefault(anchor, len(self.blocks))
 
+    def _is_unseen(self, element: Any) -> bool:
+        if not isinstance(element.tag, str):
+            return False
+        hidden = element.get("hidden") is not None or (element.get("aria-hidden") or "").lower() == "true"
+        classes = (element.get("class") or "").split()
+        return hidden or bool(_UNSEEN.search(element.get("style") or "")) or not self._unseen.isdisjoint(classes)
+
+    def _text(self, element: Any) -> str:
+        return tidy("".join(self._pieces(element)))
+
+    def _pieces(self, element: Any) -> Iterator[str]:
+        """Text as a reader sees it: white space is a space, `br` a new line, and marks of notes are left out."""
+        if _name(element) in _SKIPPED or _NOTE.search(_types(element)) or _is_note_mark(element):
+            return
+        if self._is_unseen(element):
+            return
+        if _name(element) == "br":
+            yield "\n"
+        if isinstance(element.tag, str):
+            yield re.sub(r"\s+", " ", element.text or "")
+            for child in element:
+                yield from self._pieces(child)
+                yield re.sub(r"\s+", " ", child.tail or "")
+
     def _add(self, kind: Kind, text: str, frame: bool, level: int = 0) -> None:
         text = tidy(text)
         if text:
             self.blocks.append(Block(kind, text, level, frame))
 
 
-def _text(element: Any) -> str:
-    return tidy("".join(_pieces(element)))
-
-
-def _pieces(element: Any) -> Iterator[str]:
-    """Text as a reader sees it: white space is a space, `br` a new line, and marks of footnotes are left out."""
-    if _name(element) in _SKIPPED or _NOTE.search(_types(element)) or _is_note_mark(element):
-        return
-    if _name(element) == "br":
-        yield "\n"
-    if isinstance(element.tag, str):
-        yield re.sub(r"\s+", " ", element.text or "")
-        for child in element:
-            yield from _pieces(child)
-            yield re.sub(r"\s+", " ", child.tail or "")
-
-
 def _is_note_mark(element: Any) -> bool:
-    """A number or sign that leads to a note: a link to a place, or such a link set high."""
-    links = [element] if _name(element) == "a" else list(element.iter("{*}a")) if _name(element) == "sup" else []
-    text = "".join(element.itertext()).strip() if links else ""
-    return bool(_MARK.fullmatch(text)) and any("#" in (link.get("href") or "") for link in links)
+    """A number or sign that leads to a note: a link to a place, or a number set high behind a word."""
+    name, text = _name(element), "".join(element.itertext()).strip() if isinstance(element.tag, str) else ""
+    if name not in ("a", "sup") or not _MARK.fullmatch(text):
+        return False
+    links = [element] if name == "a" else list(element.iter("{*}a"))
+    if any("#" in (link.get("href") or "") for link in links):
+        return True
+    return (
+        name == "sup" and not text.isalpha() and bool(re.search(r"(?:[^\W\d_]{2}|[.,;:!?”’\"')\]])$", _before(element)))
+    )
+
+
+def _before(element: Any) -> str:
+    """The text that stands right before an element, as far as its parent holds it."""
+    previous = element.getprevious()
+    if previous is None:
+        parent = element.getparent()
+        return (parent.text or "") if parent is not None else ""
+    return previous.tail or "".join(previous.itertext())
+
+
+def _is_note(element: Any) -> bool:
+    """Whether a paragraph begins with the link of a note's mark: then it is the note."""
+    first = next((child for child in element if isinstance(child.tag, str)), None)
+    return first is not None and not (element.text or "").strip() and _name(first) == "a" and _is_note_mark(first)
+
+
+def _in_header(element: Any) -> bool:
+    """Whether an element stands beside a heading in the header of a story; that of a letter has none."""
+    parent = element.getparent()
+    if parent is None or _name(parent) != "header" or _name(element) in ("hgroup", *_HEADINGS):
+        return False
+    return any(_name(inner) in _HEADINGS for inner in parent.iter())
 
 
 def _name(element: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .book import Block, Book, Entry, words_of
 
@@ -19,8 +19,13 @@ _PART = re.compile(
 _WORD_ALONE = re.compile(rf"^{_WORDS}$")  # “One”: a part where others are called so too
 _NUMBERED = re.compile(rf"^{_NUMBER}\s*[.:)—–-]\s*\S")
 _FRAME_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("frame_titles")))
-_START = re.compile(r"\*{3} ?START OF TH(?:E|IS) PROJECT GUTENBERG", re.IGNORECASE)
-_END = re.compile(r"\*{3} ?END OF TH(?:E|IS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg'?s?\b", re.IGNORECASE)
+_TAIL_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("tail_titles")))
+_BYLINE = re.compile("|".join(words_of("bylines")), re.IGNORECASE)
+_HEADER_LETTERS = 500  # of a summary in capitals between a title and its story
+_SUBTITLE_LETTERS = 90
+_PROMOTION = re.compile("|".join(words_of("promotion")), re.IGNORECASE)
+_PROMOTION_WORDS = 400  # behind a story
+_BYLINES = 3  # stories with their authors' names under the title, from which on a story is what has one
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,11 @@ class Piece:
 
 
 def pieces(book: Book) -> list[Piece]:
-    """The stretches of a book, in order, Project Gutenberg's own text left out."""
-    first, last = _gutenberg(book.blocks)
-    found = _by_starts(book, _starts(book.contents), first, last)
+    """The stretches of a book, in order."""
+    starts = _starts(book.contents)
+    found = _by_starts(book, starts)
     if len([piece for piece in found if not _all_frame(piece)]) < 2:
-        found = _by_starts(book, _headings(book.blocks[first:last], first), first, last)
+        found = _by_starts(book, _headings(book.blocks))
     return found
 
 
@@ -65,12 +70,6 @@ def are_parts(titles: Sequence[str]) -> bool:
     )
 
 
-def _gutenberg(blocks: Sequence[Block]) -> tuple[int, int]:
-    first = next((i + 1 for i, block in enumerate(blocks) if _START.search(block.text)), 0)
-    last = next((i for i, block in enumerate(blocks[first:], first) if _END.search(block.text)), len(blocks))
-    return first, last
-
-
 def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     """Titles and places of the stories in a table of contents: its lines, but not the parts that works are made of."""
     if are_parts([entry.title for entry in entries if not is_frame_title(entry.title)]):
@@ -86,41 +85,152 @@ def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     return found
 
 
-def _headings(blocks: Sequence[Block], offset: int) -> list[tuple[str, int]]:
-    """Titles and places of the headings of the highest level that has two or more stories under it."""
-    named = [
-        (block.level, block.text, number)
-        for number, block in enumerate(blocks, offset)
-        if block.kind == "heading" and not is_part(block.text, inside=False)
-    ]
-    for level in sorted({level for level, _, _ in named}):
-        titles = [text for found, text, _ in named if found == level and not is_frame_title(text)]
+@dataclass(frozen=True)
+class _Heading:
+    """One heading, or in a plain text several that stand together: the title among them, and whether an author's name
+    is."""
+
+    level: int
+    title: str
+    start: int
+    signed: bool
+
+
+def _headings(blocks: Sequence[Block]) -> list[tuple[str, int]]:
+    """Titles and places of the headings of the highest level that has two or more stories under it; in a plain text
+    whose stories have their authors' names under the titles, of those."""
+    named = [heading for heading in _together(blocks) if not is_part(heading.title, inside=False)]
+    signed = [heading for heading in named if heading.signed]
+    if len(signed) >= _BYLINES:
+        return [(h.title, h.start) for h in named if h.signed or is_frame_title(h.title)]
+    for level in sorted({heading.level for heading in named}):
+        titles = [h.title for h in named if h.level == level and not is_frame_title(h.title)]
         if len(titles) > 1 and not are_parts(titles):
-            return [(text, number) for found, text, number in named if found <= level]
+            return [(h.title, h.start) for h in named if h.level <= level]
     return []
 
 
-def _by_starts(book: Book, starts: list[tuple[str, int]], first: int, last: int) -> list[Piece]:
-    inside = sorted({at: title for title, at in starts if first <= at < last}.items())
-    cuts = [(first, book.title), *inside] if not inside or inside[0][0] > first else inside
-    ends = [at for at, _ in cuts[1:]] + [last]
-    found = [Piece(title, _body(book.blocks[at:end], title)) for (at, title), end in zip(cuts, ends, strict=True)]
+def _together(blocks: Sequence[Block]) -> Iterator[_Heading]:
+    """The headings; of a plain text, which knows no levels of markup, those that no prose parts are one."""
+    group: list[tuple[int, Block]] = []
+    for number, block in enumerate(blocks):
+        if not block.text:
+            continue
+        if group and not (block.gap and (block.kind == "heading" or _is_byline(block))):
+            yield _heading(group)
+            group = []
+        if block.kind == "heading":
+            group.append((number, block))
+            if not block.gap:
+                yield _heading(group)
+                group = []
+        elif group:
+            group.append((number, block))
+    if group:
+        yield _heading(group)
+
+
+def _heading(group: Sequence[tuple[int, Block]]) -> _Heading:
+    own = [block for _, block in group if not _is_byline(block)]
+    titles = [block for block in own if not is_part(block.text, inside=False)] or own or [block for _, block in group]
+    level = min((block.level for _, block in group if block.level), default=1)
+    signed = len(own) < len(group) and len(group) > 1
+    return _Heading(level, titles[0].text.replace("\n", " "), group[0][0], signed)
+
+
+def _by_starts(book: Book, starts: list[tuple[str, int]]) -> list[Piece]:
+    blocks, ends, between = book.blocks, dict(_ends(book.contents)), set(_between(book.contents))
+    inside = {at: title for title, at in starts}
+    if inside:
+        headings = {n: block.text for n, block in enumerate(blocks) if block.kind == "heading" and n not in inside}
+        inside |= {n: title for n, title in headings.items() if _is_tail(title)}
+    cuts = sorted(inside.items())
+    if not cuts or cuts[0][0] > 0:
+        between |= {0} if book.listed else set()  # what stands before the first story
+        cuts = [(0, book.title), *cuts]
+    found: list[Piece] = []
+    for (at, title), after in zip(cuts, [*(at for at, _ in cuts[1:]), len(blocks)], strict=True):
+        end = min(after, ends.get(at, after))
+        end = _before_promotion(blocks, at, end)
+        body = _body(blocks[at:end], title)
+        found.append(Piece(title.strip(" .,:;") or title, _as_frame(body) if at in between else body))
+        found.append(Piece(f"after {title}", _as_frame(_body(blocks[end:after], ""))))
     return [piece for piece in found if any(block.kind != "break" for block in piece.blocks)]
 
 
+def _ends(entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
+    for entry in entries:
+        yield from _ends(entry.under)
+        if entry.end is not None and not entry.under:
+            yield entry.start, entry.end
+
+
+def _between(entries: Sequence[Entry]) -> Iterator[int]:
+    """Where parts of a collection begin that hold stories of their own: what they say before these is none."""
+    for entry in entries:
+        yield from _between(entry.under)
+        stories = [under for under in entry.under if not is_part(under.title)]
+        if stories and is_part(entry.title, inside=False) and stories[0].start > entry.start:
+            yield entry.start
+
+
+def _before_promotion(blocks: Sequence[Block], start: int, end: int) -> int:
+    """Where a publisher's words behind the last story begin, else `end`."""
+    words = 0
+    found = end
+    for number in range(end - 1, start, -1):
+        words += len(blocks[number].text.split())
+        if words > _PROMOTION_WORDS:
+            break
+        if _PROMOTION.search(blocks[number].text[:300]):
+            found = number
+    return found if found > start + 1 else end
+
+
+def _as_frame(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    return tuple(replace(block, frame=True) for block in blocks)
+
+
+def _is_tail(title: str) -> bool:
+    return bool(_TAIL_TITLES.fullmatch(plain_title(title)))
+
+
 def _body(blocks: Sequence[Block], title: str) -> tuple[Block, ...]:
-    """The blocks without the headings that they begin with; later ones are parts of the story."""
-    return tuple(_without_title(blocks, plain_title(title)))
+    """The blocks of a story: without the title and what belongs to it, and without headings that nothing follows."""
+    there = [block for block in blocks if block.text]
+    found = list(_without_title(there, plain_title(title)))
+    if not found and any(block.kind == "text" and not block.gap for block in there):
+        return tuple(there)  # a title page of markup is shown as it is
+    while found and (found[-1].kind == "break" or (found[-1].kind == "heading" and len(found) > 1)):
+        found.pop()
+    return tuple(found)
 
 
 def _without_title(blocks: Sequence[Block], title: str) -> Iterator[Block]:
     begun = False
     for block in blocks:
-        heading = block.kind == "heading" or plain_title(block.text) == title
-        if begun or not (heading and not is_part(block.text)):
+        heading = block.kind == "heading" and not (block.gap and block.text.endswith(("!", "?")))
+        above = heading or plain_title(block.text) == title or _is_header(block)
+        if begun or not (above and not is_part(block.text)):
             begun = begun or block.kind != "break"
             if block.kind != "break" or begun:
                 yield block
+
+
+def _is_header(block: Block) -> bool:
+    """Whether a block between a title and its story belongs to the title: an author, a subtitle, a summary."""
+    text = block.text
+    letters = [c for c in text if c.isalpha()]
+    capitals = bool(letters) and all(map(str.isupper, letters)) and text[0] not in "\"“'‘"
+    if block.gap and capitals and len(text) <= _HEADER_LETTERS:
+        return True
+    return _is_byline(block) or (
+        block.gap > 0 and len(text) <= _SUBTITLE_LETTERS and bool(re.fullmatch(r"[(\[].*[)\]]", text))
+    )
+
+
+def _is_byline(block: Block) -> bool:
+    return len(block.text) <= _HEADER_LETTERS // 3 and "\n" not in block.text and bool(_BYLINE.match(block.text))
 
 
 def _all_frame(piece: Piece) -> bool:
