@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,20 +95,41 @@ def _read(request: Request, files: dict[str, Path], excluded: Excluded, progress
     if len(unreadable) == len(examined):
         more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
         raise UserError(f"{unreadable[0]}{more}")
-    candidates: dict[str, Candidate] = {}
-    near = Near()
+    pieces: dict[str, _Piece] = {}
     for one in examined:
-        for candidate, sketched in zip(one.candidates, one.sketches, strict=True):
-            key = free(candidate.id, candidates)  # two files of rows may have the same books and titles
-            reason = candidate.reason
-            if reason is None:
-                twin = near.find(sketched)
-                reason = f"{TWIN}{twin}" if twin else excluded.story(sketched, candidate.text)
-                if reason is None:
-                    near.add(key, sketched)
-            candidates[key] = dataclasses.replace(candidate, id=key, reason=reason)
+        for candidate, sketched, worth in zip(one.candidates, one.sketches, one.worths, strict=True):
+            key = free(candidate.id, pieces)  # two files of rows may have the same books and titles
+            pieces[key] = _Piece(dataclasses.replace(candidate, id=key), sketched, worth)
+    reasons = _near_reasons(pieces, excluded)
+    candidates = {key: dataclasses.replace(one.candidate, reason=reasons[key]) for key, one in pieces.items()}
     notes = [note for one in examined for note in one.notes]
     return {"candidates": list(candidates.values()), "notes": notes, "unreadable": unreadable}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    candidate: Candidate
+    sketched: Any
+    worth: float
+
+
+def _near_reasons(pieces: Mapping[str, _Piece], excluded: Excluded) -> dict[str, str | None]:
+    """Why each piece is dropped once all are known.
+
+    Of near-duplicates the longest and cleanest stays, whichever was read first; where that one is too long, its parts
+    are no stories either.
+    """
+    reasons = {key: one.candidate.reason for key, one in pieces.items()}
+    near = Near()
+    for key, one in sorted(pieces.items(), key=lambda item: -item[1].worth):
+        if one.sketched is None:
+            continue
+        twin = near.find(one.sketched)
+        if twin is None:
+            near.add(key, one.sketched)
+        if one.candidate.reason is None:
+            reasons[key] = f"{TWIN}{twin}" if twin else excluded.story(one.sketched, one.candidate.text)
+    return reasons
 
 
 def _check_kept(review: Path, automatic: Sequence[Candidate], candidates: Sequence[Candidate]) -> None:

@@ -14,14 +14,24 @@ from .reading.book import Block
 from .reading.split import Piece, is_frame_title
 
 # shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
-VERSE, SPEECHES, NOISE = 0.5, 0.3, 0.01
+VERSE, SPEECHES, NOISE = 0.5, 0.5, 0.01
 _ENDED = re.compile(
     r"[.!?…。！？][\s\"'”’»«)\]_*—–-]*$|[—–-][\"'”’»)\]_*\s]*$|\bthe end\b\W*$|\bfinis\b\W*$", re.IGNORECASE
 )
 _CUT = re.compile(
     r"\b(?:to be continued|continued (?:on|in)|end of (?:this )?(?:sample|excerpt|preview))\b", re.IGNORECASE
 )
-_SIGNED = 60  # letters of a last line that is a date, a place or a name
+_BROKEN_OFF = re.compile(
+    r"\b(?:manuscript|MS\.?|narrative|fragment|journal|diary|letter|text|story)\b.{0,30}\b(?:ends|breaks off|stops)\b"
+    r"|\b(?:rest|remainder|end) (?:of .{1,40} )?(?:is|was|are|were) (?:lost|missing|illegible|never written)\b"
+    r"|\bunfinished\b",
+    re.IGNORECASE,
+)
+_REMARK = 120  # letters of a remark in brackets behind a text that says so
+_SIGNED = 80  # letters of a last line that is a date, a place, a name or the close of a letter
+_SIGNATURES = 4  # such lines behind one another
+_OPENINGS = 3  # blocks among which a story begins: behind an epigraph, say
+_EPIGRAPH = 150  # letters of one that is no sentence
 _SPEAKER = re.compile(
     r"^\W*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: ?[(\[][^)\]]{1,80}[)\]])?(?:: |\. ?[—–-] ?|\.? ?[—–] ?|\. (?=\S))"
 )
@@ -77,7 +87,7 @@ def reason_to_drop(piece: Piece, text: str, rules: Rules) -> str | None:
     if words < rules.least:
         return f"under {rules.least} words"
     if words > rules.most:
-        return f"over {rules.most} words"
+        return too_long(rules)
     if language_of(text) != rules.language:
         return f"not in language {rules.language}"
     if _share(piece.blocks, "verse") > VERSE:
@@ -89,6 +99,16 @@ def reason_to_drop(piece: Piece, text: str, rules: Rules) -> str | None:
     if noise(text) > NOISE:
         return "damaged text"
     return None
+
+
+def too_long(rules: Rules) -> str:
+    """The reason of a piece of too many words."""
+    return f"over {rules.most} words"
+
+
+def worth(words: int, text: str) -> float:
+    """How whole and clean a text is beside others of a story: its words, less a fifth for each percent of noise."""
+    return words * max(0.0, 1 - 20 * noise(text))
 
 
 def language_of(text: str) -> str:
@@ -131,18 +151,39 @@ def _is_play(blocks: Sequence[Block]) -> bool:
     """Most paragraphs open with a speaker's name, and the same few names again and again."""
     names = [match.group(1) for block in blocks if (match := _SPEAKER.match(block.text))]
     repeated = sum(count for _, count in Counter(names).items() if count > 2)
-    return repeated > 0.4 * len(blocks) and repeated > 5
+    return repeated > 0.6 * len(blocks) and repeated > 5
 
 
 def _is_whole(blocks: Sequence[Block], text: str) -> bool:
-    """It begins with a capital (or a quotation, or a number) and ends with the end of a sentence, of verse, or a
-    signature."""
+    """Whether it begins like a text and ends like one."""
     kept = [block for block in blocks if block.kind != "break" and not block.frame]
-    texts = [block.text for block in kept]
-    if not texts:
-        return False
-    opening = next((c for c in text if c.isalnum()), "")
-    if opening.islower() or _CUT.search(texts[-1]):
-        return False
-    last = texts[-1] if len(texts[-1]) > _SIGNED or len(texts) < 2 else texts[-2]
-    return bool(_ENDED.search(texts[-1]) or _ENDED.search(last)) or kept[-1].kind == "verse"
+    return bool(kept) and _begins(kept) and _ends(kept)
+
+
+def _begins(blocks: Sequence[Block]) -> bool:
+    """It begins with a capital (or a quotation, or a number), or with a dash; an epigraph before it need not."""
+    for block in blocks[:_OPENINGS]:
+        text = block.text.lstrip()
+        opening = next((c for c in text if c.isalnum()), "")
+        if not opening.islower() or text[:1] in "-—–….'’":
+            return True
+        signed = re.search(r"[—–-]\s*[A-Z][\w.,’' ]+$", text)
+        short = len(text) <= _EPIGRAPH and not _ENDED.search(text)
+        if not (block.kind == "verse" or text[:1] in '"“‘«' or signed or short):
+            return False
+    return False
+
+
+def _ends(blocks: Sequence[Block]) -> bool:
+    """It ends with the end of a sentence or of verse, behind which dates, names and a letter's close may stand; and
+    nothing says that it goes on, or that the rest is missing."""
+    last = blocks[-1].text
+    remark = len(last) <= _REMARK and last[:1] in "([" and _BROKEN_OFF.search(last)
+    if _CUT.search(last) or remark or blocks[-1].kind == "verse":
+        return not (_CUT.search(last) or remark)
+    for block in reversed(blocks[-1 - _SIGNATURES :]):
+        if _ENDED.search(block.text) or block.kind == "verse":
+            return True
+        if len(block.text) > _SIGNED or (block is blocks[0]):
+            return False
+    return False

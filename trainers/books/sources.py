@@ -15,7 +15,7 @@ from typing import Any
 
 from ...harness.errors import UserError
 from ...harness.words import count_words
-from .filters import Rules, reason_to_drop, story_text
+from .filters import Rules, reason_to_drop, story_text, too_long, worth
 from .near import sketch
 from .reading.book import Book, tidy
 from .reading.epub import read_epub
@@ -30,6 +30,7 @@ ROWS = ".jsonl"
 _SHOWN = 140  # letters of a first or last sentence
 _ABBREVIATED = "".join(rf"(?<!\b{word}\.)" for word in ("Mr", "Mrs", "Dr", "St", "Rev", "Prof", "Capt", "Col", "[A-Z]"))
 _SENTENCES = re.compile(rf"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]])){_ABBREVIATED}\s+(?=[\w“‘\"'(\[])")
+_WHOLE = 4  # times the most words of a story, over which a piece is no story at all
 _FEW = 4  # books for which no further processes are started
 
 
@@ -61,12 +62,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a source holds: candidates in order with the MinHash of those that no filter dropped, or why it
-    could not be read."""
+    """What a source holds: candidates in order, the MinHash of those that no filter dropped or that are only too long,
+    and how whole and clean each is (see `worth`); or why it could not be read."""
 
     source: str
     candidates: tuple[Candidate, ...] = ()
     sketches: tuple[Any, ...] = ()
+    worths: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     error: str | None = None
 
@@ -138,14 +140,17 @@ def examine(path: Path, book: str, rules: Rules) -> Examined:
 
 def _examined(path: Path, rules: Rules, found: Iterable[tuple[Candidate, Piece]]) -> Examined:
     candidates: dict[str, Candidate] = {}
-    sketches = []
+    sketches, worths = [], []
     for candidate, piece in found:
         key = free(f"{candidate.book}/{_slug(candidate.title)}", candidates)
         reason = reason_to_drop(piece, candidate.text, rules)
         words = count_words(candidate.text)
         candidates[key] = dataclasses.replace(candidate, id=key, words=words, reason=reason)
-        sketches.append(None if reason else sketch(candidate.text))
-    return Examined(str(path), tuple(candidates.values()), tuple(sketches))
+        # a part of a story that is too long is no story of its own, but one of a whole book may be
+        compared = reason is None or (reason == too_long(rules) and words <= _WHOLE * rules.most)
+        sketches.append(sketch(candidate.text) if compared else None)
+        worths.append(worth(words, candidate.text) if compared else 0.0)
+    return Examined(str(path), tuple(candidates.values()), tuple(sketches), tuple(worths))
 
 
 def _rows(path: Path, book: str) -> Iterator[tuple[Candidate, Piece]]:

@@ -26,7 +26,7 @@ _SECTIONS = frozenset(["section", "article", "div"])
 _UNSEEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _REPEATED = re.compile(r"\bpull-?quote\b")  # a sentence of the story, shown once more
 _SUMMARY = re.compile(r"\b(?:summary|synopsis|argument|bridgehead)\b")
-_EPIGRAPH = re.compile(r"\bepigraph\b")
+_NO_SUMMARY = re.compile(r"\b(?:epigraph|letter|dateline|salutation)\b")
 _FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
 # marks of footnotes and numbers of pages, which stand inside sentences
@@ -68,7 +68,7 @@ class Page:
         if name in _SKIPPED or _GUTENBERG.search(types) or _REPEATED.search(types) or self._is_unseen(element):
             return
         frame = frame or not _FRAME.isdisjoint(types.split()) or bool(_SUMMARY.search(types))
-        frame = frame or (_in_header(element) and not _EPIGRAPH.search(_all_types(element)))
+        frame = frame or (_in_header(element) and not _NO_SUMMARY.search(_all_types(element)))
         verse = verse or bool(_VERSE.search(types))
         if name == "hr":
             self._add("break", BREAK, frame)
