@@ -68,14 +68,18 @@ def estimate(
         for judge in judges:
             rows.append(_row(plan.name, judge, "judge", listed, calls * times, read * times,
                              calls * times * _reply_tokens(plan.rubric), plan.writer))  # fmt: skip
-    return _total(rows, listed)
+    return estimated(rows, listed)
 
 
-def _total(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
+def estimated(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
+    """The rows of an estimate with their total; `dollars_batch` is what a provider's batch interface takes, where all
+    models of known price have one."""
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
+    batch = [row["dollars_batch"] for row in rows if row["dollars"] is not None]
     return {
         "rows": rows,
         "dollars": round(sum(priced), 2),
+        "dollars_batch": round(sum(batch), 2) if priced and None not in batch else None,
         "without_price": sorted({row["model"] for row in rows if row["dollars"] is None}),
         "prices": {"date": prices.date, "source": prices.source},
         "assumptions": ASSUMPTIONS,
@@ -97,7 +101,7 @@ def estimate_pairs(
     read = sum(fixed + sum(map(words, texts)) for texts in pairs)
     mean = read / len(pairs) if pairs else 0.0
     reply = _reply_tokens(rubric)
-    return _total(
+    return estimated(
         [_row("arena", judge, "judge", prices, 2 * count, round(2 * count * mean), 2 * count * reply)], prices
     )
 
@@ -106,7 +110,7 @@ def estimate_calls(
     name: str, model: str, role: str, calls: int, words_in: int, words_out: int, prices: Prices
 ) -> dict[str, Any]:
     """The estimate of so many calls of one model that read and write so many words in all."""
-    return _total([_row(name, model, role, prices, calls, words_in, round(words_out * TOKENS_PER_WORD))], prices)
+    return estimated([_row(name, model, role, prices, calls, words_in, round(words_out * TOKENS_PER_WORD))], prices)
 
 
 def judgment_tokens(rubric: Rubric, words: int) -> tuple[int, int]:
@@ -139,6 +143,8 @@ def show(found: dict[str, Any], as_json: bool) -> None:
     notes = [f"Prices: {found['prices']['source']}. Assumed: {found['assumptions']}."]
     if found["without_price"]:
         notes.insert(0, f"Not in the total, no known price: {', '.join(found['without_price'])}.")
+    if found["dollars_batch"] is not None:
+        notes.insert(0, f"With --batch, where the command has it: {found['dollars_batch']:.2f}.")
     total = ["total", "", "", "", "", "", f"{found['dollars']:.2f}"]
     print_grids([replace(grid("Before any call", heads, rows).and_rows([total]), notes=tuple(notes))], console(150))
 

@@ -31,6 +31,8 @@ _LENGTH = re.compile(
 )
 _RECURS = 3  # times from which a capitalised word is one of the story's names
 _RARE = 6  # letters from which a word of the ending tells something
+ENDING = 0.12  # share of a story's words that is shown as its ending
+ENDING_WORDS = (150, 700)  # at least and at most
 _STORY_EXISTS = re.compile(r"\b(?:the|this) (?:original|given|above|existing) (?:story|text|author)\b|</?think>", re.I)
 
 
@@ -57,6 +59,8 @@ class Instructions(BaseModel):
     reasoning: Bounds
     system: str
     user: str
+    spoiler_system: str
+    spoiler_user: str
     again: str
 
 
@@ -71,6 +75,13 @@ def rounded(words: int) -> int:
     """A story's length as one would ask for it: two significant digits (3,471 becomes 3,500), so within 5 %."""
     digits = max(1, len(str(words)) - 2)
     return int(max(10, round(words / 10**digits) * 10**digits))
+
+
+def ending_of(story: str) -> str:
+    """The last part of a story: a share of its words, but some hundreds at least and at most."""
+    words = list(re.finditer(r"\S+", story))
+    count = min(max(round(len(words) * ENDING), ENDING_WORDS[0]), ENDING_WORDS[1])
+    return story[words[-count].start() :] if count < len(words) else story
 
 
 class PairChecks:
@@ -121,7 +132,8 @@ class PairChecks:
     def _prompt(self, prompt: str, bounds: Bounds) -> list[tuple[str, str]]:
         found = []
         words = _words(prompt)
-        names = sorted(self._names & set(_LETTERS.findall(prompt)))
+        # a name in small letters is one too
+        names = sorted(name for name in self._names if name.casefold() in words)
         if len(names) > bounds.names:
             found.append(("prompt: names", f"prompt: it gives names away ({', '.join(names[:4])})"))
         if len(self._title.split()) > 1 and f" {self._title} " in f" {' '.join(words)} ":

@@ -1,4 +1,5 @@
-"""Back-translation as an Inspect task: a model writes the prompt and the plan that a story could have come from."""
+"""Back-translation as an Inspect task: a model writes the prompt and the plan that a story could have come from, and
+another call says whether the prompt gives the ending away."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from inspect_ai.model import (
     ChatMessageAssistant,
     ChatMessageSystem,
     GenerateConfig,
+    Model,
     ResponseSchema,
     get_model,
 )
@@ -29,11 +31,13 @@ from ...rubrics import ReplyError, fence
 from ...rubrics.base import object_schema
 from ...rubrics.objects import only_object
 from ..writing import MAX_RETRIES
-from .checks import PairChecks, instructions
+from .checks import PairChecks, ending_of, instructions
 
 NAME = "back_translation"
 ATTEMPTS = 3
 MADE, REASON = "made", "reason"  # sample metadata: the texts that stood the checks, or why there are none
+CHECKER = "checker"  # model role: who says whether a prompt tells the ending; by default the writing model
+SPOILS = "prompt: tells the ending"
 _FORM = "refused, or in the wrong form"
 _SHOWN = 8000  # letters
 _TEXT = {"type": "string"}
@@ -63,7 +67,8 @@ def back_translation(stories: str) -> Task:
 
 @solver
 def back_translate() -> Solver:
-    """Ask for both texts, and with complaints again, three times in all."""
+    """Ask for both texts, and with complaints again, three times in all; a second question to the model role `checker`
+    is whether the prompt tells the ending."""
     asked = instructions()
     schema = ResponseSchema(
         name=NAME, json_schema=JSONSchema.model_validate(object_schema(prompt=_TEXT, reasoning=_TEXT)), strict=True
@@ -79,12 +84,11 @@ def back_translate() -> Solver:
             request.message(user.replace("{story}", story)),
         ]
         model = get_model()
-        # a reply that was paid for is not asked for again, in another folder either; ours cost nothing
-        cache = CachePolicy(expiry=None) if str(model).partition("/")[0] != PACKAGE else False
+        checker = get_model(role=CHECKER, default=model)
         reasons: list[str] = []
         for attempt in range(ATTEMPTS):
             state.output = await model.generate(
-                state.messages, config=GenerateConfig(response_schema=schema), cache=cache
+                state.messages, config=GenerateConfig(response_schema=schema), cache=_cache(model)
             )
             reply = state.output.completion
             try:
@@ -92,6 +96,11 @@ def back_translate() -> Solver:
                 complaints = checks.complaints(**made)
             except ReplyError as error:
                 complaints = [(_FORM, str(error))]
+            if not complaints:
+                told = await _spoiler(made["prompt"], story, checker, request, attempt)
+                if told is None:  # no answer: neither kept nor dropped, but asked for again
+                    return state
+                complaints = [(SPOILS, told)] if told else []
             if not complaints:
                 made["prompt"] = with_length_request(made["prompt"], checks.target)
                 state.metadata[MADE] = {**made, "target_word_count": checks.target}
@@ -107,6 +116,37 @@ def back_translate() -> Solver:
         return state
 
     return solve
+
+
+async def _spoiler(prompt: str, story: str, checker: Model, request: Request, attempt: int) -> str | None:
+    """What is wrong where a prompt gives the story's ending away, an empty text where it does not.
+
+    None where the checker gave no answer that can be read, three times.
+    """
+    asked, ending = instructions(), ending_of(story)
+    properties = {"expected": _TEXT, "ending": _TEXT, "told": {"type": "boolean"}, "where": _TEXT}
+    schema = ResponseSchema(
+        name="spoiler", json_schema=JSONSchema.model_validate(object_schema(**properties)), strict=True
+    )
+    user = asked.spoiler_user.format(prompt="{prompt}", ending="{ending}", fence=fence(prompt + ending))
+    filled = user.replace("{prompt}", prompt).replace("{ending}", ending)
+    for again in range(ATTEMPTS):
+        messages = [ChatMessageSystem(content=asked.spoiler_system), request.message(filled, attempt)]
+        config = GenerateConfig(response_schema=schema, temperature=0.0 if not again else 0.7, max_tokens=1024)
+        output = await checker.generate(messages, config=config, cache=_cache(checker))
+        try:
+            found = only_object(strip_reasoning(output.completion), "told")
+        except ReplyError:
+            continue
+        if isinstance(found.get("told"), bool):
+            where = str(found.get("where") or "").strip() or str(found.get("ending") or "").strip()
+            return f"prompt: it tells how the story ends (“{where[:200]}”)" if found["told"] else ""
+    return None
+
+
+def _cache(model: Model) -> CachePolicy | bool:
+    """A reply that was paid for is not asked for again, in another folder either; ours cost nothing."""
+    return CachePolicy(expiry=None) if str(model).partition("/")[0] != PACKAGE else False
 
 
 @scorer(metrics={"*": [mean()]})

@@ -58,7 +58,7 @@ def write(
         if reason is not None:
             dropped[reason] += 1
         elif made is not None:
-            rows.append(_row(story, made, model))
+            rows.append(_row(story, made, str(outcome.get("by") or model)))
     missing = sum(story.id not in outcomes for story in stories)
     about = {**about, "held_out_share": share}
     held = held_out_books(Counter(row["source"] for row in rows), share, _sides(folder, share))

@@ -17,22 +17,25 @@ from ...harness.errors import UserError
 from ...harness.inspect_seam import create_task, run_inspect
 from ...harness.judge.named import PACKAGE
 from ...harness.prices import Prices
-from ...harness.run.plan import estimate_calls
+from ...harness.run.plan import estimate_calls, estimated
 from .build import write_lines
 from .sources import Candidate
 
-TASK = "back_translation"
+TASK, CHECKER = "back_translation", "checker"  # the task, and its role for who looks for spoilers
 LOGS = "logs"
 _KEPT = "kept.jsonl"
-_INSTRUCTIONS, _ANSWER = 500, 480  # words, for the estimate
+_INSTRUCTIONS, _ANSWER, _PROMPT, _VERDICT = 500, 480, 90, 60  # words, for the estimate
 
 Outcomes = dict[str, Mapping[str, Any]]
 
 
-def translate(folder: Path, stories: Sequence[Candidate], model: Model, **options: Any) -> Outcomes:
+def translate(
+    folder: Path, stories: Sequence[Candidate], model: Model, checker: Model | None = None, **options: Any
+) -> Outcomes:
     """Have the model write what is missing, and return all that it made of these stories (see `outcomes`).
 
     Args:
+        checker: who says whether a prompt tells the ending; by default the model itself.
         options: `display` and generation options of Inspect's `eval`.
 
     Raises:
@@ -44,7 +47,8 @@ def translate(folder: Path, stories: Sequence[Candidate], model: Model, **option
     missing = [sample for sample in task.dataset if sample.id not in done]
     if not missing:
         return done
-    rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK))
+    roles = {CHECKER: checker} if checker is not None else None
+    rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK), model_roles=roles)
     logs = run_inspect(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), fail_on_error=False, **options)
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
@@ -53,10 +57,9 @@ def translate(folder: Path, stories: Sequence[Candidate], model: Model, **option
     return outcomes(folder, stories, str(model), task.version)
 
 
-def untranslated(folder: Path, stories: Sequence[Candidate], model: str) -> list[Candidate]:
-    """The stories that this model has made nothing of yet."""
-    done = outcomes(folder, stories, model, _task(folder, stories).version)
-    return [story for story in stories if story.id not in done]
+def made_so_far(folder: Path, stories: Sequence[Candidate], model: str) -> Outcomes:
+    """What this model made of these stories so far (see `outcomes`); nothing is called."""
+    return outcomes(folder, stories, model, _task(folder, stories).version)
 
 
 def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: int | str) -> Outcomes:
@@ -79,14 +82,25 @@ def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: in
         for sample in log.samples or []:
             key = str(sample.id)
             if key in wanted and _finished(sample) and wanted[key] == _digest(str(sample.input)):
-                found[key] = sample.metadata
+                found[key] = {**sample.metadata, "by": model}
     return found
 
 
-def estimate(model: str, stories: Sequence[Candidate], prices: Prices) -> dict[str, Any]:
-    """Calls, tokens and dollars for so many stories, each answered at the first time of asking."""
+def failed(stories: Sequence[Candidate], found: Outcomes) -> list[Candidate]:
+    """The stories that a model was asked about and made nothing of that stood the checks."""
+    return [story for story in stories if story.id in found and found[story.id].get("made") is None]
+
+
+def estimate(model: str, checker: str, stories: Sequence[Candidate], prices: Prices) -> dict[str, Any]:
+    """Calls, tokens and dollars for so many stories, each answered, and its prompt checked, at the first time of
+    asking."""
     words = sum(story.words + _INSTRUCTIONS for story in stories)
-    return estimate_calls(TASK, model, "writer", len(stories), words, len(stories) * _ANSWER, prices)
+    endings = sum(story.words for story in stories) // 8
+    asked = endings + len(stories) * (_INSTRUCTIONS // 2 + _PROMPT)
+    count = len(stories)
+    written = estimate_calls(TASK, model, "writer", count, words, count * _ANSWER, prices)
+    checked = estimate_calls(TASK, checker, "spoiler check", count, asked, count * _VERDICT, prices)
+    return estimated([*written["rows"], *checked["rows"]], prices)
 
 
 def _task(folder: Path, stories: Sequence[Candidate]) -> Task:

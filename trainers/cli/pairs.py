@@ -29,12 +29,19 @@ Examples:
   polaris-train pairs build books/ more.epub --out pairs
   polaris-train pairs build books/ more.epub --out pairs --model openai/gpt-5.4-mini --plan
   polaris-train pairs build books/ more.epub --out pairs --model openai/gpt-5.4-mini --batch
+  polaris-train pairs build books/ --out pairs --model openai/gpt-5.4-mini --retry-model anthropic/claude-sonnet-4-6
   polaris-train pairs build books/ --out pairs --licence "CC0" --licence my-anthology="bought, own use only"
 The same command goes on where it was stopped. What the column keep of review.csv says counts; edit it in between."""
 )
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
 @click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
+@click.option("--retry-model", help="Another model, asked about the stories that --model made no usable prompt of.")
+@click.option(
+    "--checker",
+    metavar="MODEL",
+    help="Model that says whether a prompt tells the ending; a cheap one will do. [default: the one that wrote it]",
+)
 @model_place
 @click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--max-words", type=click.IntRange(min=1), default=4000, show_default=True)
@@ -110,24 +117,38 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
     from ...harness.run import plan
     from ...harness.show.render import print_written
     from ..books import output
-    from ..books.translate import estimate, translate, untranslated
+    from ..books.translate import estimate, failed, made_so_far, translate
 
-    name = options["model"]
+    names = [options["model"], *([options["retry_model"]] if options["retry_model"] else [])]
+    checker = options["checker"]
     if options["only_plan"]:
-        plan.show(estimate(name, untranslated(out, kept, name), load_prices(options["prices"])), as_json=False)
+        done = [made_so_far(out, kept, name) for name in names]
+        left = [story for story in kept if story.id not in done[0]]
+        plan.show(estimate(names[0], checker or names[0], left, load_prices(options["prices"])), as_json=False)
+        for name, known in zip(names[1:], done[1:], strict=True):
+            left = [story for story in failed(kept, done[0]) if story.id not in known]
+            plan.show(estimate(name, checker or name, left, load_prices(options["prices"])), as_json=False)
         return
-    model = make_model(name, base_url=options["model_base_url"], **options["model_args"])
-    outcomes = translate(out, kept, model, display=shown(options["display"]), **operation(options))
+    outcomes: dict[str, Any] = {}
+    asked = kept
+    for name in names:
+        model = make_model(name, base_url=options["model_base_url"], **options["model_args"])
+        checking = make_model(checker) if checker else None
+        outcomes |= translate(out, asked, model, checking, display=shown(options["display"]), **operation(options))
+        asked = failed(kept, outcomes)
+        if not asked:
+            break
     compared = "not compared with the official test prompts" if options["no_test_prompts"] else (
         f"compared with {len(excluded)} prompts, the official test prompts among them")  # fmt: skip
-    asked = f"{options['min_words']} to {options['max_words']} words, {options['language']}"
+    words = f"{options['min_words']} to {options['max_words']} words, {options['language']}"
     about = {
         "test_set": compared,
         "excluded_files": ", ".join(map(str, options["exclude"])) or "none",
-        "stories_asked_for": asked,
+        "stories_asked_for": words,
+        "spoilers_checked_by": checker or "the model that wrote the prompt",
         "kept_but_not_asked_about": len(found.kept) - len(kept),
     }
-    written = output.write(out, found, kept, outcomes, excluded, name, options["held_out"], about)
+    written = output.write(out, found, kept, outcomes, excluded, " and ".join(names), options["held_out"], about)
     for reason, count in sorted(written.dropped.items(), key=lambda item: -item[1]):
         console.print(f"  dropped in back-translation: {count:4} {reason}", highlight=False, markup=False)
     print_written(written.paths, console)
