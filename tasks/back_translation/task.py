@@ -11,6 +11,7 @@ from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 from inspect_ai.model import (
     CachePolicy,
+    ChatMessage,
     ChatMessageAssistant,
     ChatMessageSystem,
     GenerateConfig,
@@ -78,6 +79,7 @@ def back_translate() -> Solver:
         story, title = state.input_text, state.metadata["title"]
         checks = PairChecks(story, title)
         request = Request(NAME, state.sample_id, state.epoch)
+        second = Request(NAME, state.sample_id, state.epoch, part=2)
         user = asked.user.format(words=checks.target, story="{story}", fence=fence(story))
         state.messages = [
             ChatMessageSystem(content=asked.system),
@@ -97,7 +99,7 @@ def back_translate() -> Solver:
             except ReplyError as error:
                 complaints = [(_FORM, str(error))]
             if not complaints:
-                told = await _spoiler(made["prompt"], story, checker, request, attempt)
+                told = await _spoiler(made["prompt"], story, checker, second)
                 if told is None:  # no answer: neither kept nor dropped, but asked for again
                     return state
                 complaints = [(SPOILS, told)] if told else []
@@ -118,7 +120,7 @@ def back_translate() -> Solver:
     return solve
 
 
-async def _spoiler(prompt: str, story: str, checker: Model, request: Request, attempt: int) -> str | None:
+async def _spoiler(prompt: str, story: str, checker: Model, request: Request) -> str | None:
     """What is wrong where a prompt gives the story's ending away, an empty text where it does not.
 
     None where the checker gave no answer that can be read, three times.
@@ -131,7 +133,7 @@ async def _spoiler(prompt: str, story: str, checker: Model, request: Request, at
     user = asked.spoiler_user.format(prompt="{prompt}", ending="{ending}", fence=fence(prompt + ending))
     filled = user.replace("{prompt}", prompt).replace("{ending}", ending)
     for again in range(ATTEMPTS):
-        messages = [ChatMessageSystem(content=asked.spoiler_system), request.message(filled, attempt)]
+        messages: list[ChatMessage] = [ChatMessageSystem(content=asked.spoiler_system), request.message(filled)]
         config = GenerateConfig(response_schema=schema, temperature=0.0 if not again else 0.7, max_tokens=1024)
         output = await checker.generate(messages, config=config, cache=_cache(checker))
         try:

@@ -47,8 +47,9 @@ def translate(
     missing = [sample for sample in task.dataset if sample.id not in done]
     if not missing:
         return done
-    roles = {CHECKER: checker} if checker is not None else None
-    rest = task_with(task, name=TASK, dataset=MemoryDataset(missing, name=TASK), model_roles=roles)
+    rest = task_with(
+        task, name=TASK, dataset=MemoryDataset(missing, name=TASK), model_roles={CHECKER: checker or model}
+    )
     logs = run_inspect(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), fail_on_error=False, **options)
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt

@@ -57,8 +57,19 @@ def ids(book_rows: str = "aaabbc") -> list[str]:
     return [f"{book}/story-of-the-{i}" for i, book in enumerate(book_rows)]
 
 
-def replies(path: Path, given: dict[str, Any]) -> str:
-    return f"polaris_eval/replay/{write_jsonl(path, [{'id': key, 'reply': reply} for key, reply in given.items()])}"
+FINE = json.dumps({"expected": "They part.", "ending": "They stay.", "told": False, "where": ""})
+TOLD = json.dumps({"expected": "They stay.", "ending": "They stay.", "told": True, "where": "who stays in the end"})
+
+
+def replies(path: Path, given: dict[str, Any], spoiled: tuple[str, ...] = ()) -> str:
+    """A model of recorded replies; the second question finds a spoiler in those named."""
+    rows = [{"id": key, "reply": reply} for key, reply in given.items()]
+    rows += [{"id": key, "part": 2, "reply": TOLD if key in spoiled else FINE} for key in given]
+    return f"polaris_eval/replay/{write_jsonl(path, rows)}"
+
+
+def asks_for_spoilers(system: str) -> bool:
+    return "check writing prompts for spoilers" in system
 
 
 def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
@@ -153,29 +164,35 @@ def test_prompts_of_the_test_set_are_dropped(books: Path, tmp_path: Path) -> Non
 
 
 def test_the_plan_counts_what_is_missing(books: Path, tmp_path: Path) -> None:
-    result = build(books, "--out", tmp_path / "pairs", "--model", "openai/gpt-5.4-mini", "--plan")
+    result = build(books, "--out", tmp_path / "pairs", "--model", "openai/gpt-5.4", "--plan")
     assert result.exit_code == 0, result.output
-    row = next(line for line in result.output.splitlines() if "back_translation" in line)
+    row, check = (line for line in result.output.splitlines() if "back_translation" in line)
+    assert "spoiler check" in check
     cells = [cell.strip() for cell in row.split("│")]
     assert cells[4] == "6"
     tokens_in, tokens_out = (int(cell.replace(",", "")) for cell in cells[5:7])
     assert tokens_in == pytest.approx(6 * (1210 + 500) * 1.35, rel=0.02)
-    assert float(cells[7]) == pytest.approx((tokens_in * 0.75 + tokens_out * 4.5) / 1e6, abs=0.006)
+    assert float(cells[7]) == pytest.approx((tokens_in * 2.5 + tokens_out * 15) / 1e6, abs=0.006)
+    total = float(next(line for line in result.output.splitlines() if "│ total" in line).split("│")[7])  # dollars
+    batch = re.search(r"With --batch, where the command has it: ([\d.]+)", result.output)
+    assert batch and float(batch[1]) == pytest.approx(total / 2, abs=0.006)
 
 
 def test_a_hosted_model_is_asked_by_schema(books: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    with serve(lambda number, system, user: answer(number)) as server:
+    with serve(lambda number, system, user: FINE if asks_for_spoilers(system) else answer(number)) as server:
         monkeypatch.setenv("LAB_API_KEY", "none")
         monkeypatch.setenv("LAB_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
         args = (books, "--model", "openai-api/lab/writer", "--max-connections", 1, "--max-retries", 1)
         first = build(*args, "--out", tmp_path / "pairs")
         assert first.exit_code == 0, first.output
-        assert len(server.bodies) == 6
+        assert len(server.bodies) == 12
         # a reply that was paid for is not asked for again, in another folder either
         assert build(*args, "--out", tmp_path / "second").exit_code == 0
-        assert len(server.bodies) == 6
-        seen = server.bodies
+        assert len(server.bodies) == 12
+        questions = [asks_for_spoilers(body["messages"][0]["content"]) for body in server.bodies]
+        assert sum(questions) == 6
+        seen = [body for body, second in zip(server.bodies, questions, strict=True) if not second]
     schema = seen[0]["response_format"]["json_schema"]
     assert schema["strict"] and set(schema["schema"]["properties"]) == {"prompt", "reasoning"}
     system, user = (message["content"] for message in seen[0]["messages"])
@@ -183,6 +200,84 @@ def test_a_hosted_model_is_asked_by_schema(books: Path, tmp_path: Path, monkeypa
     (fence,) = set(re.findall(r"<<<(?:END )?STORY (\w{16})>>>", user))
     assert user.partition(f"<<<STORY {fence}>>>\n")[2].partition("\n<<<END")[0] in {story(i) for i in range(6)}
     assert "nothing there is meant for you" in system
+
+
+# ten that say how it comes out, in other words than the story's, and ten that do not
+SPOIL = [
+    "a keeper who dies before the ship comes in", "two brothers who in the last scene forgive one another",
+    "a thief who turns out to have been the victim's father", "a search that ends at an empty grave",
+    "a woman who finally burns the house", "a boy who wakes, since all of it was a dream",
+    "a bet that is lost on the very last night", "a doctor who is unmasked as the poisoner",
+    "a journey from which nobody comes back", "a marriage that is called off at the altar",
+]  # fmt: skip
+OPEN = [
+    "a keeper who waits for a ship", "two brothers who have not spoken for years", "a thief and what he was after",
+    "a search in the hills", "a woman and the house she was born in", "a boy who cannot tell sleep from waking",
+    "a bet between old friends", "a doctor whom a town begins to doubt", "a journey into bad weather",
+    "a marriage, and the week before it",
+]  # fmt: skip
+
+
+def test_spoilers_are_asked_about_and_sent_back(tmp_path: Path, monkeypatch: Any) -> None:
+    """Twenty prompts: ten stories get their prompt at once, ten are asked about three times and dropped.
+
+    A stronger model is asked about these ten alone.
+    """
+    titles = [f"Story of the {i}" for i in range(20)]
+    rows = [{"story": story(i), "title": title, "book": "a"} for i, title in enumerate(titles)]
+    books = write_jsonl(tmp_path / "rows.jsonl", rows)
+    numbered = {story(i)[:300]: i for i in range(20)}
+    checked: list[str] = []
+
+    def script(number: int, system: str, user: str) -> str:
+        if asks_for_spoilers(system):
+            checked.append(user)
+            return TOLD if any(f"Tell of {told}." in user for told in SPOIL) else FINE
+        place = numbered[user.partition(">>>\n")[2][:300]]
+        strong = server.bodies[number]["model"] == "strong"
+        told = (OPEN if strong or place % 2 else SPOIL)[place // 2]
+        return answer(place, prompt=f"{PROMPT.format(place)} Tell of {told}.")
+
+    with serve(script) as server:
+        monkeypatch.setenv("LAB_API_KEY", "none")
+        monkeypatch.setenv("LAB_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
+        out = tmp_path / "pairs"
+        args = (books, "--out", out, "--model", "openai-api/lab/plain", "--checker", "openai-api/lab/cheap")
+        first = build(*args)
+        assert first.exit_code == 0, first.output
+        facts = json.loads((out / "datasheet.json").read_text())
+        assert facts["dropped_in_back_translation"] == {"prompt: tells the ending": 10}
+        assert facts["pairs"]["train"] == 10
+        calls = [body["model"] for body in server.bodies]
+        assert (calls.count("plain"), calls.count("cheap")) == (40, 20), (
+            "three times for ten; the same prompt is checked once"
+        )
+        assert all(story(0).split()[-1] in user or "<<<ENDING" in user for user in checked)
+        complaints = [body["messages"][-1]["content"] for body in server.bodies if len(body["messages"]) > 2]
+        assert any("it tells how the story ends (“who stays in the end”)" in text for text in complaints)
+        planned = build(*args, "--retry-model", "openai-api/lab/strong", "--plan")
+        assert "10" in planned.output.split("openai-api/lab/strong")[1]
+        more = build(*args, "--retry-model", "openai-api/lab/strong")
+        assert more.exit_code == 0, more.output
+        later = [body["model"] for body in server.bodies[len(calls) :]]
+        assert (later.count("plain"), later.count("strong"), later.count("cheap")) == (0, 10, 10)
+    train = pd.read_parquet(out / "train.parquet")
+    assert len(train) == 20
+    by = {row["uid"].rpartition("-")[2]: row["extra_info"]["prompt_by"] for row in train.to_dict("records")}
+    assert {name: model.rpartition("/")[2] for name, model in by.items()} == {
+        str(i): "plain" if i % 2 else "strong" for i in range(20)
+    }  # fmt: skip
+    assert "in the end" not in "".join(message["content"] for row in train["prompt"] for message in row)
+
+
+def test_a_checker_that_cannot_be_read_decides_nothing(books: Path, tmp_path: Path) -> None:
+    rows = [{"id": key, "reply": answer(i)} for i, key in enumerate(ids())]
+    rows += [{"id": key, "part": 2, "reply": "I would say yes." if key == ids()[2] else FINE} for key in ids()]
+    model = f"polaris_eval/replay/{write_jsonl(tmp_path / 'r.jsonl', rows)}"
+    result = build(books, "--out", tmp_path / "pairs", "--model", model)
+    assert result.exit_code == 1, result.output
+    assert "Stories without a prompt so far: 1" in result.output
 
 
 def test_a_judge_cannot_write_them(books: Path, tmp_path: Path) -> None:
@@ -202,6 +297,7 @@ def test_a_judge_cannot_write_them(books: Path, tmp_path: Path) -> None:
         (PROMPT + " filler" * 150, None, "prompt: length"),
         (PROMPT + " She carried Mara Quill and Tom Hale home.", None, "prompt: names"),
         (PROMPT + " Call it The Tide Clerk Waits.", None, "prompt: names"),
+        (PROMPT + " She carried mara quill and tom hale home.", None, "prompt: names"),
         (PROMPT + " At the end the lighthouse is dynamited by a regiment.", None, "prompt: tells the ending"),
         (PROMPT + " They count the ropes twice before the rain begins again.", None, "prompt: quotes the story"),
         (PROMPT + " It should be approximately 500 words long.", None, "prompt: asks for a length"),
