@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
@@ -14,6 +15,7 @@ from ..harness.length import Length, length_in, length_penalty
 from ..harness.text.length_request import find_length
 from ..harness.text.reasoning import Answer, holds_tags, read_answer
 from ..harness.words import count_words
+from .books.rows import is_dataset, read_rows
 from .recipe import Recipe
 
 SMOKE = "smoke"  # the pairs that ship here
@@ -66,7 +68,8 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
 
 
 def read_pairs(source: str) -> list[dict[str, Any]]:
-    """The rows of a file, a folder of Parquet or JSONL files, or a dataset on the hub, each checked.
+    """The rows of a file, a folder of Parquet or JSONL files, a dataset that was saved to disk, or one on the hub, each
+    checked. In place of `prompt` and `story` a row may have `messages`, of which the last is the story.
 
     Raises:
         UserError: naming the source, the row and the column.
@@ -74,8 +77,8 @@ def read_pairs(source: str) -> list[dict[str, Any]]:
     raw = _read(source)
     if not raw:
         raise UserError(f"{source}: holds no rows")
-    if "prompt" not in raw[0]:
-        raise UserError(f"{source}: has no column prompt; its columns are {', '.join(raw[0])}")
+    if not {"prompt", "messages"} & raw[0].keys():
+        raise UserError(f"{source}: has no column prompt (or messages); its columns are {', '.join(raw[0])}")
     rows = [_row(f"{source}, row {number}", number, row) for number, row in enumerate(raw, 1)]
     uids = [row["uid"] for row in rows]
     if twice := sorted({uid for uid in uids if uids.count(uid) > 1}) if len(set(uids)) < len(uids) else []:
@@ -142,12 +145,16 @@ def _read(source: str) -> list[dict[str, Any]]:
         if source == SMOKE:
             with as_file(files(__package__) / "smoke.jsonl") as shipped:
                 return list(load_dataset("json", data_files=str(shipped), split="train"))
+        if is_dataset(path):
+            return [row for _, row in read_rows(path)]
         if path.is_file():
             if path.suffix not in _SUFFIXES:
                 raise UserError(f"{source}: pairs are read from .jsonl or .parquet files")
             return list(load_dataset(_SUFFIXES[path.suffix], data_files=str(path), split="train"))
         if path.suffix in _SUFFIXES:
             raise UserError(f"{source}: no such file")
+        if sys.stderr.isatty():
+            print(f"{source}: asking the Hugging Face hub; offline it takes half a minute to give up", file=sys.stderr)
         return list(load_dataset(source, split="train"))
     except UserError:
         raise
@@ -156,9 +163,19 @@ def _read(source: str) -> list[dict[str, Any]]:
         raise UserError(f"{source}: the pairs cannot be read: {why}") from None
 
 
+def _from_messages(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of whole conversations: the last answer is the story, what was said before it the prompt."""
+    said = list(row["messages"])
+    answered = bool(said) and isinstance(said[-1], Mapping) and said[-1].get("role") == "assistant"
+    return {**row, "prompt": said[:-1], "story": said[-1].get("content")} if answered else {**row, "prompt": said}
+
+
 def _row(where: str, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    if row.get("prompt") is None and isinstance(row.get("messages"), list):
+        row = _from_messages(row)
     prompt = row["prompt"]
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    messages = [messages] if isinstance(messages, Mapping) else messages
     fine = isinstance(messages, list) and all(
         isinstance(m, Mapping) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
         for m in messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def _rows(split: str, folder: Path | None) -> list[dict[str, Any]]:
     if folder is None and Path(OFFICIAL).exists():  # the hub client would read it in the dataset's place
         raise UserError(f"the folder {OFFICIAL} here would be read as the official prompts; name it with --data-dir")
     place = OFFICIAL if folder is None else str(_copy(folder))
+    if folder is None and sys.stderr.isatty():
+        print(f"{OFFICIAL}: asking the Hugging Face hub; offline it takes half a minute to give up", file=sys.stderr)
     try:
         return list(load_dataset(place, split=split))
     except Exception as error:  # the hub client has dozens; whichever it is, the dataset was not read

@@ -150,12 +150,20 @@ def _check_kept(review: Path, automatic: Sequence[Candidate], candidates: Sequen
 def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:
     """What the pieces depend on, as plain data."""
     return {
-        "sources": {book: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for book, path in files.items()},
+        "sources": {book: _digest(path) for book, path in files.items()},
         "rules": dataclasses.asdict(request.rules),
-        "exclude": [hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else str(path)
-                    for path in request.exclude],
+        "exclude": [_digest(path) if path.is_file() else str(path) for path in request.exclude],
         "test_prompts": request.test_prompts,
     }  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content, or of that of all files of a saved dataset."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _known(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:

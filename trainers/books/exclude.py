@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,8 @@ from ...harness.text.overlap import contained, shingles
 from .filters import story_text
 from .near import Near, sketch
 from .reading.split import pieces
-from .sources import READERS, ROWS, find_files, read_rows
+from .rows import SUFFIXES, is_dataset, prompt_of, read_rows, story_of
+from .sources import READERS, find_files
 
 TEST = "the official test set"
 EXCLUDED = "near a"  # how the reasons begin
@@ -79,9 +79,9 @@ def read_excluded(files: Iterable[Path], test_prompts: bool) -> Excluded:
         excluded.add_prompts(TEST, _official())
     for path in files:
         for row in _rows(path):
-            if prompt := _prompt(row.get("prompt")):
+            if prompt := row.get("prompt"):
                 excluded.add_prompts(path.name, [prompt])
-            if isinstance(story := row.get("story") or row.get("text"), str) and story.strip():
+            if story := row.get("story"):
                 excluded.add_story(path.name, story)
     return excluded
 
@@ -98,35 +98,13 @@ def _official() -> list[str]:
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as parquet
-        from pyarrow.lib import ArrowException
-
-        try:
-            found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-        except (ArrowException, OSError) as error:
-            raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())[:160]}") from None
-        return found
-    if path.suffix.lower() == ROWS:
-        return [row for _, row in read_rows(path)]
+    if is_dataset(path) or path.suffix.lower() in SUFFIXES:
+        return [{"story": story_of(row), "prompt": prompt_of(row)} for _, row in read_rows(path)]
     if not path.is_dir() and path.suffix.lower() not in READERS:
-        raise UserError(f"{path}: what to exclude is read from .jsonl and .parquet files, and from books")
+        raise UserError(f"{path}: what to exclude is read from {', '.join(SUFFIXES)} files, and from books")
     books = ((file, READERS[file.suffix.lower()](file, book)) for book, file in find_files([path]).items()
              if file.suffix.lower() in READERS)  # fmt: skip
     return [{"story": story_text(piece.blocks)} for _, book in books for piece in pieces(book)]
-
-
-def _prompt(value: Any) -> str:
-    """The prompt's text, of a row of chat messages (also as JSON) the user's."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return str(value)
-    if isinstance(value, list):
-        said = [m.get("content") for m in value if isinstance(m, dict) and m.get("role") == "user"]
-        return "\n".join(text for text in said if isinstance(text, str))
-    return value if isinstance(value, str) else ""
 
 
 def _shingles(text: str) -> set[tuple[Any, ...]]:

@@ -61,6 +61,7 @@ def check_packages() -> None:
         "charset_normalizer",
         "datasketch",
         "xxhash",
+        "docx",
         "py3langid",
         "matplotlib",
     ):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,23 @@ from typing import Any
 
 from ...harness.errors import UserError
 from ...harness.words import count_words
+from .archive import check_size, unpacked
 from .filters import Rules, reason_to_drop, story_text, too_long, worth
 from .near import sketch
 from .reading.book import Book, tidy
+from .reading.documents import read_docx, read_html
 from .reading.epub import read_epub
 from .reading.paragraphs import text_blocks
 from .reading.split import Piece, is_part, pieces
 from .reading.text import read_markdown, read_text
+from .rows import SUFFIXES, is_dataset, read_rows, story_of
 
 READERS: dict[str, Callable[[Path, str], Book]] = {
     ".epub": read_epub, ".txt": read_text, ".text": read_text, ".md": read_markdown, ".markdown": read_markdown,
+    ".htm": read_html, ".html": read_html, ".docx": read_docx,
 }  # fmt: skip
-ROWS = ".jsonl"
+ZIP = ".zip"
+KINDS = (*READERS, *SUFFIXES, ZIP)
 _SHOWN = 140  # letters of a first or last sentence
 _ABBREVIATED = "".join(rf"(?<!\b{word}\.)" for word in ("Mr", "Mrs", "Dr", "St", "Rev", "Prof", "Capt", "Col", "[A-Z]"))
 _SENTENCES = re.compile(rf"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]])){_ABBREVIATED}\s+(?=[\w“‘\"'(\[])")
@@ -74,7 +78,8 @@ class Examined:
 
 
 def find_files(sources: Iterable[Path], out: Path | None = None) -> dict[str, Path]:
-    """The files of all sources by the id of their book, in order of their names; none of them from the folder `out`.
+    """The files of all sources, and saved datasets, by the id of their book, in order of their names; none of them from
+    the folder `out`.
 
     Raises:
         UserError: no such file, a kind that is not read, a folder with none, or a file in `out`.
@@ -82,21 +87,22 @@ def find_files(sources: Iterable[Path], out: Path | None = None) -> dict[str, Pa
     files: list[Path] = []
     apart = out.resolve() if out else None
     for source in sources:
-        known = [*READERS, ROWS]
         if source.is_file() and apart in source.resolve().parents:
             raise UserError(f"{source} lies in {out}, which is written to; name another folder with --out")
-        if source.is_dir():
-            found = sorted(
-                path for path in source.rglob("*")
-                if path.is_file() and path.suffix.lower() in known and apart not in path.resolve().parents
-            )  # fmt: skip
+        if is_dataset(source):
+            files.append(source)
+        elif source.is_dir():
+            found = sorted(path for path in source.rglob("*") if apart not in path.resolve().parents)
+            saved = [path for path in found if is_dataset(path)]
+            found = [path for path in found if path.is_file() and path.suffix.lower() in KINDS]
+            found = sorted(path for path in (*saved, *found) if not {*saved} & {*path.parents})
             if not found:
-                raise UserError(f"{source}: the folder holds no books ({', '.join(known)})")
+                raise UserError(f"{source}: the folder holds no books ({', '.join(KINDS)})")
             files += found
         elif not source.is_file():
             raise UserError(f"{source}: no such file or folder")
-        elif source.suffix.lower() not in known:
-            raise UserError(f"{source}: books are read from {', '.join(known)} files")
+        elif source.suffix.lower() not in KINDS:
+            raise UserError(f"{source}: books are read from {', '.join(KINDS)} files")
         else:
             files.append(source)
     named: dict[str, Path] = {}
@@ -120,7 +126,11 @@ def examine_all(
 def examine(path: Path, book: str, rules: Rules) -> Examined:
     """Read one file, cut it into pieces and filter them. A file that cannot be read is told of, not raised."""
     try:
-        if path.suffix.lower() == ROWS:
+        if path.is_file():
+            check_size(path)
+        if path.suffix.lower() == ZIP:
+            return _joined(path, [_member(path, book, name, copy, rules) for name, copy in unpacked(path, KINDS)])
+        if path.is_dir() or path.suffix.lower() in SUFFIXES:
             return _examined(path, rules, _rows(path, book))
         read = READERS[path.suffix.lower()](path, book)
     except UserError as error:
@@ -136,6 +146,40 @@ def examine(path: Path, book: str, rules: Rules) -> Examined:
     )
     notes = tuple(f"{path}: {note}" for note in read.notes)
     return dataclasses.replace(_examined(path, rules, found), notes=notes)
+
+
+def _member(path: Path, book: str, name: str, copy: Path, rules: Rules) -> Examined:
+    """A file of an archive, told of by its name there."""
+    if copy.suffix == ZIP:
+        return Examined(str(path), error=f"{path}/{name}: an archive in an archive is not read")
+    found = examine(copy, f"{book}-{_slug(Path(name).stem)}", rules)
+
+    def named(text: str) -> str:
+        return text.replace(str(copy), f"{path}/{name}")
+
+    return dataclasses.replace(
+        found,
+        candidates=tuple(
+            dataclasses.replace(c, path=named(c.path), title=Path(name).stem if c.title == copy.stem else c.title)
+            for c in found.candidates
+        ),
+        notes=tuple(map(named, found.notes)),
+        error=named(found.error) if found.error else None,
+    )
+
+
+def _joined(path: Path, parts: Sequence[Examined]) -> Examined:
+    """What an archive holds: its books in order; what cannot be read is a note where others can."""
+    errors = tuple(part.error for part in parts if part.error)
+    if len(errors) == len(parts):
+        return Examined(str(path), error=errors[0] if errors else f"{path}: the archive holds no books")
+    return Examined(
+        str(path),
+        tuple(candidate for part in parts for candidate in part.candidates),
+        tuple(sketched for part in parts for sketched in part.sketches),
+        tuple(worth for part in parts for worth in part.worths),
+        (*(note for part in parts for note in part.notes), *errors),
+    )
 
 
 def _examined(path: Path, rules: Rules, found: Iterable[tuple[Candidate, Piece]]) -> Examined:
@@ -154,11 +198,12 @@ def _examined(path: Path, rules: Rules, found: Iterable[tuple[Candidate, Piece]]
 
 
 def _rows(path: Path, book: str) -> Iterator[tuple[Candidate, Piece]]:
-    """Stories of a JSONL file: `story` (or `text`), optional `title`, `author`, `book` (or `source`), `licence`."""
-    for number, row in read_rows(path):
-        text = row.get("story") or row.get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise UserError(f"{path}, line {number}: has no story (a text under story or text)")
+    """Stories of rows: `story` (or `text`, or the last answer of `messages`), optional `title`, `author`, `book` (or
+    `source`), `licence`."""
+    for number, (where, row) in enumerate(read_rows(path), 1):
+        text = story_of(row)
+        if text is None:
+            raise UserError(f"{where}: has no story (a text under story or text, or an answer in messages)")
         of = str(row.get("book") or row.get("source") or book)
         title = str(row.get("title") or row.get("id") or row.get("uid") or f"story {number}")
         licence = str(row.get("licence") or row.get("license") or "")
@@ -167,22 +212,6 @@ def _rows(path: Path, book: str) -> Iterator[tuple[Candidate, Piece]]:
         blocks = text_blocks(text if "\n\n" in text else text.replace("\n", "\n\n"))
         about = (tidy(title).replace("\n", " "), tidy(str(row.get("author") or "")), tidy(licence))
         yield Candidate("", tidy(of).replace("\n", " "), *about, str(path), text, 0), Piece(about[0], tuple(blocks))
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Lines of a JSONL file with their numbers, from 1. Raises UserError naming the line."""
-    with path.open(encoding="utf-8-sig") as lines:
-        try:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise UserError(f"{path}, line {number}: is no JSON object")
-                    yield number, row
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: is not JSON: {error.msg}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{path}: is not UTF-8") from None
 
 
 def _cut(text: str, from_end: bool) -> str:

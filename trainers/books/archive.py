@@ -1,0 +1,78 @@
+"""Files that are archives inside: bounds for what they unpack to, and the books of a `.zip`."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ...harness.errors import UserError
+
+MEGABYTES = 1000  # that a file may have, or unpack to
+RATIO = 200  # times its own size that an archive may unpack to, where that is more than a few megabytes
+MEMBERS = 20_000
+_SMALL = 20  # megabytes
+_ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s*)?\S+\s+(?:SYSTEM|PUBLIC|["'][^"']*&[A-Za-z])""", re.IGNORECASE)
+_DECLARES = (".opf", ".xml", ".rels", ".xhtml", ".html", ".htm", ".ncx")
+_HEAD = 8192  # bytes in which a document type may declare entities
+
+
+def check_size(path: Path) -> None:
+    """Refuse a file that is, or unpacks to, more than a library of books, and one whose XML has entities that grow or
+    lead out of it.
+
+    Raises:
+        UserError: naming the file and the bound.
+    """
+    size = path.stat().st_size
+    if size > MEGABYTES * 1_000_000:
+        raise UserError(f"{path}: has {size / 1e6:,.0f} MB, more than {MEGABYTES:,}; split it")
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive, size)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UserError(f"{path}: is broken or locked: {error}") from None
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
+    members = archive.infolist()
+    whole = sum(member.file_size for member in members)
+    if len(members) > MEMBERS:
+        raise UserError(f"{path}: holds {len(members):,} files, more than {MEMBERS:,}")
+    if whole > MEGABYTES * 1_000_000 or (whole > _SMALL * 1_000_000 and whole > RATIO * size):
+        raise UserError(
+            f"{path}: unpacks to {whole / 1e6:,.0f} MB from {size / 1e6:,.1f}; at most {MEGABYTES:,} MB and {RATIO} "
+            "times its size are read"
+        )
+    for member in members:
+        if member.filename.lower().endswith(_DECLARES):
+            with archive.open(member) as file:
+                if _ENTITY.search(file.read(_HEAD)):
+                    raise UserError(
+                        f"{path}: {member.filename} declares XML entities that grow or lead out of it; not read"
+                    )
+
+
+def unpacked(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """The members of a `.zip` with one of these endings: their names, and a copy of each on the disk for as long as it
+    is looked at.
+
+    Raises:
+        UserError: a broken or locked archive.
+    """
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        for number, member in enumerate(sorted(archive.infolist(), key=lambda member: member.filename)):
+            name = Path(member.filename)
+            if member.is_dir() or name.suffix.lower() not in suffixes or name.name.startswith("."):
+                continue
+            copy = Path(folder) / f"{number}{name.suffix.lower()}"  # the name inside may lead anywhere
+            try:
+                copy.write_bytes(archive.read(member))
+            except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+                raise UserError(f"{path}: {member.filename} cannot be unpacked: {error}") from None
+            yield member.filename, copy
+            copy.unlink()
