@@ -52,9 +52,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
         if member.filename.lower().endswith(_DECLARES):
             with archive.open(member) as file:
                 if _ENTITY.search(file.read(_HEAD)):
-                    raise UserError(
-                        f"{path}: {member.filename} declares XML entities that grow or lead out of it; not read"
-                    )
+                    raise UserError(f"{path}: {member.filename} has XML entities that grow or lead out of it; not read")
 
 
 def unpacked(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:

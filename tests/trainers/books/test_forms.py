@@ -21,6 +21,7 @@ from samples import story
 from polaris_eval.trainers.books.build import Request, collect
 from polaris_eval.trainers.books.exclude import read_excluded
 from polaris_eval.trainers.books.filters import Rules
+from polaris_eval.trainers.books.near import sketch
 from polaris_eval.trainers.books.sources import Candidate
 from polaris_eval.trainers.cli.root import main
 from polaris_eval.trainers.pairs import read_pairs
@@ -82,17 +83,22 @@ def test_a_word_document(tmp_path: Path) -> None:
     assert "no.docx: is no Word document, or broken" in " ".join(result.output.split())
 
 
-ROWS: list[dict[str, Any]] = [
-    {"title": "One", "messages": [{"role": "user", "content": "Write of a ferry."}, {"role": "assistant", "content": story(1)}]},
-    {"title": "Two", "messages": [{"role": "user", "content": "Write of rain."}, {"role": "assistant", "content": story(2)}]},
-]  # fmt: skip
+def told(title: str, asked: str, number: int) -> dict[str, Any]:
+    return {
+        "title": title,
+        "messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": story(number)}],
+    }
+
+
+ROWS = [told("One", "Write of a ferry.", 1), told("Two", "Write of rain.", 2)]
 
 
 def test_rows_of_parquet_of_messages_and_of_saved_datasets(tmp_path: Path) -> None:
     pd.DataFrame(ROWS).to_parquet(tmp_path / "m.parquet")
     Dataset.from_list([{"title": "Three", "text": story(3)}]).save_to_disk(str(tmp_path / "saved"))
-    DatasetDict({"a": Dataset.from_list([{"title": "Four", "story": story(4)}]),
-                 "b": Dataset.from_list([{"title": "Five", "story": story(5)}])}).save_to_disk(str(tmp_path / "parts"))  # fmt: skip
+    parts = {name: Dataset.from_list([{"title": title, "story": story(number)}])
+             for name, title, number in (("a", "Four", 4), ("b", "Five", 5))}  # fmt: skip
+    DatasetDict(parts).save_to_disk(str(tmp_path / "parts"))
     read = found(tmp_path / "out", tmp_path)
     assert {c.title: (c.reason, c.text) for c in read} == {
         name: (None, story(number)) for number, name in enumerate(["One", "Two", "Three", "Four", "Five"], 1)
@@ -113,7 +119,7 @@ def test_pairs_of_messages_and_of_single_messages(tmp_path: Path) -> None:
         (read,) = read_pairs(str(tmp_path / f"{name}.parquet"))
         assert (read["prompt"], read["story"]) == ([ask], story(1)), name
         excluded = read_excluded([tmp_path / f"{name}.parquet"], test_prompts=False)
-        assert excluded.story(__import__("polaris_eval.trainers.books.near", fromlist=["sketch"]).sketch(story(1)), "")
+        assert excluded.story(sketch(story(1)), "")
     Dataset.from_list([{"prompt": "Write.", "story": story(2)}]).save_to_disk(str(tmp_path / "saved"))
     assert read_pairs(str(tmp_path / "saved"))[0]["story"] == story(2)
 
@@ -155,8 +161,8 @@ def test_bombs_and_entities_are_one_line(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / f"{name}.epub", "w") as archive:
             archive.writestr("META-INF/container.xml", "<container/>")
             archive.writestr("p.xhtml", text)
-    for name, said in (("bomb.zip", "times its size are read"), ("grows.epub", "entities that grow or lead out"),
-                       ("leads.epub", "entities that grow or lead out")):  # fmt: skip
+    for name, said in (("bomb.zip", "times its size are read"), ("grows.epub", "entities that grow or lead out of it"),
+                       ("leads.epub", "entities that grow or lead out of it")):  # fmt: skip
         result = build(tmp_path / name, "--out", tmp_path / "out")
         assert result.exit_code == 2
         lines = [line for line in result.output.splitlines() if line.strip()]
