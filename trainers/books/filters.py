@@ -28,6 +28,10 @@ _BROKEN_OFF = re.compile(
     re.IGNORECASE,
 )
 _REMARK = 120  # letters of a remark in brackets behind a text that says so
+_CLOSE = re.compile(
+    r"\b(?:yours?|thine|faithfully|sincerely|truly|affectionate(?:ly)?|obedient|servant|farewell|adieu|signed)\b",
+    re.IGNORECASE,
+)
 _SIGNED = 80  # letters of a last line that is a date, a place, a name or the close of a letter
 _SIGNATURES = 4  # such lines behind one another
 _OPENINGS = 3  # blocks among which a story begins: behind an epigraph, say
@@ -175,6 +179,13 @@ def _begins(blocks: Sequence[Block]) -> bool:
     return False
 
 
+def _is_signature(text: str) -> bool:
+    """A short line of names, places and dates, or the close of a letter."""
+    words = [word for word in re.findall(r"[^\W_]+", text) if len(word) > 2 or word.isdigit()]
+    named = sum(not word.islower() for word in words)
+    return len(text) <= _SIGNED and (2 * named >= len(words) or bool(_CLOSE.search(text)))
+
+
 def _ends(blocks: Sequence[Block]) -> bool:
     """It ends with the end of a sentence or of verse, behind which dates, names and a letter's close may stand; and
     nothing says that it goes on, or that the rest is missing."""
@@ -185,6 +196,6 @@ def _ends(blocks: Sequence[Block]) -> bool:
     for block in reversed(blocks[-1 - _SIGNATURES :]):
         if _ENDED.search(block.text) or block.kind == "verse":
             return True
-        if len(block.text) > _SIGNED or (block is blocks[0]):
+        if block is blocks[0] or not _is_signature(block.text):
             return False
     return False

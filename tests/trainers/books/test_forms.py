@@ -14,7 +14,6 @@ pytest.importorskip("ebooklib", reason="needs the extra data")
 
 import docx
 from click.testing import CliRunner, Result
-from conftest import write_jsonl
 from datasets import Dataset, DatasetDict
 from samples import story
 

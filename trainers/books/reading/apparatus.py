@@ -20,7 +20,7 @@ _NOTE = re.compile(r"^(?:\[(?:\d{1,3}|[*†‡§]{1,4}|[A-Za-z])\]|\{\d{1,3}\}|[
 _SIGNED_NOTE = re.compile(r"^(?:\*{1,3}|[†‡§]+) ?[^\s*]")
 _NOTES_TITLE = re.compile(r"^\W*(?:foot-?|end-?)?notes?\W*$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(?:note )?\(?\d{1,3}[.):\]]", re.IGNORECASE)
-_ITALICS = re.compile(r"(?<![\w_])_(?=[^\s_])|(?<=[^\s_])_(?![\w_])|(?<=\W)_(?=\w)|(?<=\w)_(?=\W)")
+_ITALICS = re.compile(r"(?<![\w_])_(?=[^\s_])|(?<=[^\s_])_(?![\w_])")
 _BOLD = re.compile(r"(?<!\S)=(?=\S)([^=\n]+)(?<=\S)=(?=\W|$)")
 
 

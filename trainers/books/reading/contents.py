@@ -17,7 +17,18 @@ _LETTERS = 140  # a longer line is none of a list, nor a title
 _PAGE = re.compile(r"[\s.·…_*]*(?:\b(?:page|p\.?)\s*)?\b(?:\d{1,4}|[ivxlc]{1,7})[.\s]*$|[\s.·…]+$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*(?:\d{1,3}|[ivxlc]{1,7})(?:[.):]|\s*--|\s*[—–]|\s{2,})\s*(?=\S)", re.IGNORECASE)
 _BYLINE = re.compile("|".join(words_of("bylines")), re.IGNORECASE)
-_AUTHOR = re.compile(r"(?:_[^_]+_|,? by [A-Z][\w.’' -]+|[—–-]{1,2} ?[A-Z][\w.’' -]+|\s{2,}[A-Z][\w.’' -]+)$")
+_NAME = r"[A-Z][\w.’' -]+"
+# how a line goes on behind its title
+_AUTHORS = [
+    re.compile(rf"{before}{_NAME}{after}$")
+    for before, after in (
+        (r",?\s+by ", ""),
+        (r"\s{2,}", ""),
+        (r"\s*(?:--|—|–)\s*", ""),
+        (r"\s*\(", r"\)"),
+        (r"\s*_", "_"),
+    )
+]
 _ALIKE = 0.82  # of two titles' letters, in order, from which they are the same with a slip in one
 _HEADING_BONUS = (
     0.08  # for each empty line above a block, up to four: a title stands apart, the same words in a talk do not
@@ -66,7 +77,7 @@ def _list_end(blocks: Sequence[Block], at: int) -> int:
         rows = block.rows
         if max(map(len, rows)) > _LETTERS or (len(rows) == 1 and len(block.text) > _LETTERS):
             break
-        keys = {title_key(_PAGE.sub("", row)) for row in rows} - {""}
+        keys = {form for row in rows for form in _forms(row)}
         if titles and not _has_page(rows):
             far = block.gap > apart  # with a slip in it, only a title that stands apart as none in the list does
             if keys & titles or (far and any(_likeness(key, title) > _ALIKE for key in keys for title in titles)):
@@ -95,8 +106,7 @@ def _lines(blocks: Sequence[Block]) -> Iterator[_Line]:
 
 def _forms(row: str) -> tuple[str, ...]:
     bare = _PAGE.sub("", row).strip()
-    without = _AUTHOR.sub("", bare).strip()
-    keys = (title_key(form) for form in (bare, without))
+    keys = (title_key(form) for form in (bare, *(author.sub("", bare) for author in _AUTHORS)))
     return tuple(dict.fromkeys(key for key in keys if key))
 
 

@@ -12,6 +12,7 @@ from .book import BREAK, Block, Kind, tidy, words_of
 _BREAK = re.compile(r"^[\s*#•·~—–_=-]{1,40}$")
 _HEADING_LETTERS = 90  # a longer line is no heading
 _HEADING_LINES = 3
+_FAR = 3  # empty lines over a line that is no talk
 _SMALL = frozenset(words_of("small_words"))
 _SENTENCE_ENDS = re.compile(r"[.!?:;…][\"'”’)\]_]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -79,8 +80,8 @@ def _block(rows: list[str], gap: int, usual: int, vocabulary: Counter[str], firs
     kept = tuple(row.rstrip() for row in rows)
     if all(_BREAK.match(row) for row in rows):
         return Block("break", BREAK, gap=apart, rows=kept)
-    if apart > 1 and is_title(rows, whole):
-        return Block("heading", whole, level=max(1, 5 - apart), gap=apart, rows=kept)
+    if apart > 1 and is_title(rows, whole, apart):
+        return Block("heading", whole, level=1 if apart >= _FAR else 2, gap=apart, rows=kept)
     kind = _kind(rows)
     text = tidy("\n".join(row.strip() for row in rows)) if kind == "verse" else whole
     return Block(kind, text, gap=apart, rows=kept)
@@ -95,17 +96,18 @@ def _kind(rows: Sequence[str]) -> Kind:
     return "verse" if full < 0.3 and capitals > 0.6 else "text"
 
 
-def is_title(rows: Sequence[str], whole: str) -> bool:
+def is_title(rows: Sequence[str], whole: str, apart: int) -> bool:
     """Whether lines look like those of a title: short, and in capitals or with a capital to each word that counts."""
     letters = [c for c in whole if c.isalpha()]
     if len(rows) > _HEADING_LINES or len(whole) > _HEADING_LETTERS or not re.search(r"\w", whole):
         return False
     if letters and sum(map(str.isupper, letters)) > 0.85 * len(letters):
         return True
-    if whole.endswith((",", ";", ":")) or whole[:1] in "\"“'‘(" or len(rows) > 2:
+    quoted = whole[:1] in "\"“'‘(" and not (apart >= _FAR and whole.rstrip(".")[-1:] in "\"”'’")
+    if whole.endswith((",", ";", ":")) or quoted or len(rows) > 2:
         return False
     words = [word for word in _WORD.findall(whole) if len(word) > 3 and word.casefold() not in _SMALL]
-    if whole.endswith(".") and len(words) < 2:
+    if whole.endswith(".") and len(words) < 2 and apart < _FAR:
         return False  # “Yes.”
     return all(word[0].isupper() for word in words)
 
@@ -114,7 +116,8 @@ def _without_pages(lines: Sequence[str]) -> list[str]:
     """The lines without numbers of pages and running heads; a sentence that a page's end parted is whole again."""
     plain = [line.strip() for line in lines]
     dropped = {number for number, line in enumerate(plain) if _MARKED_PAGE.match(line)}
-    dropped |= _page_numbers(plain) | _running_heads(plain)
+    pages = _page_numbers(plain)
+    dropped |= pages | _running_heads(plain, min(pages, default=len(plain)))
     found: list[str] = []
     number = 0
     while number < len(lines):
@@ -122,15 +125,16 @@ def _without_pages(lines: Sequence[str]) -> list[str]:
             found.append(lines[number])
             number += 1
             continue
+        empty = below = 0
         while number < len(lines) and (number in dropped or not plain[number]):
+            below = 0 if number in dropped else below + 1
             number += 1
-        empty = 0
         while found and not found[-1].strip():
             found.pop()
             empty += 1
         parted = found and number < len(lines) and not _SENTENCE_ENDS.search(found[-1].rstrip())
         if not (parted and plain[number][:1].islower()):
-            found += [""] * max(1, empty)
+            found += [""] * max(1, empty, below)
     return found
 
 
@@ -150,12 +154,15 @@ def _page_numbers(plain: Sequence[str]) -> set[int]:
     return {at for at, _ in numbers} if len(best) >= _PAGES else set()
 
 
-def _running_heads(plain: Sequence[str]) -> set[int]:
-    """Lines that hold the number of a page beside the same words again and again."""
+def _running_heads(plain: Sequence[str], paged: int) -> set[int]:
+    """Lines that hold the number of a page beside the same words again and again; from the line `paged` on, where pages
+    are numbered, also beside words that are a line of their own elsewhere."""
     heads: dict[str, list[int]] = {}
+    alone = {line.strip(" .") for line in plain}
     for at, line in enumerate(plain):
         match = re.fullmatch(r"(?:(\d{1,4})\s+(\D{3,60})|(\D{3,60}?)\s+(\d{1,4}))", line)
         if match and (match[2] or match[3]).strip().isupper():
             heads.setdefault((match[2] or match[3]).strip(" ._|"), []).append(at)
     numbers = {name: {re.sub(r"\D", "", plain[at]) for at in places} for name, places in heads.items()}
-    return {at for name, places in heads.items() if len(numbers[name]) >= _HEADS for at in places}
+    often = {at for name, places in heads.items() if len(numbers[name]) >= _HEADS for at in places}
+    return often | {at for name, places in heads.items() if name in alone for at in places if at >= paged}

@@ -25,6 +25,7 @@ _HEADER_LETTERS = 500  # of a summary in capitals between a title and its story
 _SUBTITLE_LETTERS = 90
 _PROMOTION = re.compile("|".join(words_of("promotion")), re.IGNORECASE)
 _PROMOTION_WORDS = 400  # behind a story
+_APART = 3  # empty lines over a title of its own
 _BYLINES = 3  # stories with their authors' names under the title, from which on a story is what has one
 
 
@@ -41,7 +42,7 @@ def pieces(book: Book) -> list[Piece]:
     starts = _starts(book.contents)
     found = _by_starts(book, starts)
     if len([piece for piece in found if not _all_frame(piece)]) < 2:
-        found = _by_starts(book, _headings(book.blocks))
+        found = _by_starts(book, _headings(book.blocks, plain_title(book.title)))
     return found
 
 
@@ -96,10 +97,10 @@ class _Heading:
     signed: bool
 
 
-def _headings(blocks: Sequence[Block]) -> list[tuple[str, int]]:
+def _headings(blocks: Sequence[Block], book: str) -> list[tuple[str, int]]:
     """Titles and places of the headings of the highest level that has two or more stories under it; in a plain text
-    whose stories have their authors' names under the titles, of those."""
-    named = [heading for heading in _together(blocks) if not is_part(heading.title, inside=False)]
+    whose stories have their authors' names under the titles, of those. `book` is the book's own title."""
+    named = [heading for heading in _together(blocks, book) if not is_part(heading.title, inside=False)]
     signed = [heading for heading in named if heading.signed]
     if len(signed) >= _BYLINES:
         return [(h.title, h.start) for h in named if h.signed or is_frame_title(h.title)]
@@ -110,29 +111,34 @@ def _headings(blocks: Sequence[Block]) -> list[tuple[str, int]]:
     return []
 
 
-def _together(blocks: Sequence[Block]) -> Iterator[_Heading]:
+def _together(blocks: Sequence[Block], book: str) -> Iterator[_Heading]:
     """The headings; of a plain text, which knows no levels of markup, those that no prose parts are one."""
     group: list[tuple[int, Block]] = []
     for number, block in enumerate(blocks):
         if not block.text:
             continue
         if group and not (block.gap and (block.kind == "heading" or _is_byline(block))):
-            yield _heading(group)
+            yield _heading(group, book)
             group = []
         if block.kind == "heading":
             group.append((number, block))
             if not block.gap:
-                yield _heading(group)
+                yield _heading(group, book)
                 group = []
         elif group:
             group.append((number, block))
     if group:
-        yield _heading(group)
+        yield _heading(group, book)
 
 
-def _heading(group: Sequence[tuple[int, Block]]) -> _Heading:
+def _heading(group: Sequence[tuple[int, Block]], book: str) -> _Heading:
     own = [block for _, block in group if not _is_byline(block)]
-    titles = [block for block in own if not is_part(block.text, inside=False)] or own or [block for _, block in group]
+    # the last that stands well apart: before it may be the book's title, or a half title
+    apart = [n for n, block in enumerate(own) if block.gap >= _APART and not is_part(block.text, inside=False)]
+    own = own[apart[-1] :] if apart and not any(is_frame_title(block.text) for block in own) else own
+    known = [block for block in own if not is_part(block.text, inside=False)] or own or [block for _, block in group]
+    frames = [block for block in known if is_frame_title(block.text)]
+    titles = frames or [block for block in known if plain_title(block.text) != book] or known
     level = min((block.level for _, block in group if block.level), default=1)
     signed = len(own) < len(group) and len(group) > 1
     return _Heading(level, titles[0].text.replace("\n", " "), group[0][0], signed)
