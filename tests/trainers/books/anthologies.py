@@ -130,7 +130,56 @@ def notes(tales: Sequence[Tale]) -> str:
     return "".join(body) + tail
 
 
-SETTINGS: list[Setting] = [numbered_pages, signed, slips, etext, stops, numerals, halves, sentences, notes]
+def spaced(tales: Sequence[Tale]) -> str:
+    """Two empty lines between paragraphs, and titles in the middle of the line."""
+    body = [
+        f"\n\n\n\n\n{tale.title.upper():^70}\n\n\n" + wrapped(tale.text).replace("\n\n", "\n\n\n") for tale in tales
+    ]
+    return "A BOOK OF TALES" + "".join(body)
+
+
+def two_lines(tales: Sequence[Tale]) -> str:
+    """Titles that are wrapped, in the list and in the book, and a subtitle under each."""
+    rows = ["\n    ".join(textwrap.wrap(f"{tale.title} . . . {5 + 9 * n}", 24)) for n, tale in enumerate(tales)]
+    body = []
+    for tale in tales:
+        title = "\n".join(line.center(70).rstrip() for line in textwrap.wrap(tale.title.upper(), 16))
+        body.append(f"\n\n\n\n{title}\n\n(_A true tale_)\n\n\n{wrapped(tale.text)}")
+    return listed(rows, "\n\n") + "\n\n\n" + "".join(body)
+
+
+def italics(tales: Sequence[Tale]) -> str:
+    """Titles in the signs of italics and bold, a line of the magazine under each."""
+    body = []
+    for n, tale in enumerate(tales):
+        mark = "_="[n % 2]
+        body.append(f"\n\n\n\n{mark}{small(tale.title)}{mark}\n\n_From “The Monthly”_\n\n\n{wrapped(tale.text)}")
+    return "".join(body)
+
+
+def indented(tales: Sequence[Tale]) -> str:
+    """No empty lines between paragraphs: each begins with some spaces."""
+    body = []
+    for tale in tales:
+        body.append(f"\n\n\n{tale.title.upper()}\n\n" + wrapped(tale.text, "    ").replace("\n\n", "\n"))
+    return "".join(body)
+
+
+SETTINGS: list[Setting] = [
+    spaced,
+    two_lines,
+    italics,
+    indented,
+    numbered_pages,
+    signed,
+    slips,
+    etext,
+    stops,
+    numerals,
+    halves,
+    sentences,
+    notes,
+]
 
 
 def shuffled(tales: Sequence[Tale], seed: int, count: int) -> Iterator[list[Tale]]:

@@ -13,6 +13,7 @@ from .book import Block, Entry, words_of
 
 _HEAD = re.compile(r"^(?:table of )?contents(?: of .{1,40})?$|^(?:the stories|list of stories)$", re.IGNORECASE)
 _BEGINNING = 120  # blocks among which a list of contents begins
+_FULL = 55  # letters from which a line of prose is full
 _LETTERS = 140  # a longer line is none of a list, nor a title
 _PAGE = re.compile(r"[\s.·…_*]*(?:\b(?:page|p\.?)\s*)?\b(?:\d{1,4}|[ivxlc]{1,7})[.\s]*$|[\s.·…]+$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*(?:\d{1,3}|[ivxlc]{1,7})(?:[.):]|\s*--|\s*[—–]|\s{2,})\s*(?=\S)", re.IGNORECASE)
@@ -37,10 +38,13 @@ _HEADING_BONUS = (
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the list: the forms in which its title may stand in the book, and whether it is a part of another."""
+    """A line of the list: the forms in which its title may stand in the book, whether it is a part of another, and the
+    paragraph that it stands in; `whole`: it is all lines of that paragraph, as one title."""
 
     titles: tuple[str, ...]
     under: bool
+    paragraph: int
+    whole: bool = False
 
 
 def listed(blocks: Sequence[Block]) -> tuple[tuple[Entry, ...], int]:
@@ -75,9 +79,9 @@ def _list_end(blocks: Sequence[Block], at: int) -> int:
         if not block.text:
             continue
         rows = block.rows
-        if max(map(len, rows)) > _LETTERS or (len(rows) == 1 and len(block.text) > _LETTERS):
+        if max(map(len, rows)) > _LETTERS or _is_prose(rows):
             break
-        keys = {form for row in rows for form in _forms(row)}
+        keys = {form for row in (*rows, " ".join(row.strip() for row in rows)) for form in _forms(row)}
         if titles and not _has_page(rows):
             far = block.gap > apart  # with a slip in it, only a title that stands apart as none in the list does
             if keys & titles or (far and any(_likeness(key, title) > _ALIKE for key in keys for title in titles)):
@@ -88,20 +92,26 @@ def _list_end(blocks: Sequence[Block], at: int) -> int:
     return end
 
 
+def _is_prose(rows: Sequence[str]) -> bool:
+    """Lines that are filled, but for the last, and name no pages."""
+    full = sum(len(row) > _FULL for row in rows[:-1])
+    return len(rows) > 2 and full > 0.6 * (len(rows) - 1) and not any(_has_page([row]) for row in rows[:-1])
+
+
 def _has_page(rows: Sequence[str]) -> bool:
     return any(re.search(r"\d\s*$", row) for row in rows)
 
 
 def _lines(blocks: Sequence[Block]) -> Iterator[_Line]:
     """The lines of a list; of a paragraph of several lines each, and before these all of them as one title."""
-    for block in blocks:
+    for number, block in enumerate(blocks):
         rows = [row for row in block.rows if row.strip()]
         if len(rows) > 1:
-            yield _Line(_forms(" ".join(row.strip() for row in rows)), under=False)
+            yield _Line(_forms(" ".join(row.strip() for row in rows)), False, number, whole=True)
         least = min((len(row) - len(row.lstrip()) for row in rows), default=0)
         for row in rows:
             inset = len(row) - len(row.lstrip()) > least
-            yield _Line(_forms(row.strip()), under=inset and bool(_NUMBER.match(row)))
+            yield _Line(_forms(row.strip()), inset and bool(_NUMBER.match(row)), number)
 
 
 def _forms(row: str) -> tuple[str, ...]:
@@ -136,7 +146,11 @@ def _aligned(lines: Sequence[_Line], blocks: Sequence[Block], end: int) -> dict[
     while at >= 0:
         chain[pairs[at][0]] = pairs[at][1]
         at = best[at][1]
-    return dict(sorted(chain.items()))
+    wrapped = {lines[number].paragraph for number in chain if lines[number].whole}
+    return {
+        number: place for number, place in sorted(chain.items())
+        if lines[number].whole or lines[number].paragraph not in wrapped
+    }  # fmt: skip
 
 
 def _likeness(title: str, key: str, slips: bool = True) -> float:
@@ -146,7 +160,7 @@ def _likeness(title: str, key: str, slips: bool = True) -> float:
     if title == key or title.replace(" ", "") == key.replace(" ", ""):
         return 1.0
     shorter, longer = sorted((title, key), key=len)
-    if len(shorter.split()) > 1 and longer.startswith(f"{shorter} "):
+    if slips and len(shorter.split()) > 1 and longer.startswith(f"{shorter} "):
         return 0.9
     if not slips or min(len(title), len(key)) < 5 or abs(len(title) - len(key)) > 0.3 * len(longer):
         return 0.0

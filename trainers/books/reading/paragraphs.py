@@ -12,6 +12,7 @@ from .book import BREAK, Block, Kind, tidy, words_of
 _BREAK = re.compile(r"^[\s*#•·~—–_=-]{1,40}$")
 _HEADING_LETTERS = 90  # a longer line is no heading
 _HEADING_LINES = 3
+_PARAGRAPH = 8  # lines from which on paragraphs may stand without empty lines between them
 _FAR = 3  # empty lines over a line that is no talk
 _SMALL = frozenset(words_of("small_words"))
 _SENTENCE_ENDS = re.compile(r"[.!?:;…][\"'”’)\]_]*$")
@@ -69,9 +70,20 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[list[str], int]]:
             rows.append(line)
             continue
         if rows:
-            yield rows, gap
+            for number, part in enumerate(_by_indent(rows)):
+                yield part, gap if number == 0 else 1
             rows, gap = [], 0
         gap += 1
+
+
+def _by_indent(rows: list[str]) -> list[list[str]]:
+    """The paragraphs of lines between which none is empty, where the first line of each is set in and no other is."""
+    inset = [len(row) - len(row.lstrip()) for row in rows]
+    least = min(inset)
+    starts = [n for n, width in enumerate(inset) if width > least]
+    if len(rows) < _PARAGRAPH or inset[0] == least or len(starts) < 2 or len(starts) > 0.6 * len(rows):
+        return [rows]
+    return [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
 
 
 def _block(rows: list[str], gap: int, usual: int, vocabulary: Counter[str], first: bool) -> Block:
