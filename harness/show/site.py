@@ -68,12 +68,17 @@ def _resource(package: str, name: str) -> str:
     return (own if own.is_file() else files(__package__) / "pages" / name).read_text(encoding="utf-8")
 
 
-def inline(name: str, package: str = __package__, connect: str = "'none'") -> dict[str, str | Markup]:
+def inline(
+    name: str, package: str = __package__, connect: str = "'none'", shared: bool = False
+) -> dict[str, str | Markup]:
     """The style NAME.css and the script NAME.js for a page that holds them, and the content security policy that
-    allows these two and nothing else, besides requests to `connect`."""
+    allows these two and nothing else, besides requests to `connect`. `shared`: after those of all our pages."""
     from markupsafe import Markup
 
-    style, script = (_resource(package, f"{name}.{kind}") for kind in ("css", "js"))
+    before = [_resource(__package__, f"page.{kind}") if shared else "" for kind in ("css", "js")]
+    style, script = (
+        first + _resource(package, f"{name}.{kind}") for first, kind in zip(before, ("css", "js"), strict=True)
+    )
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; connect-src {connect}; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"

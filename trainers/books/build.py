@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,8 @@ def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
     if not review.is_file():
         write_review(review, automatic)
     candidates = apply_review(review, automatic)
-    _check_kept(review, automatic, candidates)
+    if wrong := not_to_be_kept(automatic, {c.id for c in candidates if c.reason is None}):
+        raise UserError(f"{review}: {wrong}")
     declared = request.licences
     candidates = [
         dataclasses.replace(c, licence=declared.get(c.book) or declared.get("") or c.licence) for c in candidates
@@ -132,19 +133,36 @@ def _near_reasons(pieces: Mapping[str, _Piece], excluded: Excluded) -> dict[str,
     return reasons
 
 
-def _check_kept(review: Path, automatic: Sequence[Candidate], candidates: Sequence[Candidate]) -> None:
-    """Refuse what must not be kept, whoever says so: two stories that are nearly the same, and what is excluded."""
-    kept = {candidate.id for candidate in candidates if candidate.reason is None}
+def not_to_be_kept(automatic: Sequence[Candidate], kept: Collection[str]) -> str | None:
+    """What must not be kept, whoever says so: two stories that are nearly the same, and what is excluded.
+
+    None where all is well; `kept` are the ids of those that are to stay.
+    """
     for candidate in automatic:
         if candidate.id not in kept or candidate.reason is None:
             continue
         if candidate.reason.startswith(EXCLUDED):
-            raise UserError(
-                f"{review}: {candidate.id} cannot be kept, it is {candidate.reason}; training must not meet that"
-            )
+            return f"{candidate.id} cannot be kept, it is {candidate.reason}; training must not meet that"
         twin = candidate.reason.removeprefix(TWIN)
         if candidate.reason.startswith(TWIN) and twin in kept:
-            raise UserError(f"{review}: {candidate.id} and {twin} are nearly the same; keep one of them")
+            return f"{candidate.id} and {twin} are nearly the same; keep one of them"
+    return None
+
+
+def read_build(folder: Path) -> list[Candidate]:
+    """The pieces of a finished build as the filters left them.
+
+    Raises:
+        UserError: no build in the folder, or one that was not finished.
+    """
+    try:
+        whole = json.loads((folder / BUILD).read_text(encoding="utf-8"))["whole"]
+        lines = (folder / STORIES).read_text(encoding="utf-8").splitlines() if whole else []
+    except (OSError, ValueError, KeyError, TypeError):
+        whole, lines = False, []
+    if not whole:
+        raise UserError(f"{folder}: holds no finished build; make one with polaris-train pairs build")
+    return [Candidate(**json.loads(line)) for line in lines]
 
 
 def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...harness.errors import UserError
@@ -17,15 +17,23 @@ BY_HAND = "dropped by hand"
 _YES, _NO = {"yes", "y", "true", "1", "x", "keep"}, {"no", "n", "false", "0", "", "drop"}
 
 
-def write_review(path: Path, candidates: Sequence[Candidate]) -> None:
-    """Write the file, whole or not at all, as spreadsheets open it (CSV, UTF-8 with a byte order mark)."""
+def write_review(
+    path: Path, candidates: Sequence[Candidate], decided: Mapping[str, tuple[bool, str]] | None = None
+) -> None:
+    """Write the file, whole or not at all, as spreadsheets open it (CSV, UTF-8 with a byte order mark).
+
+    Args:
+        candidates: as the filters left them.
+        decided: what a person says, by id: whether a piece is kept, and its title; else the filters' own choice.
+    """
+    known = decided or {}
     unfinished = path.with_suffix(".new")
     with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
         for c in candidates:
-            keep = "no" if c.reason else "yes"
-            rows.writerow([keep, c.reason or "", c.words, c.book, c.title, c.first, c.last, c.id])
+            keep, title = known.get(c.id, (c.reason is None, c.title))
+            rows.writerow(["yes" if keep else "no", c.reason or "", c.words, c.book, title, c.first, c.last, c.id])
     unfinished.replace(path)
 
 

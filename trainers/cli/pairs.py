@@ -17,7 +17,8 @@ def pairs() -> None:
     """Prompt-story pairs from books that you may use: build them, check them.
 
     \b
-    polaris-train pairs build books/ --out pairs                  cut into stories, filter; look at pairs/review.csv
+    polaris-train pairs build books/ --out pairs                  cut into stories, filter
+    polaris-train pairs review pairs                              look at them as a page; keep or drop each
     polaris-train pairs build books/ --out pairs --model MODEL    and have a model write the prompts and the plans
     polaris-train pairs check pairs/train.parquet                 the checks of rows that a training run begins with
     """
@@ -105,7 +106,9 @@ def build(**options: Any) -> None:
     if not kept:
         raise UserError(f"no story is kept; {out / REVIEW} says why (column keep)")
     if not options["model"]:
-        console.print(f"Look at {out / REVIEW} (column keep); then the same command with --model.", highlight=False)
+        console.print(
+            f"Look at them: polaris-train pairs review {out}; then the same command with --model.", highlight=False
+        )
         return
     _translate(out, found, kept, excluded, options, console)
 
@@ -163,6 +166,30 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
         )
     if written.missing or not written.train:
         sys.exit(1)
+
+
+@pairs.command(epilog="\b\nExample:\n  polaris-train pairs review pairs")
+@click.argument("folder", type=FILE, default=Path("pairs"))
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0: any that is free.")
+@click.option("--open/--no-open", "opened", default=True, help="Open the page in the browser.")
+def review(folder: Path, port: int, opened: bool) -> None:
+    """Look at the pieces of a build as a page on this machine (127.0.0.1), and keep or drop each. Ctrl-C ends it.
+
+    Every decision is written to FOLDER/review.csv at once, and counts with the next pairs build.
+    """
+    import webbrowser
+
+    from ..books.page.server import HOST, make_server
+
+    server = make_server(folder, port)
+    address = f"http://{HOST}:{server.server_port}/"
+    click.echo(f"{address} (decisions go to {folder / 'review.csv'}; Ctrl-C ends)")
+    if opened and sys.stdout.isatty():
+        webbrowser.open(address)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("stopped; all decisions are in the file")
 
 
 @pairs.command(
