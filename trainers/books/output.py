@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from ...harness.length import ABOVE, BELOW, BUCKETS, bucket
-from ...harness.show.figures import save, style
-from ...harness.show.grid import grid, texts
-from ...harness.show.render import markdown
-from ...harness.words import count_words
-from .build import Found, reason_kind
+from .build import Found
+from .datasheet import facts_of, plot_lengths, same_works, sheet
 from .exclude import Excluded
 from .sources import Candidate
 
@@ -61,7 +56,10 @@ def write(
             rows.append(_row(story, made, str(outcome.get("by") or model)))
     missing = sum(story.id not in outcomes for story in stories)
     about = {**about, "held_out_share": share}
-    held = held_out_books(Counter(row["source"] for row in rows), share, _sides(folder, share))
+    together = works_together(stories)
+    counts = Counter(together.get(row["source"], row["source"]) for row in rows)
+    groups = held_out_books(counts, share, _sides(folder, share, together))
+    held = {row["source"] for row in rows if together.get(row["source"], row["source"]) in groups}
     parts = {
         TRAIN: [row for row in rows if row["source"] not in held],
         HELD_OUT: [row for row in rows if row["source"] in held],
@@ -75,10 +73,10 @@ def write(
         for name in (f"{SHEET}.md", f"{SHEET}.json", PLOT):
             (folder / name).unlink(missing_ok=True)
         return Written(0, 0, dict(dropped), missing, ())
-    facts = _facts(found, parts, dict(dropped.most_common()), missing, model, about)
+    facts = facts_of(found, parts, dict(dropped.most_common()), missing, model, about)
     (folder / f"{SHEET}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / f"{SHEET}.md").write_text(_sheet(facts), encoding="utf-8")
-    _plot(folder / PLOT, parts)
+    (folder / f"{SHEET}.md").write_text(sheet(facts, PLOT), encoding="utf-8")
+    plot_lengths(folder / PLOT, parts)
     names = [*(name for name, part in parts.items() if part), f"{SHEET}.md", f"{SHEET}.json", PLOT]
     paths = tuple(folder / name for name in names)
     return Written(len(parts[TRAIN]), len(parts[HELD_OUT]), dict(dropped), missing, paths)
@@ -109,16 +107,37 @@ def held_out_books(counts: Mapping[str, int], share: float, sides: Mapping[str, 
     return held.union(sums[-min(possible)[1]] if possible else ())
 
 
-def _sides(folder: Path, share: float) -> dict[str, str]:
-    """Where an earlier call with the same share, which left nothing unanswered, has put each book: what was trained on
-    must not be held out later."""
+def works_together(stories: Sequence[Candidate]) -> dict[str, str]:
+    """By book the name of the group of books that must not be parted: those that share a work, in two translations say,
+    by its title and its author where both are known. Books that share none are not among them."""
+    books: dict[str, str] = {}
+
+    def group(book: str) -> str:
+        while books.get(book, book) != book:
+            book = books[book]
+        return book
+
+    for works in same_works(stories):
+        first, *others = sorted({group(story.book) for story in works})
+        books |= dict.fromkeys((first, *others), first)
+    return {book: group(book) for book in books}
+
+
+def _sides(folder: Path, share: float, together: Mapping[str, str]) -> dict[str, str]:
+    """Where an earlier call with the same share, which left nothing unanswered, has put each group of books: what was
+    trained on must not be held out later."""
     try:
         facts = json.loads((folder / f"{SHEET}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if facts.get("held_out_share") != share or facts.get("without_an_answer_yet"):
         return {}
-    return {book: said["split"] for book, said in facts["sources"].items() if said["split"]}
+    placed = {book: said["split"] for book, said in facts["sources"].items() if said["split"]}
+    sides: dict[str, str] = {}
+    for book, side in placed.items():
+        name = together.get(book, book)
+        sides[name] = "train" if "train" in (side, sides.get(name)) else side
+    return sides
 
 
 def _row(story: Candidate, made: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -148,110 +167,3 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     unfinished = path.with_suffix(".new")
     parquet.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), unfinished)
     unfinished.replace(path)
-
-
-def _facts(
-    found: Found, parts: Mapping[str, Sequence[Mapping[str, Any]]], dropped: Mapping[str, int], missing: int,
-    model: str, about: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
-    split = {row["source"]: name.partition(".")[0] for name, rows in parts.items() for row in rows}
-    books: dict[str, dict[str, Any]] = {}
-    pairs = Counter(row["source"] for rows in parts.values() for row in rows)
-    per_book: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in found.candidates:
-        per_book[candidate.book].append(candidate)
-    for book, candidates in per_book.items():
-        books[book] = {
-            "author": _all(c.author for c in candidates) or "–",
-            "licence": _all(c.licence for c in candidates) or "not declared", "pieces": len(candidates),
-            "kept": sum(c.reason is None for c in candidates), "pairs": pairs[book], "split": split.get(book),
-        }  # fmt: skip
-    return {
-        "pairs": {name.partition(".")[0]: len(rows) for name, rows in parts.items()},
-        "prompts_by": model,
-        **about,
-        "lengths": {name.partition(".")[0]: _lengths(rows) for name, rows in parts.items() if rows},
-        "dropped": found.drops(),
-        "dropped_in_back_translation": {reason_kind(reason): count for reason, count in dropped.items()},
-        "without_an_answer_yet": missing,
-        "edited_by_hand": found.edited,
-        "sources": books,
-        "unreadable": list(found.unreadable),
-        "notes": list(found.notes),
-    }
-
-
-def _all(texts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(text for text in texts if text))
-
-
-def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    words = [row["extra_info"]["words"] for row in rows]
-    buckets = Counter(bucket(row["target_word_count"]) for row in rows)
-    return {
-        "story_words": {"least": min(words), "median": median(words), "most": max(words), "all": sum(words)},
-        "prompt_words_median": median(count_words(row["prompt"][0]["content"]) for row in rows),
-        "reasoning_words_median": median(count_words(row["ground_truth_reasoning"]) for row in rows),
-        "target_buckets": {name: buckets[name] for name in (BELOW, *BUCKETS, ABOVE) if buckets[name]},
-    }
-
-
-def _sheet(facts: Mapping[str, Any]) -> str:
-    lines = ["# Prompt–story pairs", ""]
-    lines += [f"* {count} pairs in {name}" for name, count in facts["pairs"].items()]
-    lines += [f"* Prompts and reasoning were written by {facts['prompts_by']}, not by people."]
-    known = ("pairs", "prompts_by", "lengths", "dropped", "dropped_in_back_translation", "without_an_answer_yet",
-             "edited_by_hand", "sources", "unreadable", "notes", "held_out_share")  # fmt: skip
-    lines += [f"* {name.replace('_', ' ').capitalize()}: {value}" for name, value in facts.items() if name not in known]
-    if facts["without_an_answer_yet"]:
-        lines.append(
-            f"* {facts['without_an_answer_yet']} kept stories have no prompt yet; the same command asks again."
-        )
-    if facts["edited_by_hand"]:
-        lines.append("* The review file was edited by hand.")
-    lines += ["", "No book is in both splits.", "", f"![Lengths]({PLOT})", "", "## Lengths", ""]
-    lines += _table(
-        ("split", "words of stories (least, median, most)", "in all", "prompt, median", "reasoning, median", "targets"),
-        [
-            (name, f"{s['story_words']['least']:,}, {s['story_words']['median']:,.0f}, {s['story_words']['most']:,}",
-             f"{s['story_words']['all']:,}", f"{s['prompt_words_median']:.0f}", f"{s['reasoning_words_median']:.0f}",
-             ", ".join(f"{bucket}: {count}" for bucket, count in s["target_buckets"].items()))
-            for name, s in facts["lengths"].items()
-        ],
-    )  # fmt: skip
-    dropped = [*facts["dropped"].items(),
-               *((f"back-translation: {k}", v) for k, v in facts["dropped_in_back_translation"].items())]  # fmt: skip
-    lines += ["", "## Pieces that were dropped", "", *_table(("why", "pieces"), dropped)]
-    lines += ["", "## Sources", ""]
-    lines += _table(
-        ("book", "author", "licence", "pieces", "kept", "pairs", "split"),
-        [(book, *(said[k] for k in ("author", "licence", "pieces", "kept", "pairs")), said["split"] or "–")
-         for book, said in facts["sources"].items()],
-    )  # fmt: skip
-    for title, told in (("Could not be read", facts["unreadable"]), ("Noticed", facts["notes"])):
-        if told:
-            lines += ["", f"## {title}", "", *(f"* {text}" for text in told)]
-    return "\n".join(lines) + "\n"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    return [markdown(grid("", texts(*head), ([str(cell) for cell in row] for row in rows)))]
-
-
-def _plot(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    with style("data"):
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-
-        figure = Figure(figsize=(7, 3.4))
-        axes = figure.subplots()
-        words = {name.partition(".")[0]: [row["extra_info"]["words"] for row in rows] for name, rows in parts.items()}
-        least, most = min(map(min, filter(None, words.values()))), max(map(max, filter(None, words.values())))
-        step = max(10, round((most - least) / 25 / 50) * 50)
-        edges = list(range(least // step * step, most + 2 * step, step))
-        axes.hist(list(words.values()), bins=edges, stacked=True, label=[n.replace("_", " ") for n in words])
-        axes.set_xlabel("words in the story")
-        axes.set_ylabel("stories")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-    save(figure, path, "png")

@@ -218,7 +218,9 @@ def _cut(text: str, from_end: bool) -> str:
     text = " ".join(text.split())
     if len(text) <= _SHOWN:
         return text
-    return "…" + text[-_SHOWN:] if from_end else text[:_SHOWN] + "…"
+    if from_end:
+        return "…" + text[-_SHOWN:].partition(" ")[2]
+    return text[:_SHOWN].rpartition(" ")[0] + "…"
 
 
 def _slug(text: str) -> str:

@@ -233,8 +233,13 @@ def _progress(found: Iterable[Any], total: int) -> Iterable[Any]:
 def _show(found: Any, console: Any) -> None:
     from ...harness.show.grid import grid, numbers, texts
     from ...harness.show.render import print_grids, print_notes
+    from ..books.datasheet import same_works
 
     title = f"{len(found.candidates)} pieces, {len(found.kept)} kept"
     rows = ([reason, str(count)] for reason, count in found.drops().items())
     print_grids([grid(title, [*texts("dropped because"), *numbers("pieces")], rows)], console)
-    print_notes((*found.unreadable, *found.notes), console)
+    several = [
+        f"{works[0].title}: in {' and '.join(sorted({work.book for work in works}))}, whose stories stay in one split"
+        for works in same_works(found.kept)
+    ]
+    print_notes((*found.unreadable, *found.notes, *several), console)

@@ -101,6 +101,10 @@ def test_pairs_from_books(books: Path, tmp_path: Path) -> None:
     facts = json.loads((out / "datasheet.json").read_text())
     assert facts["pairs"] == {"train": 5, "held_out": 1}
     assert facts["lengths"]["train"]["target_buckets"] == {"1-2k": 5}
+    assert facts["languages"] == {"en": 6} and len(facts["openings"]) == 6
+    assert all(len(facts["lengths"]["train"][name]) == 3 for name in ("readability_lix", "dialogue_share"))
+    assert facts["sources"]["a"]["dropped"] == {}
+    assert "## Ten openings" in sheet
     assert (out / "lengths.png").stat().st_size > 5000
     checked = CliRunner().invoke(
         main, ["pairs", "check", str(out / "train.parquet"), "--held-out", str(out / "held_out.parquet")]
