@@ -111,7 +111,8 @@ def test_what_stands_behind_the_last_story(tmp_path: Path, tail: str, beside: tu
 def test_what_stands_within_the_sentences(tmp_path: Path) -> None:
     told = (
         "<p>He read <ruby>漢字<rp>(</rp><rt>kanji</rt><rp>)</rp></ruby> aloud.<sup>4</sup> "
-        "H<sub>2</sub>O and x<sup>2</sup> at 5<sup>th</sup> street.[3]</p><p><a href='#n'>*</a> A note with its mark.</p>"
+        "H<sub>2</sub>O and x<sup>2</sup> at 5<sup>th</sup> street.[3]</p>"
+        "<p><a href='#n'>*</a> A note with its mark.</p>"
         '<div class="pullquote">He read aloud.</div>'
     )
     pages = {"a": f"<h2>The Ferry</h2>{told}{p(story(1))}", "b": f"<h2>Rain</h2>{p(story(2))}"}

@@ -93,6 +93,34 @@ def test_the_frame_of_a_file(shared: Path, name: str) -> None:
     assert len(story_text(piece.blocks).split()) == 2040
 
 
+SMALL_PRINT = (
+    "***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN ETEXTS**START***\n\nWhy is this here? Lawyers.\n\n"
+    "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (f"The Project Gutenberg Etext of The Lamp\n\n{SMALL_PRINT}", ""),
+        ("The Project Gutenberg Etext of The Lamp\n\nRead this first.\n\nEtexts are made by volunteers.", ""),
+        ("The Project Gutenberg eBook of The Lamp\n\nTitle: The Lamp\n\nProduced by A. Volunteer", SMALL_PRINT),
+        ("*** START OF THIS PROJECT GUTENBERG EBOOK THE LAMP ***\n\nE-text prepared by A. Volunteer",
+         "*** END OF THIS PROJECT GUTENBERG EBOOK THE LAMP ***\n\nUpdated editions will replace this one."),
+        ("[Transcriber's Note: Spelling is\nthe author's.\n\nSo are commas.]",
+         "End of Project Gutenberg's The Lamp\n\nDonate."),
+        ("", "Transcriber's Notes\n\nA few errors were corrected.\n\nPage 3: teh."),
+        ("", "The following typographical errors were corrected:\n\nteh the\n\nadn and"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_story(tmp_path: Path, before: str, behind: str) -> None:
+    story = "The clerk wrote the number down.\n\n“Nobody will ask,” she said.\n\nThe lamp hissed, and he went home."
+    path = tmp_path / "lamp.txt"
+    path.write_text(f"{before}\n\n\n\nTHE LAMP\n\n\n{story}\n\n\n{behind}\n", encoding="utf-8")
+    (piece,) = pieces(read_text(path, "b"))
+    assert story_text(piece.blocks) == story
+
+
 def test_line_ends_and_signs(shared: Path) -> None:
     (piece,) = pieces(read_text(shared.parent / "cases" / "txt_line_end_hyphens" / "features.txt", "b"))
     text = story_text(piece.blocks)

@@ -16,7 +16,7 @@ _END = re.compile(
 _SMALL_PRINT = re.compile(r"THE SMALL PRINT!", re.IGNORECASE)
 _SMALL_PRINT_ENDS = re.compile(r"\*END\*? ?(?:\*?THE )?SMALL PRINT", re.IGNORECASE)
 _MADE = re.compile("|".join(words_of("made_by")), re.IGNORECASE)
-_GUTENBERG = re.compile(r"\bProject Gutenberg\b|\be-?text\b|\bebooks?\b", re.IGNORECASE)
+_GUTENBERG = re.compile(r"\bProject Gutenberg\b|\be-?texts?\b|\bebooks?\b", re.IGNORECASE)
 _TRANSCRIBER = re.compile(r"^\W*transcribers?['’]?s?['’]? (?:end)?notes?\b", re.IGNORECASE)
 _CORRECTIONS = re.compile("|".join(words_of("corrections")), re.IGNORECASE)
 _HEAD = 60  # blocks from the beginning in which such lines stand
@@ -42,15 +42,22 @@ def without_frame(blocks: Sequence[Block]) -> list[Block]:
 
 def _range(blocks: Sequence[Block]) -> tuple[int, int]:
     first = next((n + 1 for n, block in enumerate(blocks) if _START.search(block.text)), None)
-    half = len(blocks) // 2
-    if first is None:
-        ended = [n + 1 for n, block in enumerate(blocks) if _SMALL_PRINT_ENDS.search(block.text)]
-        first = ended[-1] if ended and (ended[-1] <= half or not _SMALL_PRINT.search(blocks[0].text)) else None
-    if first is None or first > half > _HEAD:
-        first = first if first is not None and first <= half else _unmarked(blocks)
-    found = (n for n, block in enumerate(blocks[first:], first) if _END.search(block.text))
-    small = (n for n, block in enumerate(blocks[first:], first) if _SMALL_PRINT.search(block.text))
-    return first, min(next(found, len(blocks)), next(small, len(blocks)))
+    begun = next((n for n, block in enumerate(blocks) if _SMALL_PRINT.search(block.text)), None)
+    if first is None and begun is not None:
+        over = next(
+            (n + 1 for n, block in enumerate(blocks[begun:], begun) if _SMALL_PRINT_ENDS.search(block.text)), None
+        )
+        # some files have it at their end
+        first = over if over is not None and _words(blocks[over:]) > _words(blocks[:begun]) else None
+    first = _unmarked(blocks[:begun]) if first is None else first
+    ends = (
+        n for n, block in enumerate(blocks[first:], first) if _END.search(block.text) or _SMALL_PRINT.search(block.text)
+    )
+    return first, next(ends, len(blocks))
+
+
+def _words(blocks: Sequence[Block]) -> int:
+    return sum(len(block.text.split()) for block in blocks)
 
 
 def _unmarked(blocks: Sequence[Block]) -> int:
@@ -73,7 +80,7 @@ def _notes(blocks: Sequence[Block], first: int, last: int) -> Iterator[int]:
     number = first
     while number < last:
         block = blocks[number]
-        if _TRANSCRIBER.match(block.text):
+        if _TRANSCRIBER.match(block.text) and not block.text.startswith("["):  # brackets are the apparatus's
             yield number
             short = len(block.text) <= _LABEL
             while number + 1 < last and _goes_on(blocks[number + 1], short):
