@@ -129,3 +129,17 @@ def test_a_piece_between_stories_is_shown_as_what_it_is(tmp_path: Path) -> None:
     found: list[Piece] = pieces(read_epub(book(tmp_path / "b.epub", pages, toc), "b"))
     assert [piece.title for piece in found] == ["The Ferry", "after The Ferry", "Rain"]
     assert all(block.frame for block in found[1].blocks)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<section id="s"><h2>The Ferry</h2>{p(story(1))}</section><section><h3>II</h3>{p(story(3))}</section>',
+        f'<div id="s"><h2>The Ferry</h2></div>{p(story(1))}<h3>II</h3>{p(story(3))}',
+    ],
+    ids=["a section a part", "a section for the title"],
+)
+def test_a_section_that_is_not_the_whole_story(tmp_path: Path, body: str) -> None:
+    toc = '<li><a href="a.xhtml#s">The Ferry</a></li><li><a href="b.xhtml">Rain</a></li>'
+    found = kept(book(tmp_path / "b.epub", {"a": body, "b": f"<h2>Rain</h2>{p(story(2))}"}, toc))
+    assert found["The Ferry"] == f"{story(1)}\n\nII\n\n{story(3)}"

@@ -25,6 +25,7 @@ _HEADER_LETTERS = 500  # of a summary in capitals between a title and its story
 _SUBTITLE_LETTERS = 90
 _PROMOTION = re.compile("|".join(words_of("promotion")), re.IGNORECASE)
 _PROMOTION_WORDS = 400  # behind a story
+_SECTION_WORDS = 60  # a section of fewer holds a title only
 _APART = 3  # empty lines over a title of its own
 _BYLINES = 3  # stories with their authors' names under the title, from which on a story is what has one
 
@@ -157,7 +158,7 @@ def _by_starts(book: Book, starts: list[tuple[str, int]]) -> list[Piece]:
     found: list[Piece] = []
     for (at, title), after in zip(cuts, [*(at for at, _ in cuts[1:]), len(blocks)], strict=True):
         end = min(after, ends.get(at, after))
-        end = _before_promotion(blocks, at, end)
+        end = _before_promotion(blocks, at, end if _ends_there(blocks, at, end) else after)
         body = _body(blocks[at:end], title)
         found.append(Piece(title.strip(" .,:;") or title, _as_frame(body) if at in between else body))
         found.append(Piece(f"after {title}", _as_frame(_body(blocks[end:after], ""))))
@@ -169,6 +170,13 @@ def _ends(entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
         yield from _ends(entry.under)
         if entry.end is not None and not entry.under:
             yield entry.start, entry.end
+
+
+def _ends_there(blocks: Sequence[Block], start: int, end: int) -> bool:
+    """Whether a story may end where its section does: it has a text before that, and no further part behind it."""
+    words = sum(len(block.text.split()) for block in blocks[start:end] if block.kind != "heading")
+    behind = next((block for block in blocks[end:] if block.text and block.kind != "break"), None)
+    return words > _SECTION_WORDS and not (behind and behind.kind == "heading" and is_part(behind.text))
 
 
 def _between(entries: Sequence[Entry]) -> Iterator[int]:
