@@ -473,7 +473,7 @@ def test_wrong_settings_are_one_line(
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"text": "x"}, "has no column prompt; its columns are text"),
+        ({"text": "x"}, "has no column prompt (or messages); its columns are text"),
         ({"prompt": "Write."}, "no row has a story (column story)"),
         ({"prompt": [{"role": "assistant", "content": "x"}], "story": "s"}, "the last is the user's"),
         ({"prompt": "Write.", "story": "s", "target_word_count": -5}, "must be a whole number of words"),
