@@ -212,6 +212,7 @@ def test_hanna(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there are hanna" in one_line(cli("judge-people", "hannah", "--judge", PROXY))
 
 
+@pytest.mark.slow
 def test_one_table_of_judges(cli: Cli, tmp_path: Path) -> None:
     """A row for each judge and rubric, with what both commands found; on screen, as Markdown, CSV, JSON and a page."""
     path = write_jsonl(tmp_path / "p.jsonl", records())

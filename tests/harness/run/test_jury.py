@@ -78,6 +78,7 @@ def judges(rubric: Rubric) -> Judges:
     return Judges(rubric, {"mild": [10, 14, 12, 15], "stern": [0, 4, 2, 12]})
 
 
+@pytest.mark.slow
 def test_a_jury_of_two_judges_and_the_proxy(cli: Cli, tmp_path: Path) -> None:
     """Its scores are the means of those that each gives alone; nobody is asked twice."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(6))
@@ -187,6 +188,7 @@ def test_z_scores_of_odd_tables() -> None:
     assert equated(some.iloc[2:]).isna().all()
 
 
+@pytest.mark.slow
 def test_plain_inspect_judges_with_all_of_a_list(
     tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -371,6 +371,7 @@ def test_books_that_cannot_be_read_are_told_and_the_others_are_read(tmp_path: Pa
     assert [piece.title for piece in pieces(read_epub(books / "fonts.epub", "x"))] == ["A", "B"]
 
 
+@pytest.mark.slow
 def test_many_books_are_read_by_several_processes_in_order(tmp_path: Path) -> None:
     for i in range(6):
         (tmp_path / f"{i}.md").write_text(
