@@ -7,6 +7,7 @@ pyproject.toml, run that test, and mend what it names here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -22,13 +23,15 @@ from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.file import absolute_file_path, filesystem
 from inspect_ai.agent._acp.transport import _acp_live_active
 from inspect_ai.dataset import Sample
+from inspect_ai.hooks import Hooks, hooks
+from inspect_ai.hooks._startup import init_hooks
 from inspect_ai.log import EvalSample
 from inspect_ai.model import Model, ModelOutput, _assistant_internal
 from inspect_ai.model._model import init_model_roles
 
 __all__ = [
-    "PrerequisiteError", "address_of", "create_task", "file_state", "grader_role", "is_cut", "is_unread", "is_withheld",
-    "outside_loop", "prompt_text", "run_inspect", "stop_reason", "storage",
+    "PrerequisiteError", "add_hooks", "address_of", "create_task", "file_state", "grader_role", "is_cut", "is_unread",
+    "is_withheld", "outside_loop", "prompt_text", "run_inspect", "stop_reason", "storage",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -53,6 +56,13 @@ def create_task(name: str, judges: Sequence[Model] = (), **args: Any) -> Task:
 def grader_role(judges: Sequence[Model]) -> dict[str, Model | list[Model]]:
     """The model role of one judge or of several."""
     return {"grader": judges[0] if len(judges) == 1 else list(judges)}
+
+
+@functools.cache
+def add_hooks(name: str, description: str, kind: type[Hooks]) -> None:
+    """Register hooks of ours, once in a process, after Inspect has told a user of the user's own: ours are no news."""
+    init_hooks()
+    hooks(name, description)(kind)
 
 
 def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -67,7 +67,7 @@ operating = _options(
     click.option("--timeout", type=click.IntRange(min=1), help="Seconds for one call with all its retries."),
     click.option("--batch", is_flag=True, help="Use the provider's batch interface (half the price, slower)."),
     click.option("--display", type=click.Choice(["full", "rich", "plain", "log", "none"]),
-                 help="How progress is shown. [default: rich, plain where the output is no terminal]"),
+                 help="Show progress and metrics as Inspect does. [default: a line per benchmark]"),
 )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def request(options: dict[str, Any], models: tuple[str, ...], stories: Path | No
         generate=given({name: options.get(name) for name in (*_SAMPLING, *OPERATION)}),
         model_args=options.get("model_args", {}),
         model_base_url=options.get("model_base_url"),
-        display=shown(options["display"]),
+        display=options["display"],
     )
 
 

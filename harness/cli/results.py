@@ -183,13 +183,28 @@ def judges(results: tuple[Path, ...], out: Path) -> None:
     print_written(write_judges(rows, out), to)
 
 
-def show_tables(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
-    """Print the tables of logs; returns the stories."""
+def show_summary(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
+    """Print the end of a run, one screen of 80 columns per benchmark, or all tables if `published`.
+
+    Returns the stories.
+    """
     from ..leaderboard.build import build
+    from ..leaderboard.summary import summary
     from ..logs.table import stories_frame
+    from ..show.render import console, on_screen, print_notes
 
     frame = _stories(stories_frame(logs, limit, epochs))
-    print_tables(build(frame, published), details=False)
+    sections, to = build(frame, published), console(80)
+    if published:
+        print_tables(sections, details=False)
+        return frame
+    for section in sections:
+        above, table, below = summary(section, section.rows)
+        to.print()
+        for line in above:
+            to.print(line, markup=False, highlight=False)
+        to.print(on_screen(table))
+        print_notes(below, to)
     return frame
 
 

@@ -27,7 +27,7 @@ from .options import (
 )
 from .options import request as as_request
 from .prompts import prompts
-from .results import judge_check, judge_people, judges, leaderboard, report, show_tables
+from .results import judge_check, judge_people, judges, leaderboard, report, show_summary
 from .study import study
 
 
@@ -207,13 +207,12 @@ def _finish(request: Any, published: bool) -> None:
     from ..run.run import run as run_all
 
     logs = run_all(request)
-    frame = show_tables(logs, request.limit, request.epochs, published)
-    left = frame[~frame["status"].isin(["scored", "empty"])]
-    for row in left.to_dict("records"):
-        click.echo(f"  without a score: {row['model']} {row['id']} ({row['status']}): {row.get('reason')}")
-    if len(left):
-        click.echo(f"{len(left)} of {len(frame)} stories have no score; the same command tries them again.")
+    frame = show_summary(logs, request.limit, request.epochs, published)
+    left = int((~frame["status"].isin(["scored", "empty"])).sum())
+    if left:
+        click.echo(f"{left} of {len(frame)} stories have no score; the same command tries them again.")
     if shard := request.task_args.get("shard"):
         click.echo(f"This was shard {shard}. All that are there: polaris-eval leaderboard {request.log_dir}")
-    click.echo(f"Read the stories and judgments: polaris-eval report {request.log_dir}")
-    sys.exit(1 if len(left) else 0)
+    click.echo(f"All tables: polaris-eval leaderboard {request.log_dir}")
+    click.echo(f"Stories and judgments: polaris-eval report {request.log_dir}")
+    sys.exit(1 if left else 0)

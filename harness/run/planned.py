@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ class Request:
     replaces the benchmarks' rubrics. `log_dir` may be a place far away, such as `s3://bucket/logs`. `judges` names the
     judges by benchmark, with "" for all others: one, or a jury; `jury` is its scale (see `judge.jury`), `quorum` how
     many of its verdicts make a score. An option in `task_args` goes to the benchmarks that take it; `generate`
-    overrides the tasks' settings.
+    overrides the tasks' settings. `display` is one of Inspect's; by default there is a line per benchmark.
     """
 
     models: tuple[str, ...]
@@ -77,7 +76,6 @@ def judging(
         allow_self_judging=True,  # what the judge does is what is asked, with its own stories too
         stories=stories,
         generate={"max_connections": max_connections} if max_connections else {},
-        display="rich" if sys.stdout.isatty() else "plain",
     )
 
 

@@ -22,6 +22,7 @@ from ..logs.headers import judge_label, judge_name, logs_in, read_header, settin
 from ..logs.shards import shard_of
 from .again import judge_again
 from .planned import Planned, Request, plan_runs
+from .progress import progress
 from .samples import is_file, length_note
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
@@ -63,21 +64,22 @@ def run(request: Request) -> list[str]:
     for plan, task in zip(plans, tasks, strict=True):
         if note := length_note(plan.benchmark, list(task.dataset)):
             print(note, file=sys.stderr)
-    _, results = run_inspect(
-        eval_set,
-        tasks=tasks,
-        model=None if request.stories else list(request.models),
-        model_args=dict(request.model_args),
-        model_base_url=request.model_base_url,
-        log_dir=str(request.log_dir),
-        log_dir_allow_dirty=True,
-        limit=request.limit,
-        epochs=request.epochs,
-        continue_on_fail=True,
-        retry_attempts=1,
-        display=request.display,
-        **request.generate,
-    )
+    with progress(request.display is None):
+        _, results = run_inspect(
+            eval_set,
+            tasks=tasks,
+            model=None if request.stories else list(request.models),
+            model_args=dict(request.model_args),
+            model_base_url=request.model_base_url,
+            log_dir=str(request.log_dir),
+            log_dir_allow_dirty=True,
+            limit=request.limit,
+            epochs=request.epochs,
+            continue_on_fail=True,
+            retry_attempts=1,
+            display=request.display or "none",
+            **request.generate,
+        )
     if len(results) < len(tasks) * (1 if request.stories else len(request.models)):
         raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
     return [log.location for log in results]

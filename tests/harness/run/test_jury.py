@@ -99,7 +99,7 @@ def test_a_jury_of_two_judges_and_the_proxy(cli: Cli, tmp_path: Path) -> None:
         assert np.allclose(together[name], np.mean([one[name] for one in each], axis=0)), name
     assert set(together["judge"]) == {f"{A} + {B} + {PROXY}"}
     assert together["proxy"].all()
-    told = " ".join(done.stdout.split())
+    told = " ".join(cli("leaderboard", "jury").stdout.split())
     assert "PROXY: one of the jury" in told
     assert "plain means over the judges" in told
     assert "Krippendorff's alpha" in told
@@ -155,7 +155,7 @@ def test_z_scores_by_hand(cli: Cli, tmp_path: Path, judges: Judges) -> None:
     assert not np.allclose(found["score"], plain["score"])
     assert found["score"].mean() == pytest.approx(plain["score"].mean())
     assert set(found["judge"]) == {f"{A} + {B} (z-scored)"}
-    assert "moved to one mean and one spread" in " ".join(done.stdout.split())
+    assert "moved to one mean and one spread" in " ".join(cli("leaderboard", "z").stdout.split())
     refused = one_line(jury(cli, path, server, "--jury", "zscore", "--log-dir", "mean"))
     assert f"--judge {A} --judge {B} --jury zscore --log-dir ANOTHER_FOLDER" in refused
 

@@ -54,7 +54,7 @@ def test_prompts_without_a_request_are_counted_and_told(cli: Cli, tmp_path: Path
     rows, done = judged(cli, tmp_path, [story(n, ask) for n, ask in enumerate(asks)])
     assert "no request for a length was found in 6 of 8 prompts" in done.stderr
     assert 'give "target_words"' in " ".join(done.stderr.split())
-    assert "A request for a length was found for 2 of 8 stories" in " ".join(done.stdout.split())
+    assert "length: 6 stories of a prompt that asks for no length" in " ".join(done.stdout.split())
     assert rows["target"].notna().sum() == rows["ratio"].notna().sum() == 2
     given = [story(n, ask, target_words=2000) for n, ask in enumerate(asks)]
     rows, done = judged(cli, tmp_path, given, "--log-dir", "given")

@@ -85,6 +85,7 @@ def test_three_public_texts(shared: Path) -> None:
         assert not re.match(r"(?:BY|by) [A-Z]", text), piece.title
     assert story_text(magi.blocks).startswith("One dollar and eighty-seven cents.")
     assert story_text(twice[7].blocks).startswith("Ding-dong!")
+    assert story_text(twice[9].blocks).startswith("(SCENE, the corner of two principal streets, the TOWN-PUMP")
 
 
 @pytest.mark.parametrize("name", ["etext_one_story", "modern_one_story"])
