@@ -35,7 +35,7 @@ class Standings(Comparison):
     worth in points; `judged_on` is the rubric.
     """
 
-    legend: ClassVar[str] = tables.LEGEND
+    legend: ClassVar[Mapping[str, str]] = tables.LEGEND
 
     rows: Sequence[ArenaRow]
     first: Interval

@@ -10,12 +10,15 @@ from ..show.numbers import bounds, number, over_bounds, ranked, share
 from ..stats.intervals import Interval
 from .rows import ArenaRow
 
-LEGEND = (
-    "rank: place by rating, and letters: models that have a letter in common are not told apart, all others are; "
-    "rating: Bradley–Terry on the Elo scale, with its 95 % interval below (bootstrap over prompts); controlled: the "
-    "rating with differences of length, dialogue and markdown held equal, rank (c.) its rank; win rate: mean outcome,"
-    " both orders, against those it met; cover.: share of the model's judgments that have a result."
-)
+# what the columns mean, by their headings
+LEGEND = {
+    "rank": "place by rating, and letters: models that have a letter in common are not told apart, all others are",
+    "rating": "Bradley–Terry on the Elo scale, with its 95 % interval below (bootstrap over prompts)",
+    "controlled": "the rating with differences of length, dialogue and markdown held equal",
+    "rank (c.)": "the rank by the controlled rating",
+    "win rate": "mean outcome, both orders, against those it met",
+    "cover.": "share of the model's judgments that have a result",
+}
 _AGAINST = "Win rate against each other, %"
 
 

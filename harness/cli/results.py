@@ -191,7 +191,7 @@ def show_summary(logs: Sequence[str], limit: int | None, epochs: int | None, pub
     from ..leaderboard.build import build
     from ..leaderboard.summary import summary
     from ..logs.table import stories_frame
-    from ..show.render import console, on_screen, print_notes
+    from ..show.render import console, print_grids, print_notes
 
     frame = _stories(stories_frame(logs, limit, epochs))
     sections, to = build(frame, published), console(80)
@@ -203,7 +203,7 @@ def show_summary(logs: Sequence[str], limit: int | None, epochs: int | None, pub
         to.print()
         for line in above:
             to.print(line, markup=False, highlight=False)
-        to.print(on_screen(table))
+        print_grids([table], to)
         print_notes(below, to)
     return frame
 

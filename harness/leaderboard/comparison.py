@@ -67,7 +67,7 @@ class Comparison(ABC):
     `stories` has one row a story, where stories were marked one by one, and is else empty.
     """
 
-    legend: ClassVar[str]
+    legend: ClassVar[Mapping[str, str]]
     shared: ClassVar[tuple[str, ...]] = ("benchmark", "title", "rubric", "judge", "proxy", "prompts")
 
     benchmark: str

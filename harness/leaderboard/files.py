@@ -27,8 +27,14 @@ def show(sections: Sequence[Comparison], to: Console, details: bool = False) -> 
 
 
 def legends(sections: Sequence[Comparison]) -> list[str]:
-    """What the columns of the tables mean, once for each kind of section."""
-    return list(dict.fromkeys(section.legend for section in sections))
+    """What the columns of the tables mean, those alone that there are, once for each kind of section."""
+    found: dict[str, None] = {}
+    for kind in dict.fromkeys(type(section) for section in sections):
+        same = [section for section in sections if type(section) is kind]
+        heads = {head.text for section in same for grid in section.grids(details=False) for head in grid.heads}
+        told = "; ".join(f"{name}: {meaning}" for name, meaning in kind.legend.items() if name in heads)
+        found[f"{told}."] = None
+    return list(found)
 
 
 def first_section(sections: Sequence[Comparison], benchmark: str) -> list[Comparison]:

@@ -29,7 +29,7 @@ class Section(Comparison):
     where several judged. `judged_on` is the rubric.
     """
 
-    legend: ClassVar[str] = tables.LEGEND
+    legend: ClassVar[Mapping[str, str]] = tables.LEGEND
 
     rows: Sequence[StoryRow]
     side: Mapping[str, str]
@@ -39,8 +39,13 @@ class Section(Comparison):
     jury: JuryTable | None = None
     judged_on: Rubric = field(repr=False)
 
+    @property
+    def criteria(self) -> dict[str, str]:
+        """The rubric's marks with their names, where these say more."""
+        return {d.id: f"{d.id} {d.name}" for d in self.judged_on.dimensions if d.id != d.name}
+
     def grids(self, details: bool) -> list[Grid]:
-        more = (tables.pairs_grid(self.pairs), *tables.detail_grids(self.rows)) if details else ()
+        more = (tables.pairs_grid(self.pairs), *tables.detail_grids(self.rows, self.criteria)) if details else ()
         shown = (*self._main(), *more)
         return [grid for grid in shown if grid is not None]
 

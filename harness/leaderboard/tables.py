@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ..show.grid import Grid, Head, grid, model_head, numbers, texts
-from ..show.numbers import NONE, bounds, natural, number, over_bounds, ranked, share
+from ..show.numbers import NONE, bounds, dollars, natural, number, over_bounds, ranked, share
 from ..stats.intervals import Interval
 from .comparison import Comparison, Row
 from .lens import BUCKET_ORDER, SPLIT_ORDER, Cell
@@ -16,15 +16,24 @@ from .published import Published
 from .rows import StoryRow
 
 _FLAGS = {"length-runaway": " ▲", "under-generation": " ▼"}
-LEGEND = (
-    "score: mean, with its 95 % interval below (bootstrap over prompts); rank: place by score, and letters: models "
-    "that have a letter in common are not told apart by the paired tests, all others are; released, uniform: the "
-    "variants that were published; S_L: length score, combined: score times S_L / 100; slope: points of score per "
-    "length bucket, /1k: per 1,000 words asked for; length: words written per word asked; area: quality times length "
-    "adherence over the six buckets (0 to 100); repet.: repetition penalty (0 to 1.5); cut: share without a natural "
-    "end; cover.: share of stories that have a score; $: US dollars a story at list prices, writing and judging (j: "
-    "judging alone)."
-)
+# what the columns mean, by their headings
+LEGEND = {
+    "score": "mean, with its 95 % interval below (bootstrap over prompts)",
+    "rank": "place by score, and letters: models that have a letter in common are not told apart by the paired tests, "
+    "all others are",
+    "released": "the variant of the score that was published",
+    "uniform": "a variant of the score that was published",
+    "S_L": "length score",
+    "combined": "score times S_L / 100",
+    "slope": "points of score per length bucket",
+    "/1k": "slope per 1,000 words asked for",
+    "length": "words written per word asked for",
+    "area": "quality times length adherence over the six buckets (0 to 100)",
+    "repet.": "repetition penalty (0 to 1.5)",
+    "cut": "share of stories without a natural end",
+    "cover.": "share of stories that have a score",
+    "$": "US dollars per story at list prices, writing and judging (j: judging alone)",
+}
 
 
 def overview_grid(sections: Sequence[Comparison]) -> Grid:
@@ -156,12 +165,12 @@ def pairs_grid(pairs: pd.DataFrame) -> Grid | None:
     return grid("Differences of every two models", heads, rows)
 
 
-def detail_grids(rows: Sequence[StoryRow]) -> list[Grid]:
-    """Mean mark by criterion, and score by category, one column a model; those that the benchmark has."""
+def detail_grids(rows: Sequence[StoryRow], names: Mapping[str, str]) -> list[Grid]:
+    """Mean mark per criterion, and score per category, one column per model; `names` are those of the criteria."""
     criteria = dict.fromkeys(name for row in rows for name in row.criteria)
     categories = sorted({name for row in rows for name in row.categories}, key=natural)
     heads = [Head(""), *numbers(*(row.label for row in rows))]
-    by_criterion = ([name, *(number(row.criteria.get(name)) for row in rows)] for name in criteria)
+    by_criterion = ([names.get(name, name), *(number(row.criteria.get(name)) for row in rows)] for name in criteria)
     by_category = ([name, *(_category(row, name) for row in rows)] for name in categories)
     found = {"By criterion (mean mark)": by_criterion, "By category (score, stories)": by_category}
     return [made for title, cells in found.items() if (made := grid(title, heads, cells)).rows]
@@ -185,7 +194,7 @@ def _cost(rows: Sequence[Row]) -> str:
     known = [spent for row in rows if (spent := row.spent) is not None]
     for which, mark in ((0, ""), (1, " j")):
         if known and not any(math.isnan(spent[which]) for spent in known):
-            return f"{sum(spent[which] * spent[2] for spent in known) / sum(n for *_, n in known):.3g}{mark}"
+            return dollars(sum(spent[which] * spent[2] for spent in known) / sum(n for *_, n in known)) + mark
     return NONE
 
 

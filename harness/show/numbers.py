@@ -17,6 +17,14 @@ def number(value: float | None, digits: int = 1) -> str:
     return NONE if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
+def dollars(value: float | None) -> str:
+    """Dollars as people write them, with two digits that say something: $12.30, $0.041, $0.0004; a dash if unknown."""
+    if value is None or math.isnan(value):
+        return NONE
+    places = 2 if value == 0 or value >= 0.1 else 1 - math.floor(math.log10(value))
+    return f"${value:,.{places}f}"
+
+
 def share(value: float | None) -> str:
     """A share in per cent; a dash where there is none."""
     return NONE if value is None or math.isnan(value) else f"{value:.0%}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html as markup
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,8 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 _MARKUP = re.compile(r"[\\`*_\[\]!|~]")
+_NAME = 18  # letters of a line of a folded name
+_RULES = 3  # letters that a column's rules and spaces take
 LATEX_HEAD = "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and UTF-8 input.\n"
 
 
@@ -30,21 +34,61 @@ def console(width: int = 160, stderr: bool = False) -> Console:
 
 
 def on_screen(grid: Grid) -> Table:
-    """A grid as a table for the screen."""
+    """A grid as a table for the screen. Numbers are never cut; long names and headings are folded."""
     table = Table(title=escape(grid.title), title_justify="left", title_style="bold" if grid.main else None)
-    for head in grid.heads:
+    for place, head in enumerate(grid.heads):
         justify: Literal["left", "right"] = "right" if head.number else "left"
-        table.add_column(escape(head.text), justify=justify, overflow="fold", min_width=head.least or None)
+        least = _width(grid, place)
+        text = "\n".join(textwrap.fill(line, least) for line in head.text.split("\n"))
+        table.add_column(escape(text), justify=justify, overflow="fold", min_width=least, no_wrap=head.number)
     for place, row in enumerate(grid.rows):
         style = "dim" if place in grid.faint else None
         table.add_row(*map(escape, row), end_section=place in grid.ends, style=style)
     return table
 
 
+def fitted(grid: Grid, width: int) -> list[Grid]:
+    """The grid as one table, or as several that are no wider than `width`: each has the columns that say what a row is
+    about, and some of the others; no column is left out."""
+    named = next((place for place, head in enumerate(grid.heads) if not head.number), 0)
+    keys = next((n for n in range(named + 1, len(grid.heads)) if grid.heads[n].number), len(grid.heads))
+    fixed = 1 + sum(_width(grid, place) + _RULES for place in range(keys))
+    parts: list[list[int]] = [[]]
+    used = fixed
+    for place in range(keys, len(grid.heads)):
+        more = _width(grid, place) + _RULES
+        if parts[-1] and used + more > width:
+            parts.append([])
+            used = fixed
+        parts[-1].append(place)
+        used += more
+    return [_part(grid, [*range(keys), *part], number) for number, part in enumerate(parts)]
+
+
+def _part(grid: Grid, places: Sequence[int], number: int) -> Grid:
+    """A grid of some of the columns; the notes stand under the first."""
+    return replace(
+        grid,
+        title=grid.title if number == 0 else f"{grid.title} (continued)",
+        heads=tuple(grid.heads[place] for place in places),
+        rows=tuple(tuple(row[place] for place in places) for row in grid.rows),
+        notes=(),
+    )
+
+
+def _width(grid: Grid, place: int) -> int:
+    """The least width of a column: of numbers the longest line in it, of text what a folded name needs."""
+    head = grid.heads[place]
+    words = min(max(map(len, head.text.split()), default=1), _NAME)
+    longest = max((len(line) for row in grid.rows for line in row[place].split("\n")), default=1)
+    return max(words, longest if head.number else min(longest, max(head.least, _NAME)))
+
+
 def print_grids(grids: Sequence[Grid], to: Console) -> None:
-    """Print grids, each with its notes below."""
+    """Print grids, each with its notes below; one that is too wide for the console as several tables."""
     for grid in grids:
-        to.print(on_screen(grid))
+        for part in fitted(grid, to.width):
+            to.print(on_screen(part))
         print_notes(grid.notes, to)
 
 

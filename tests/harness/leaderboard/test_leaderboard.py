@@ -195,8 +195,8 @@ def test_a_written_storys_cost_is_known_or_said_to_be_the_judges_alone() -> None
     (section,) = build(frame)
     assert section.rows[0].cost == pytest.approx(0.03)
     text = printed(frame)
-    assert "0.03 " in text
-    assert "0.01 j" in text
+    assert "$0.030" in text
+    assert "$0.010 j" in text
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "<script>", "", "..", "x" * 300, "\u202egnp", "con|:*?"])

@@ -46,7 +46,7 @@ def test_display_brings_inspects_own_back(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     command = [sys.executable, "-m", "polaris_eval.harness.cli", "run", "--stories", str(path), "--judge", PROXY]
     done = subprocess.run([*command, "--display", "plain"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "story_quality (1 samples)" in done.stdout
+    assert "story_quality (1 sample" in done.stdout
     assert "judged, 0 unscored" not in done.stderr
 
 
