@@ -210,7 +210,8 @@ def _finish(request: Any, published: bool) -> None:
     frame = show_summary(logs, request.limit, request.epochs, published)
     left = int((~frame["status"].isin(["scored", "empty"])).sum())
     if left:
-        click.echo(f"{left} of {len(frame)} stories have no score; the same command tries them again.")
+        has = "story has" if len(frame) == 1 else "stories have"
+        click.echo(f"{left} of {len(frame)} {has} no score; the same command tries them again.")
     if shard := request.task_args.get("shard"):
         click.echo(f"This was shard {shard}. All that are there: polaris-eval leaderboard {request.log_dir}")
     click.echo(f"All tables: polaris-eval leaderboard {request.log_dir}")

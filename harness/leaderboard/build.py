@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..logs.rubrics import rubric_for
 from ..logs.shards import parse_shard
 from ..logs.table import KEYS, SCORED, differences
+from ..show.numbers import counted
 from ..stats.compare import compare_pairs, prompts_needed, ranks, smallest_p
 from ..stats.intervals import Interval
 from .jury import jury_table
@@ -178,18 +179,20 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
     notes += _missing_shards(group)
     failed = group[~group["status"].isin(SCORED)]
     if len(failed):
-        notes.append(f"{len(failed)} stories have no score and take no part in any mean (see coverage).")
+        has = "has no score and takes" if len(failed) == 1 else "have no score and take"
+        notes.append(f"{counted(len(failed), 'story', 'stories')} {has} no part in any mean (see coverage).")
     if refused := int((group["status"] == "refused").sum()):
-        notes.append(f"{refused} of them were refused by the writer's provider: it gave no story to judge.")
+        was = "was" if refused == 1 else "were"
+        notes.append(f"{refused} of them {was} refused by the writer's provider: it gave no story to judge.")
     if group.get("truncated", pd.Series(dtype=float)).sum() > 0:
-        notes.append(
-            f"{int(group['truncated'].sum())} stories have no natural end (cut): the writer's token limit, a content "
-            "filter, or an error."
-        )
+        cut = int(group["truncated"].sum())
+        has = "story has" if cut == 1 else "stories have"
+        notes.append(f"{cut} {has} no natural end (cut): the writer's token limit, a content filter, or an error.")
     if group.get("stray_tags", pd.Series(dtype=float)).sum() > 0:
         stray = group.loc[group["stray_tags"] > 0, "id"].tolist()
+        holds = "story holds" if len(stray) == 1 else "stories hold"
         notes.append(
-            f"{len(stray)} stories hold a reasoning tag without its partner; what of them is story was guessed: "
+            f"{len(stray)} {holds} a reasoning tag without its partner; what of them is story was guessed: "
             f"{', '.join(map(str, stray[:3]))}{', …' if len(stray) > 3 else ''}."
         )
     return [*notes, *_lengths(group)]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..logs.table import SCORED
 from ..show.grid import Grid, grid, model_head, numbers, texts
-from ..show.numbers import bounds, number, ranked
+from ..show.numbers import bounds, counted, number, ranked
 from .comparison import Comparison
 from .rows import StoryRow
 
@@ -49,19 +49,17 @@ def _concerns(stories: pd.DataFrame) -> Iterator[str]:
     for reason, count in reasons:
         first = failed[why == reason].iloc[0]
         which = f"{first['model']} {first['id']}" + (" and others" if count > 1 else "")
-        yield f"no score: {_stories(count)} ({which}): {' '.join(str(reason).split())[:200]}"
+        yield f"no score: {counted(count, 'story', 'stories')} ({which}): {' '.join(str(reason).split())[:200]}"
     if more := len(failed) - sum(count for _, count in reasons):
         yield f"no score: {more} more, for other reasons"
+    if refused := int((stories["status"] == "refused").sum()):
+        yield f"refused: {counted(refused, 'story', 'stories')} by the writer's provider, which gave no story to judge"
     if empty := int((stories["status"] == "empty").sum()):
-        yield f"empty: {_stories(empty)} without words, with the lowest score"
+        yield f"empty: {counted(empty, 'story', 'stories')} without words, with the lowest score"
     if "truncated" in stories and (cut := int(stories["truncated"].sum())):
-        yield f"cut: {_stories(cut)} without a natural end"
+        yield f"cut: {counted(cut, 'story', 'stories')} without a natural end"
     scored = stories[stories["status"].isin(SCORED)]
     if "target" in scored and 0 < (asked := int(scored["target"].notna().sum())) < len(scored):
-        yield f"length: {_stories(len(scored) - asked)} of a prompt that asks for no length"
+        yield f"length: {counted(len(scored) - asked, 'story', 'stories')} of a prompt that asks for no length"
     if stories["proxy"].any():
         yield "PROXY: the offline proxy counts and cannot read; these are not quality scores"
-
-
-def _stories(count: int) -> str:
-    return "1 story" if count == 1 else f"{count} stories"

@@ -25,6 +25,11 @@ def dollars(value: float | None) -> str:
     return f"${value:,.{places}f}"
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """A number with its noun: 1 story, 2 stories."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def share(value: float | None) -> str:
     """A share in per cent; a dash where there is none."""
     return NONE if value is None or math.isnan(value) else f"{value:.0%}"

@@ -105,7 +105,7 @@ def test_a_story_without_a_natural_end_is_marked_as_cut(cli: Cli, tmp_path: Path
     )
     assert sample.scores["judged"].value["truncated"] == cut
     assert sample.scores["judged"].metadata["status"] == "scored"
-    assert ("1 stories have no natural end (cut)" in done.stdout) == bool(cut)
+    assert ("cut: 1 story without a natural end" in done.stdout) == bool(cut)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "<think>I must not</think>"])
@@ -119,7 +119,7 @@ def test_an_empty_page_and_a_refusal_by_the_provider_are_counted_apart(cli: Cli,
     assert (found.value["refused"], found.value["empty"], found.value["coverage"]) == (1, 0, 0)
     assert found.value["score"] != found.value["score"]  # there is none
     assert "judge" not in asked
-    assert "1 of them were refused by the writer's provider" in done.stdout
+    assert "refused: 1 story by the writer's provider" in done.stdout
     # judged elsewhere it stays a refusal, and the arena has no such story
     cli("score", "refused", "--judge", "polaris_eval/lexical", "--log-dir", "later")
     assert sample_of(tmp_path / "later").scores["judged"].metadata["status"] == "refused"

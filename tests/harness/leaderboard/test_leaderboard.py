@@ -253,5 +253,5 @@ def test_stray_tags_and_refusals_are_told() -> None:
     found[0] |= {"stray_tags": 1.0}
     found[1] |= {"status": "refused", "score": math.nan}
     text = printed(pd.DataFrame(found))
-    assert "1 stories hold a reasoning tag without its partner; what of them is story was guessed: 1-2k0." in text
-    assert "1 of them were refused by the writer's provider" in text
+    assert "1 story holds a reasoning tag without its partner; what of them is story was guessed: 1-2k0." in text
+    assert "1 of them was refused by the writer's provider" in text
