@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .arena import arena
+from .compare import compare
 from .group import OneLineGroup
 from .new import new
 from .options import (
@@ -41,6 +42,7 @@ def main() -> None:
     polaris-eval run --model polaris_eval/local --judge polaris_eval/lexical --benchmark story_quality --limit 6
                                                               one of them, offline, with a proxy judge
     polaris-eval leaderboard logs                             tables (and plots) from any logs
+    polaris-eval compare A B                                  is B better than A? models, runs or training steps
     polaris-eval arena logs                                   which of two stories is better: ratings from pairs
     polaris-eval study make logs                              the same question to people, as a page to read in
     polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
@@ -114,6 +116,7 @@ def score(source: Path, **options: Any) -> None:
 main.add_command(arena)
 main.add_command(study)
 main.add_command(leaderboard)
+main.add_command(compare)
 main.add_command(report)
 main.add_command(judge_check)
 main.add_command(judge_people)

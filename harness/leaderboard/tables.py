@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ..show.grid import Grid, Head, grid, model_head, numbers, texts
-from ..show.numbers import NONE, bounds, dollars, natural, number, over_bounds, ranked, share
+from ..show.numbers import NONE, bounds, dollars, natural, number, over_bounds, probability, ranked, share
 from ..stats.intervals import Interval
 from .comparison import Comparison, Row
 from .lens import BUCKET_ORDER, SPLIT_ORDER, Cell
@@ -160,7 +160,7 @@ def pairs_grid(pairs: pd.DataFrame) -> Grid | None:
     rows = []
     for pair in pairs.to_dict("records"):
         interval = Interval(pair["difference"], pair["low"], pair["high"])
-        told = [f"{pair['difference']:+.1f}", bounds(interval), _p(pair["p"]), _p(pair["p_holm"])]
+        told = [f"{pair['difference']:+.1f}", bounds(interval), probability(pair["p"]), probability(pair["p_holm"])]
         rows.append([str(pair["a"]), str(pair["b"]), *told, str(pair[met])])
     return grid("Differences of every two models", heads, rows)
 
@@ -201,7 +201,3 @@ def _cost(rows: Sequence[Row]) -> str:
 def _count(cell: Cell) -> str:
     cut = 0 if math.isnan(cell.truncated) else round(cell.truncated * cell.stories)
     return f"{cell.stories} ({cut})"
-
-
-def _p(value: float) -> str:
-    return NONE if math.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -35,6 +35,11 @@ def share(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else f"{value:.0%}"
 
 
+def probability(p: float) -> str:
+    """A p-value with three digits; a dash where there is none."""
+    return NONE if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def ranked(rank: Rank | None) -> str:
     """A rank; a dash where there is none."""
     return str(rank) if rank else NONE

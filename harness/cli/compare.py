@@ -1,0 +1,54 @@
+"""`compare`: is B better than A?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from .options import PATH
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  polaris-eval compare lab/base lab/tuned --logs logs
+  polaris-eval compare logs-before logs-after --fail-if-worse
+  polaris-eval compare run/held_out/step-00000.jsonl run/held_out/step-00040.jsonl
+A and B are models in --logs, logs or folders of logs with one model's stories each, or files of held-out stories of a
+training run."""
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--logs", multiple=True, default=("logs",), show_default=True, help="Where models are looked for (repeatable)."
+)
+@click.option(
+    "--fail-if-worse", is_flag=True, help="Exit code 1 if B is worse than A on any benchmark (p < 0.05, Holm)."
+)
+@click.option(
+    "--out", type=PATH, default=Path("results"), show_default=True, help="Folder of compare.md and compare.json."
+)
+def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Path) -> None:
+    """Compare two models, runs or training steps, prompt by prompt: is B better than A?
+
+    Shows the difference per benchmark, length bucket and criterion, with intervals and paired tests, and the prompts
+    that changed most.
+    """
+    from ..leaderboard.change import change_grids, side
+    from ..leaderboard.change import compare as changes
+    from ..show.files import write_json
+    from ..show.render import console, markdown_page, print_grids, print_written
+
+    found, to = changes(side(a, logs, "A"), side(b, logs, "B")), console(100)
+    grids = change_grids(found, a, b)
+    print_grids(grids, to)
+    out.mkdir(parents=True, exist_ok=True)
+    page = out / "compare.md"
+    page.write_text(markdown_page("Comparison", grids), encoding="utf-8")
+    print_written([page, write_json(out / "compare.json", {"a": a, "b": b, "changes": found})], to)
+    worse = [change.benchmark for change in found if change.verdict == "worse"]
+    if worse and fail_if_worse:
+        click.echo(f"B is worse than A on {', '.join(worse)}")
+        sys.exit(1)

@@ -1,0 +1,221 @@
+"""Two models, runs or training steps compared: by benchmark, length bucket and criterion, prompt by prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import UserError
+from ..logs.headers import log_files
+from ..logs.rubrics import rubric_for
+from ..logs.table import KEYS, SCORED, stories_frame
+from ..show.grid import Grid, grid, numbers, texts
+from ..show.numbers import NONE, bounds, number, probability
+from ..stats.compare import compare_pairs, holm
+from ..stats.intervals import ALPHA, Interval
+from .lens import BUCKET_ORDER
+
+A, B = "A", "B"
+HELD_OUT = "held out"
+_CHANGED = 5  # prompts that are shown
+_ALSO = {"ratio": "words per word asked for", "words": "words", "repetition": "repetition"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B minus A in one measure over the prompts that both have: the means, and the mean difference with its interval
+    and the p of the paired sign-flip test."""
+
+    measure: str
+    prompts: int
+    a: float
+    b: float
+    difference: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A prompt whose score changed: its mean score on both sides, and where its stories are (file, sample)."""
+
+    prompt: str
+    a: float
+    b: float
+    where_a: str
+    where_b: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """B against A on one benchmark, judge, rubric and prompt set. `p_holm` is corrected over all benchmarks."""
+
+    benchmark: str
+    judge: str
+    score: Difference
+    p_holm: float
+    by_bucket: Sequence[Difference]
+    by_measure: Sequence[Difference]
+    changed: Sequence[Changed]
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse`, or `not told apart` where the corrected p is not under 0.05."""
+        if not self.p_holm < ALPHA:
+            return "not told apart"
+        return "better" if self.score.difference.value > 0 else "worse"
+
+
+def side(place: str, logs: Sequence[str], name: str) -> pd.DataFrame:
+    """The scored stories of a model in the logs, of a log or a folder of logs, or of a file of held-out stories that a
+    training run wrote.
+
+    Raises:
+        UserError: no such model or place, or a place with the stories of several models.
+    """
+    path = Path(place)
+    if path.suffix == ".jsonl" and path.is_file():
+        return _held_out(path)
+    if "://" in place or path.exists():
+        frame = stories_frame(log_files([place]))
+        if frame["model"].nunique() > 1:
+            models = ", ".join(sorted(frame["model"].unique()))
+            raise UserError(
+                f"{name} {place}: holds the stories of several models ({models}); name one, with --logs {place}"
+            )
+    else:
+        frame = stories_frame(log_files(logs))
+        known = sorted(frame["model"].unique())
+        if place not in known:
+            raise UserError(
+                f"{name} {place}: no such file, folder, or model in these logs; there are {', '.join(known)}"
+            )
+        frame = frame[frame["model"] == place]
+    return frame[frame["status"].isin(SCORED)]
+
+
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
+    """B against A wherever benchmark, judge, rubric and prompts are the same.
+
+    Raises:
+        UserError: nothing that compares.
+    """
+    keys = [*KEYS, "gate"]
+    shared = [key for key, _ in a.groupby(keys) if len(_of(b, keys, key))]
+    if not shared:
+        told = [" on ".join(sorted({*frame["judge"]} | {*frame["benchmark"]})) for frame in (a, b)]
+        raise UserError(
+            f"A and B have no benchmark, judge, rubric and prompts in common ({told[0]}; {told[1]}): "
+            "judge both in the same way first"
+        )
+    found = [_change(_of(a, keys, key), _of(b, keys, key)) for key in shared]
+    corrected = holm([change.score.p for change in found])
+    return [
+        Change(c.benchmark, c.judge, c.score, float(p), c.by_bucket, c.by_measure, c.changed)
+        for c, p in zip(found, corrected, strict=True)
+    ]
+
+
+def change_grids(found: Sequence[Change], a: str, b: str) -> list[Grid]:
+    """The tables: one row per benchmark, then what is behind each, and the prompts that changed most."""
+    heads = [*texts("benchmark"), *numbers("A", "B", "B − A", "95 %", "p (Holm)", "prompts"), *texts("B is")]
+    rows = ([c.benchmark, *_cells(c.score)[:4], probability(c.p_holm), str(c.score.prompts), c.verdict] for c in found)
+    grids = [grid(f"A: {a}\nB: {b}", heads, rows, main=True)]
+    for c in found:
+        parts = [*c.by_bucket, *c.by_measure]
+        detail = [*texts("measure"), *numbers("A", "B", "B − A", "95 %", "p", "prompts")]
+        if parts:
+            lines = ([d.measure, *_cells(d), str(d.prompts)] for d in parts)
+            grids.append(grid(f"{c.benchmark}: by length and measure (p not corrected)", detail, lines))
+        if c.changed:
+            lines = ([one.prompt, number(one.a), number(one.b), f"{one.b - one.a:+.1f}"] for one in c.changed)
+            most = [*texts("prompt"), *numbers("A", "B", "B − A")]
+            grids.append(grid(f"{c.benchmark}: the prompts that changed most", most, lines))
+    return grids
+
+
+def _of(frame: pd.DataFrame, keys: Sequence[str], key: Any) -> pd.DataFrame:
+    same = (frame[list(keys)].astype(object) == list(key)).all(axis=1)
+    return frame[same]
+
+
+def _change(a: pd.DataFrame, b: pd.DataFrame) -> Change:
+    first = a.iloc[0]
+    measures = _measures(a, first["benchmark"])
+    buckets = [name for name in BUCKET_ORDER if "bucket" in a and (a["bucket"] == name).any()]
+    return Change(
+        benchmark=str(first["benchmark"]),
+        judge=str(first["judge"]),
+        score=_difference("score", a, b, "score"),
+        p_holm=float("nan"),
+        by_bucket=[
+            _difference(f"score, {name} words", a[a["bucket"] == name], b[b["bucket"] == name], "score")
+            for name in buckets
+        ],
+        by_measure=[_difference(told, a, b, column) for column, told in measures.items() if column in b],
+        changed=list(_changed(a, b)),
+    )
+
+
+def _measures(frame: pd.DataFrame, benchmark: str) -> dict[str, str]:
+    known = {name: told for name, told in _ALSO.items() if name in frame and frame[name].notna().any()}
+    if benchmark == HELD_OUT:
+        return {name: name.replace("_", " ") for name in frame.attrs["measures"]}
+    rubric = rubric_for(frame)
+    names = {d.id: d.id if d.id == d.name else f"{d.id} {d.name}" for d in rubric.dimensions}
+    marks = {name: names.get(name, name) for name in rubric.mark_names if name in frame and not frame["proxy"].any()}
+    return {**known, **marks}
+
+
+def _difference(measure: str, a: pd.DataFrame, b: pd.DataFrame, column: str) -> Difference:
+    means = [frame.groupby("prompt_id")[column].mean().astype(float) for frame in (b, a)]
+    table = pd.concat(means, axis=1, keys=[B, A]).dropna()
+    if table.empty:
+        return Difference(measure, 0, float("nan"), float("nan"), Interval(*[float("nan")] * 3), float("nan"))
+    (pair,) = compare_pairs(table).to_dict("records")
+    found = Interval(pair["difference"], pair["low"], pair["high"])
+    return Difference(measure, len(table), float(table[A].mean()), float(table[B].mean()), found, float(pair["p"]))
+
+
+def _changed(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Changed]:
+    means = [frame.groupby("prompt_id")["score"].mean().astype(float) for frame in (a, b)]
+    table = pd.concat(means, axis=1, keys=[A, B]).dropna()
+    table = table[table[A] != table[B]]
+    order = (table[B] - table[A]).abs().sort_values(ascending=False, kind="stable").index[:_CHANGED]
+    for prompt in order:
+        one, other = (frame[frame["prompt_id"] == prompt].iloc[0] for frame in (a, b))
+        places = [f"{row['log']} {row['id']}" for row in (one, other)]
+        yield Changed(str(prompt), float(table[A][prompt]), float(table[B][prompt]), *places)
+
+
+def _held_out(path: Path) -> pd.DataFrame:
+    """The held-out stories of one step: what the run measured of each, the reward as the score."""
+    rows = []
+    names: dict[str, None] = {}
+    for number_, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            record = json.loads(line)
+            told: Mapping[str, Any] = record["metadata"]
+            measured = {k: float(v) for k, v in told.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+            rows.append({"id": record["id"], "prompt_id": record["id"], "model": record["model"], **measured})
+            names |= dict.fromkeys(measured)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f"{path}, line {number_}: no held-out story of a training run") from None
+    frame = pd.DataFrame(rows)
+    if "reward" not in frame:
+        raise UserError(f"{path}: no held-out stories of a training run (they have a reward); give logs for others")
+    frame = frame.assign(score=frame["reward"], status="scored", log=str(path), proxy=False, gate=False)
+    frame = frame.assign(**dict.fromkeys(KEYS, "") | {"benchmark": HELD_OUT, "judge": "the run's held-out judge"})
+    frame.attrs["measures"] = [name for name in names if name != "reward"]
+    return frame.dropna(subset="score")
+
+
+def _cells(found: Difference) -> list[str]:
+    digits = 1 if max(abs(found.a), abs(found.b)) >= 10 else 3
+    value = found.difference
+    told = NONE if value.value != value.value else f"{value.value:+.{digits}f}"
+    return [number(found.a, digits), number(found.b, digits), told, bounds(value, digits), probability(found.p)]
