@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -15,14 +15,12 @@ from ..leaderboard.comparison import Comparison
 from ..leaderboard.tables import pairs_grid
 from ..logs.pairs import ARENA, DONE, complete_matches
 from ..logs.rubrics import rubric_for
+from ..show.charts import Chart
 from ..show.grid import Grid
 from ..stats.intervals import Interval
 from . import plots, tables
 from .ratings import UNITS, Ratings, rate
 from .rows import ArenaRow
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SIDES = ("first", "second")
 
@@ -52,8 +50,8 @@ class Standings(Comparison):
         main = [tables.standings_grid(self.heading, self.rows), tables.against_grid(self.rows), self._criteria()]
         return [*main, *([pairs] if pairs else [])]
 
-    def figures(self) -> dict[str, tuple[Figure, str]]:
-        return plots.figures(self.rows, self.caption)
+    def charts(self) -> dict[str, Chart]:
+        return plots.charts(self.rows, self.caption)
 
     def _criteria(self) -> Grid:
         return tables.criteria_grid(self.rows, {d.id: d.name for d in self.judged_on.dimensions})

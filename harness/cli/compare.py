@@ -28,26 +28,40 @@ training run."""
     "--fail-if-worse", is_flag=True, help="Exit code 1 if B is worse than A on any benchmark (p < 0.05, Holm)."
 )
 @click.option(
-    "--out", type=PATH, default=Path("results"), show_default=True, help="Folder of compare.md and compare.json."
+    "--out",
+    type=PATH,
+    default=Path("results"),
+    show_default=True,
+    help="Folder of compare.md, compare.json and pages (compare/).",
 )
 def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Path) -> None:
     """Compare two models, runs or training steps, prompt by prompt: is B better than A?
 
     Shows the difference per benchmark, length bucket and criterion, with intervals and paired tests, and the prompts
-    that changed most.
+    that changed most, with pages to read both stories side by side.
     """
+    import pandas as pd
+
+    from ..errors import UserError
     from ..leaderboard.change import change_grids, side
     from ..leaderboard.change import compare as changes
+    from ..report.change import titles_of, told_stories, write_change
     from ..show.files import write_json
     from ..show.render import console, markdown_page, print_grids, print_written
 
-    found, to = changes(side(a, logs, "A"), side(b, logs, "B")), console(100)
-    grids = change_grids(found, a, b)
+    sides = side(a, logs, "A"), side(b, logs, "B")
+    found, to, stories = changes(*sides), console(100), pd.concat(sides)
+    told = told_stories(found, stories)
+    grids = change_grids(found, a, b, titles_of(found, told))
     print_grids(grids, to)
     out.mkdir(parents=True, exist_ok=True)
-    page = out / "compare.md"
-    page.write_text(markdown_page("Comparison", grids), encoding="utf-8")
-    print_written([page, write_json(out / "compare.json", {"a": a, "b": b, "changes": found})], to)
+    written = [out / "compare.md", write_json(out / "compare.json", {"a": a, "b": b, "changes": found})]
+    written[0].write_text(markdown_page("Comparison", grids, grids[0].notes), encoding="utf-8")
+    try:
+        written.append(write_change(found, (a, b), stories, told, out / "compare"))
+    except UserError as error:
+        click.echo(f"No pages with the stories: {error}")
+    print_written(written, to)
     worse = [change.benchmark for change in found if change.verdict == "worse"]
     if worse and fail_if_worse:
         click.echo(f"B is worse than A on {', '.join(worse)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..errors import UserError
+from ..judge.named import marked
 from ..logs.headers import log_files
 from ..logs.rubrics import rubric_for
 from ..logs.table import KEYS, SCORED, stories_frame
@@ -41,13 +42,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Changed:
-    """A prompt whose score changed: its mean score on both sides, and where its stories are (file, sample)."""
+    """A prompt whose score changed: its mean score on both sides, and its stories, those of A first, each by its `log`,
+    `id` and `epoch`."""
 
     prompt: str
     a: float
     b: float
-    where_a: str
-    where_b: str
+    stories: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def side(place: str, logs: Sequence[str], name: str) -> pd.DataFrame:
                 f"{name} {place}: no such file, folder, or model in these logs; there are {', '.join(known)}"
             )
         frame = frame[frame["model"] == place]
-    return frame[frame["status"].isin(SCORED)]
+    scored = frame[frame["status"].isin(SCORED)]
+    return scored.assign(score_label=scored["label"], label=scored["model"])
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
@@ -120,22 +122,32 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
     ]
 
 
-def change_grids(found: Sequence[Change], a: str, b: str) -> list[Grid]:
-    """The tables: one row per benchmark, then what is behind each, and the prompts that changed most."""
+def change_grids(found: Sequence[Change], a: str, b: str, titles: Mapping[str, str]) -> list[Grid]:
+    """One row per benchmark, then what is behind each, and the prompts that changed most, by their titles."""
+    parts = [grid for c in found for grid in (measures_grid(c), changed_grid(c, titles)) if grid.rows]
+    return [main_grid(found, a, b), *parts]
+
+
+def main_grid(found: Sequence[Change], a: str, b: str) -> Grid:
+    """One row per benchmark: both means, the difference and what it says."""
     heads = [*texts("benchmark"), *numbers("A", "B", "B − A", "95 %", "p (Holm)", "prompts"), *texts("B is")]
     rows = ([c.benchmark, *_cells(c.score)[:4], probability(c.p_holm), str(c.score.prompts), c.verdict] for c in found)
-    grids = [grid(f"A: {a}\nB: {b}", heads, rows, main=True)]
-    for c in found:
-        parts = [*c.by_bucket, *c.by_measure]
-        detail = [*texts("measure"), *numbers("A", "B", "B − A", "95 %", "p", "prompts")]
-        if parts:
-            lines = ([d.measure, *_cells(d), str(d.prompts)] for d in parts)
-            grids.append(grid(f"{c.benchmark}: by length and measure (p not corrected)", detail, lines))
-        if c.changed:
-            lines = ([one.prompt, number(one.a), number(one.b), f"{one.b - one.a:+.1f}"] for one in c.changed)
-            most = [*texts("prompt"), *numbers("A", "B", "B − A")]
-            grids.append(grid(f"{c.benchmark}: the prompts that changed most", most, lines))
-    return grids
+    notes = tuple(f"{change.benchmark}: judged by {marked(change.judge)}" for change in found)
+    return replace(grid(f"A: {a}\nB: {b}", heads, rows, main=True), notes=notes)
+
+
+def measures_grid(change: Change) -> Grid:
+    """One row per length bucket, measure and criterion of a benchmark."""
+    heads = [*texts("measure"), *numbers("A", "B", "B − A", "95 %", "p", "prompts")]
+    rows = ([d.measure, *_cells(d), str(d.prompts)] for d in (*change.by_bucket, *change.by_measure))
+    return grid(f"{change.benchmark}: by length and measure (p not corrected)", heads, rows)
+
+
+def changed_grid(change: Change, titles: Mapping[str, str]) -> Grid:
+    """The prompts that changed most, by their titles."""
+    heads = [*texts("prompt"), *numbers("A", "B", "B − A")]
+    rows = ([titles[c.prompt], number(c.a), number(c.b), f"{c.b - c.a:+.1f}"] for c in change.changed)
+    return grid(f"{change.benchmark}: the prompts that changed most", heads, rows)
 
 
 def _of(frame: pd.DataFrame, keys: Sequence[str], key: Any) -> pd.DataFrame:
@@ -187,9 +199,9 @@ def _changed(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Changed]:
     table = table[table[A] != table[B]]
     order = (table[B] - table[A]).abs().sort_values(ascending=False, kind="stable").index[:_CHANGED]
     for prompt in order:
-        one, other = (frame[frame["prompt_id"] == prompt].iloc[0] for frame in (a, b))
-        places = [f"{row['log']} {row['id']}" for row in (one, other)]
-        yield Changed(str(prompt), float(table[A][prompt]), float(table[B][prompt]), *places)
+        rows = (frame[frame["prompt_id"] == prompt].to_dict("records") for frame in (a, b))
+        stories = [{key: row[key] for key in ("log", "id", "epoch")} for part in rows for row in part]
+        yield Changed(str(prompt), float(table[A][prompt]), float(table[B][prompt]), stories)
 
 
 def _held_out(path: Path) -> pd.DataFrame:
@@ -201,14 +213,15 @@ def _held_out(path: Path) -> pd.DataFrame:
             record = json.loads(line)
             told: Mapping[str, Any] = record["metadata"]
             measured = {k: float(v) for k, v in told.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-            rows.append({"id": record["id"], "prompt_id": record["id"], "model": record["model"], **measured})
+            names_ = {"id": record["id"], "prompt_id": record["id"], "model": record["model"], "label": record["model"]}
+            rows.append({**measured, **names_, "prompt": record["prompt"], "story": record["story"]})
             names |= dict.fromkeys(measured)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{path}, line {number_}: no held-out story of a training run") from None
     frame = pd.DataFrame(rows)
     if "reward" not in frame:
         raise UserError(f"{path}: no held-out stories of a training run (they have a reward); give logs for others")
-    frame = frame.assign(score=frame["reward"], status="scored", log=str(path), proxy=False, gate=False)
+    frame = frame.assign(score=frame["reward"], status="scored", log=str(path), epoch=1, proxy=False, gate=False)
     frame = frame.assign(**dict.fromkeys(KEYS, "") | {"benchmark": HELD_OUT, "judge": "the run's held-out judge"})
     frame.attrs["measures"] = [name for name in names if name != "reward"]
     return frame.dropna(subset="score")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 
+from ..show.charts import Chart
 from ..show.files import plain_data
 from ..show.grid import Grid
 from ..stats.compare import Rank
 from ..stats.intervals import Interval
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +110,8 @@ class Comparison(ABC):
         """The tables of the page of one model, from a comparison that holds its rows alone."""
 
     @abstractmethod
-    def figures(self) -> dict[str, tuple[Figure, str]]:
-        """The plots for which there are numbers, by name, each with a description for who cannot see it.
-
-        Raises:
-            UserError: matplotlib is not installed.
-        """
+    def charts(self) -> dict[str, Chart]:
+        """The charts for which there are numbers, by name, the most telling first."""
 
     def about(self, model: str) -> Self:
         """What it says of one model: its rows, and its pairs with all others. Ranks and notes stay those of all."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from ..show.figures import save_both
+from ..show.figures import draw, save_both
 from ..show.files import slug, write_json
 from ..show.render import LATEX_HEAD, inert, latex, markdown, print_grids, print_notes
 from .comparison import Comparison
@@ -70,13 +70,17 @@ def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_n
 
 
 def write_plots(sections: Sequence[Comparison], folder: Path) -> list[Path]:
-    """Write every section's plots as PNG and PDF; returns the paths."""
+    """Write every section's plots as PNG and PDF; returns the paths.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     return [
         path
         for name, section in named(sections)
-        for plot, (figure, _) in section.figures().items()
-        for path in save_both(figure, folder / f"{name}_{plot}")
+        for plot, chart in section.charts().items()
+        for path in save_both(draw(chart), folder / f"{name}_{plot}")
     ]
 
 

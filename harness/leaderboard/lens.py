@@ -18,13 +18,15 @@ RUNAWAY, SHORT = 1.25, 0.75  # length ratios beyond which a model has lost the l
 
 @dataclass(frozen=True)
 class Cell:
-    """Stories of one length bucket or split: their number, score and length ratio, and the share that was cut off.
+    """Stories of one length bucket or split: their number, mean words asked for, score and length ratio, and the share
+    that was cut off.
 
     `flag` is "length-runaway" or "under-generation" where the ratio's whole interval is above 1.25 or below 0.75;
     `published` the mean of the score that published numbers use.
     """
 
     stories: int
+    asked: float
     score: Interval
     ratio: Interval
     flag: str | None
@@ -109,6 +111,7 @@ def _cell(part: pd.DataFrame, published: str) -> Cell:
     ratio = mean_interval(part["ratio"].astype(float), prompts)
     return Cell(
         stories=len(part),
+        asked=float(part["target"].astype(float).mean()),
         score=mean_interval(part["score"].astype(float), prompts),
         ratio=ratio,
         flag=flag_of(ratio),

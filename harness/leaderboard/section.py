@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ...rubrics import Rubric
+from ..show.charts import Chart
 from ..show.grid import Grid
 from ..stats.intervals import Interval
 from . import plots, tables
@@ -15,9 +16,6 @@ from .comparison import Comparison
 from .jury import JuryTable, jury_grid
 from .published import Published
 from .rows import StoryRow
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +50,8 @@ class Section(Comparison):
     def model_grids(self) -> list[Grid]:
         return replace(self, published=(), jury=None).grids(details=True)
 
-    def figures(self) -> dict[str, tuple[Figure, str]]:
-        return plots.figures(self.rows, self.stories, self.judged_on, self.caption)
+    def charts(self) -> dict[str, Chart]:
+        return plots.charts(self.rows, self.stories, self.judged_on, self.caption)
 
     def _main(self) -> tuple[Grid | None, ...]:
         metric = self.published_metric

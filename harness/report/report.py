@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,22 @@ import pandas as pd
 from ..leaderboard.comparison import Comparison
 from ..leaderboard.files import legends, named
 from ..leaderboard.tables import overview_grid
-from ..show.figures import save
+from ..logs.table import SCORED
 from ..show.files import slug, write_json
 from ..show.grid import Grid, grid, numbers, texts
-from ..show.numbers import NONE, natural
+from ..show.numbers import NONE, counted, natural
 from ..show.render import page
 from ..show.site import Site
+from ..show.svg import drawn
 from .stories import anchor, digits, prompt_page, records, write_prompts
+
+_FIRST = ("quality_by_length", "scores", "ratings")  # charts that belong on the first screen
 
 
 def write_report(
     sections: Sequence[Comparison], folder: Path, transcripts: Path | None = None, judges: Grid | None = None
 ) -> Path:
-    """Write the pages: index, one a model, one a prompt with all its stories and judgments; returns the index.
+    """Write the pages: index, one per model, one per prompt with its stories and judgments; returns the index.
 
     Args:
         sections: the leaderboard's.
@@ -34,88 +36,132 @@ def write_report(
         judges: a table of judges, for a page of its own.
 
     Raises:
-        UserError: jinja2 or matplotlib is not installed, or the folder holds something else.
+        UserError: jinja2, markdown-it-py or matplotlib is not installed, or the folder holds something else.
     """
-    site = Site(folder, __package__)
+    site = Site(folder, __package__, "report")
     site.start()
     if transcripts is not None:
         _bundle(transcripts, folder / "transcripts")
     table = list(named(sections))
-    index = _write_index(site, sections, table, judges is not None)
     if judges is not None:
-        site.write("judges.html", "judges.html", title=judges.title, table=page(judges), notes=judges.notes)
-    for name, section in table:
-        write_prompts(site, name, section, transcripts)
+        site.write("judges.html", "judges.html", title=judges.title, table=_untitled(judges), notes=judges.notes)
+    titles = {name: write_prompts(site, name, section, transcripts) for name, section in table}
     for model in dict.fromkeys(row.model for section in sections for row in section.rows):
-        _write_model(site, model, table)
+        _write_model(site, model, table, titles)
     write_json(folder / "leaderboard.json", [section.data() for section in sections], indent=1)
-    return index
+    return _write_index(site, table, titles, judges is not None)
 
 
 def _write_index(
-    site: Site, sections: Sequence[Comparison], table: Sequence[tuple[str, Comparison]], judges: bool
+    site: Site, table: Sequence[tuple[str, Comparison]], titles: Mapping[str, Mapping[str, str]], judges: bool
 ) -> Path:
+    sections = [section for _, section in table]
     links = {row.model: f"models/{slug(row.model)}.html" for section in sections for row in section.rows}
-    shown = [
-        {
-            "name": name,
-            "heading": section.heading,
-            "tables": [page(grid, links) for grid in section.grids(details=True)],
-            "notes": section.notes,
-            "plots": [{"data": _data(figure), "alt": alt} for figure, alt in section.figures().values()],
-            "prompts": _prompts_grid(name, section) if len(section.stories) else None,
-        }
-        for name, section in table
-    ]
+    charts = {name: section.charts() for name, section in table}
+    opening = next((name for name, section in table if section.by_length), table[0][0])
+    shown: list[dict[str, Any]] = []
+    for name, section in table:
+        main, *more = section.grids(details=True)
+        usual = len(section.grids(details=False)) - 1
+        shown.append(
+            {
+                "name": name,
+                "title": _title(section, sections),
+                "facts": list(_facts(section)),
+                "main": page(replace(main, title="Scores"), links) if len(sections) > 1 else None,
+                "tables": [page(one, links) | {"open": place < usual} for place, one in enumerate(more)],
+                "notes": section.notes,
+                "charts": [drawn(c) for key, c in charts[name].items() if name != opening or key not in _FIRST],
+            }
+        )
+    first = overview_grid(sections) if len(sections) > 1 else sections[0].grids(details=False)[0]
     return site.write(
-        "index.html", "index.html", title="Story benchmarks", sections=shown, legends=legends(sections),
-        proxy=any(section.proxy for section in sections),
-        judges=judges, overview=page(overview_grid(sections), links) if len(sections) > 1 else None,
+        "index.html", "index.html",
+        title=sections[0].title if len(sections) == 1 else "Story benchmarks",
+        summary=[fact if len(shown) == 1 else f"{s['title']}: {fact}" for s in shown for fact in s["facts"][:1]],
+        proxy=any(section.proxy for section in sections), opening=dict(table)[opening].heading,
+        charts=[drawn(chart) for key, chart in charts[opening].items() if key in _FIRST],
+        table=page(replace(first, title="" if len(sections) == 1 else first.title), links),
+        sections=shown, prompts=_prompts_grid(table, titles), legends=legends(sections), judges=judges,
     )  # fmt: skip
 
 
-def _data(figure: Any) -> str:
-    out = io.BytesIO()
-    save(figure, out, "png")
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+def _title(section: Comparison, among: Sequence[Comparison]) -> str:
+    """A heading that no other section has, and not the page's own."""
+    if len(among) == 1:
+        return "Details"
+    alike = sum(other.title == section.title for other in among)
+    return section.title if alike == 1 else section.heading
 
 
-def _prompts_grid(name: str, section: Comparison) -> dict[str, Any]:
-    heads = [*texts("prompt"), *numbers("words asked", "stories", "mean score", "lowest", "highest")]
-    rows, links = [], {}
-    for prompt, group in sorted(section.stories.groupby("prompt_id"), key=lambda part: natural(part[0])):
-        score = group["score"].astype(float) if "score" in group else pd.Series(dtype=float)
-        target = group["target"].dropna() if "target" in group else pd.Series(dtype=float)
-        asked = f"{target.iloc[0]:.0f}" if len(target) else NONE
-        marks = (digits(value, 1) for value in (score.mean(), score.min(), score.max()))
-        rows.append([str(prompt), asked, str(len(group)), *marks])
-        links[str(prompt)] = prompt_page(name, str(prompt))
-    return page(grid("All stories of a prompt, side by side", heads, rows), links)
+def _facts(section: Comparison) -> Iterator[str]:
+    """What was judged, by whom, in a few words."""
+    stories = section.stories
+    if len(stories):
+        judged = int(stories["status"].isin(SCORED).sum())
+        prompts = counted(stories["prompt_id"].nunique(), "prompt", "prompts")
+        writers = counted(len(section.rows), "writer", "writers")
+        yield f"{writers}, {prompts}, {judged:,} of {len(stories):,} stories judged by {section.marked_judge}"
+    else:
+        yield f"{counted(len(section.rows), 'writer', 'writers')}, judged by {section.marked_judge}"
+    yield f"Score: {section.scale}"
+    yield f"Rubric {section.rubric}"
+    yield f"Prompts {section.prompts}"
 
 
-def _write_model(site: Site, model: str, table: Sequence[tuple[str, Comparison]]) -> None:
-    shown = [
-        {
-            "heading": section.heading,
-            "proxy": section.proxy,
-            "tables": list(map(page, one.model_grids())),
-            "stories": _stories_grid(name, one.stories[one.stories["model"] == model]) if len(one.stories) else None,
-        }
-        for name, section in table
-        if (one := section.about(model)).rows
-    ]
+def _untitled(one: Grid) -> dict[str, Any]:
+    """A table under a heading that says already what it is."""
+    return page(replace(one, title=""))
+
+
+def _prompts_grid(
+    table: Sequence[tuple[str, Comparison]], titles: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any] | None:
+    heads = [*texts("prompt", "benchmark"), *numbers("words asked", "stories", "mean score", "lowest", "highest")]
+    rows, links = [], []
+    for name, section in table:
+        groups = section.stories.groupby("prompt_id") if len(section.stories) else ()
+        for prompt, group in sorted(groups, key=lambda part: natural(part[0])):
+            score = group["score"].astype(float) if "score" in group else pd.Series(dtype=float)
+            target = group["target"].dropna() if "target" in group else pd.Series(dtype=float)
+            asked = f"{target.iloc[0]:,.0f}" if len(target) else NONE
+            marks = (digits(value, 1) for value in (score.mean(), score.min(), score.max()))
+            rows.append([titles[name][str(prompt)], section.title, asked, str(len(group)), *marks])
+            links.append(prompt_page(name, str(prompt)))
+    return page(grid("", heads, rows), hrefs=links) if rows else None
+
+
+def _write_model(
+    site: Site, model: str, table: Sequence[tuple[str, Comparison]], titles: Mapping[str, Mapping[str, str]]
+) -> None:
+    shown = []
+    for name, section in table:
+        one = section.about(model)
+        if not one.rows:
+            continue
+        own = one.stories[one.stories["model"] == model] if len(one.stories) else one.stories
+        main, *more = one.model_grids()
+        shown.append(
+            {
+                "heading": section.heading,
+                "proxy": section.proxy,
+                "tables": [_untitled(main), *map(page, more)],
+                "stories": _stories_grid(name, own, titles[name]) if len(own) else None,
+            }
+        )
     site.write("model.html", f"models/{slug(model)}.html", title=model, sections=shown)
 
 
-def _stories_grid(name: str, stories: pd.DataFrame) -> dict[str, Any]:
+def _stories_grid(name: str, stories: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, Any]:
     heads = [*texts("story"), *numbers("score", "words", "asked", "length", "repetition"), *texts("status")]
-    rows, links = [], {}
+    rows, links = [], []
     places = {"score": 1, "words": 0, "target": 0, "ratio": 2, "repetition": 2}
     for row in records(stories):
-        label = str(row["id"]) if row["epoch"] == 1 else f"{row['id']} ({row['epoch']})"
+        title = titles[str(row["prompt_id"])]
+        label = title if row["epoch"] == 1 else f"{title} ({row['epoch']})"
         rows.append([label, *(digits(row.get(column), n) for column, n in places.items()), str(row["status"])])
-        links[label] = f"../{prompt_page(name, str(row['prompt_id']))}#{anchor(row)}"
-    return page(grid("Stories", heads, rows), links)
+        links.append(f"../{prompt_page(name, str(row['prompt_id']))}#{anchor(row)}")
+    return page(grid("Stories", heads, rows), hrefs=links)
 
 
 def _bundle(logs: Path, target: Path) -> None:

@@ -1,9 +1,11 @@
-"""The pages of prompts: all stories of a prompt side by side, each with its judgment and quotes."""
+"""The pages of prompts: the prompt, two of its stories at a time, and what the judge said of each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,23 +21,71 @@ from ..show.files import slug
 from ..show.numbers import NONE
 from ..show.site import Site
 from ..text.reasoning import strip_reasoning
-from .quotes import pieces
+from .prose import pieces, rendered, title_of
 
 
-def write_prompts(site: Site, name: str, section: Comparison, transcripts: Path | None) -> None:
-    """Write a page for every prompt of a section; none where it has no single stories."""
+@dataclass(frozen=True)
+class Told:
+    """What a log holds of one story: its prompt, its text, and the judgment if there is one."""
+
+    prompt: str
+    story: str
+    judgment: Judgment | None
+
+
+def write_prompts(site: Site, name: str, section: Comparison, transcripts: Path | None) -> dict[str, str]:
+    """Write a page for every prompt of a section; none if it has no single stories.
+
+    Returns:
+        The titles of the prompts by their ids, each different.
+    """
     if section.stories.empty:
-        return
+        return {}
     order = {row.label: place for place, row in enumerate(section.rows)}
-    texts = dict(_texts(section.stories))
-    for prompt, group in section.stories.groupby("prompt_id", sort=False):
-        rows = sorted(records(group), key=lambda row: (order[row["label"]], row["id"], row["epoch"]))
-        asked = next((texts[key][0] for row in rows if (key := anchor(row)) in texts), "")
-        site.write(
-            "prompt.html", prompt_page(name, str(prompt)), title=f"{section.title}: {prompt}", section=name,
-            heading=section.heading, proxy=section.proxy, prompt=asked,
-            stories=[_story(row, texts.get(anchor(row)), transcripts) for row in rows],
+    told = read_texts(section.stories)
+    groups = {str(key): records(group) for key, group in section.stories.groupby("prompt_id", sort=False)}
+    titles = prompt_titles(groups, told)
+    places = [prompt_page(name, prompt) for prompt in groups]
+    for number, (prompt, rows) in enumerate(groups.items()):
+        rows.sort(key=lambda row: (order[row["label"]], row["id"], row["epoch"]))
+        write_prompt(
+            site, places[number], titles[prompt], rows, told, transcripts, heading=section.heading, section=name,
+            proxy=section.proxy, models=True, before=_beside(places, number - 1), after=_beside(places, number + 1),
         )  # fmt: skip
+    return titles
+
+
+def write_prompt(
+    site: Site, place: str, title: str, rows: Sequence[Mapping[str, Any]], told: Mapping[str, Told],
+    transcripts: Path | None = None, **values: Any,
+) -> Path:  # fmt: skip
+    """Write one prompt's page with the stories of these rows; the first two are shown first."""
+    prompt = next((told[key].prompt for row in rows if (key := anchor(row)) in told), "")
+    stories = [_story(row, told.get(anchor(row)), transcripts) for row in rows]
+    return site.write("prompt.html", place, title=title, prompt=rendered(prompt), stories=stories, **values)
+
+
+def read_texts(stories: pd.DataFrame) -> dict[str, Told]:
+    """Prompt, text and judgment of each story, by its anchor: the only things that are read from the logs again."""
+    found = {}
+    for place in stories["log"].unique():
+        log = read_eval_log(place, resolve_attachments=True)
+        rubric = rubric_of(log)
+        for sample in log.samples or []:
+            story = strip_reasoning(sample.output.completion) if sample.output.choices else ""
+            key = anchor({"log": place, "id": str(sample.id), "epoch": sample.epoch})
+            found[key] = Told(prompt_text(sample), story, read_judgment(rubric, sample))
+    return found
+
+
+def prompt_titles(groups: Mapping[str, Sequence[Mapping[str, Any]]], told: Mapping[str, Told]) -> dict[str, str]:
+    """The first words of each prompt; with its id where two begin alike, and its id alone where it is not known."""
+    first = {
+        prompt: next((title_of(told[key].prompt) for row in rows if (key := anchor(row)) in told), "")
+        for prompt, rows in groups.items()
+    }
+    alike = Counter(first.values())
+    return {p: title if title and alike[title] == 1 else f"{title} ({p})".strip() for p, title in first.items()}
 
 
 def prompt_page(name: str, prompt: str) -> str:
@@ -56,30 +106,21 @@ def anchor(row: Mapping[str, Any]) -> str:
 
 def digits(value: Any, places: int) -> str:
     """A number that may be missing."""
-    return NONE if value is None or pd.isna(value) else f"{float(value):.{places}f}"
+    return NONE if value is None or pd.isna(value) else f"{float(value):,.{places}f}"
 
 
-def _texts(stories: pd.DataFrame) -> Iterator[tuple[str, tuple[str, str, Judgment | None]]]:
-    """Of every story its anchor, prompt, text and judgment: the only things that are read from the logs again."""
-    for place in stories["log"].unique():
-        log = read_eval_log(place, resolve_attachments=True)
-        rubric = rubric_of(log)
-        for sample in log.samples or []:
-            story = strip_reasoning(sample.output.completion) if sample.output.choices else ""
-            key = anchor({"log": place, "id": str(sample.id), "epoch": sample.epoch})
-            yield key, (prompt_text(sample), story, read_judgment(rubric, sample))
+def _beside(places: Sequence[str], number: int) -> str | None:
+    return Path(places[number]).name if 0 <= number < len(places) else None
 
 
-def _story(
-    row: Mapping[str, Any], text: tuple[str, str, Judgment | None] | None, transcripts: Path | None
-) -> dict[str, Any]:
-    _, story, found = text or ("", "", None)
+def _story(row: Mapping[str, Any], told: Told | None, transcripts: Path | None) -> dict[str, Any]:
+    story, found = (told.story, told.judgment) if told else ("", None)
     facts = [f"{digits(row.get('words'), 0)} words"]
     if row.get("ratio") is not None and not pd.isna(row["ratio"]):
         facts.append(f"{row['ratio']:.2f} of the length asked for")
     facts.append(f"repetition {digits(row.get('repetition'), 2)}")
     name = anchor(row)
-    split, marks = pieces(story, found.marks) if found else ([{"text": story}], [])
+    cut, marks = pieces(story, found.marks) if found else ([], [])
     return {
         "anchor": name,
         "model": row["label"],
@@ -91,7 +132,7 @@ def _story(
         "facts": " · ".join(facts),
         "comment": found.comment if found else None,
         "marks": marks,
-        "pieces": split,
+        "text": rendered(story, cut, name),
         "transcript": _transcript(row, transcripts) if transcripts is not None else None,
     }
 

@@ -8,7 +8,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import need_extra
+from .charts import Chart, Panel, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,3 +74,75 @@ def legend(figure: Figure, axes: Axes) -> None:
     """The legend of some axes, beside the figure."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
+
+
+def draw(chart: Chart) -> Figure:
+    """A chart as a figure of matplotlib.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    with style():
+        rows = max(len(panel.y.ticks or ()) for panel in chart.panels)
+        lying = any(panel.across for panel in chart.panels)
+        height = 1.5 + 1.2 * ROW * rows if lying else 4.2
+        figure, drawn = new_figure(chart.head, 5.5 * len(chart.panels) + 2, height, len(chart.panels))
+        for axes, panel in zip(drawn, chart.panels, strict=True):
+            for series in panel.series:
+                _add(axes, panel, series)
+            _finish(axes, panel)
+        if chart.legend:
+            legend(figure, drawn[0])
+        return figure
+
+
+def _add(axes: Axes, panel: Panel, series: Series) -> None:
+    """Draw one series."""
+    from matplotlib import rcParams
+
+    colours = rcParams["axes.prop_cycle"].by_key()["color"]
+    colour = f"#{str(colours[series.colour % len(colours)]).lstrip('#')}"
+    look: dict[str, Any] = {"color": colour, "marker": MARKERS[series.colour % len(MARKERS)]}
+    label = short_name(series.name)
+    table = np.array([(p.x, p.y, p.low, p.high) for p in series.points], dtype=float).reshape(-1, 4)
+    x, y, low, high = table.T
+    value = x if panel.across else y
+    if series.look == "cloud":
+        axes.scatter(x, y, label=label, color=colour, alpha=0.5, s=14, linewidths=0)
+    elif series.look == "bars":
+        reach = np.nan_to_num(np.maximum([value - low, high - value], 0))
+        across, up = (reach, None) if panel.across else (None, reach)
+        axes.errorbar(x, y, xerr=across, yerr=up, linestyle="none", capsize=3, label=label, **look)
+    else:
+        axes.plot(x, y, label=label, linestyle=LINES[series.colour % len(LINES)], **look)
+        if not panel.across:
+            axes.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
+
+
+def _finish(axes: Axes, panel: Panel) -> None:
+    """Axes, ticks and guide of a panel."""
+    if panel.guide == "one":
+        axes.axhline(1, color="#555555", linewidth=1)
+    for name, axis in (("x", panel.x), ("y", panel.y)):
+        if axis.log and panel.points:
+            axes.set(**{f"{name}scale": "log"})
+            shown = getattr(axes, f"{name}axis")
+            shown.set_major_formatter(lambda value, _, axis=axis: axis.text(value))
+            shown.set_minor_formatter(lambda value, _, axis=axis: axis.text(value) if _labelled(value) else "")
+        if axis.ticks is not None:
+            named = [short_name(text) for text in axis.ticks.values()]
+            axes.set(**{f"{name}ticks": list(axis.ticks), f"{name}ticklabels": named})
+        if axis.limits is not None:
+            axes.set(**{f"{name}lim": axis.limits})
+        axes.set(**{f"{name}label": axis.label})
+    if panel.guide == "same":
+        ends = axes.get_xlim()
+        axes.plot(ends, ends, color="#555555", linewidth=1)
+    if panel.across:
+        axes.invert_yaxis()
+    axes.set_title(panel.title)
+
+
+def _labelled(value: float) -> bool:
+    """Whether a place between powers of ten has a number: those that begin with 2 or 5."""
+    return f"{value:e}"[0] in "25"

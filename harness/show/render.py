@@ -133,23 +133,26 @@ def latex(grid: Grid) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def page(grid: Grid, links: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A grid for the templates of pages; text cells whose first line is a key of `links` become links."""
+def page(grid: Grid, links: Mapping[str, str] | None = None, hrefs: Sequence[str] = ()) -> dict[str, Any]:
+    """A grid for the templates of pages; text cells whose first line is a key of `links` become links, and the first
+    text cell of each row one to its place in `hrefs`."""
     wanted = links or {}
-    return {
-        "title": grid.title,
-        "heads": [{"text": head.text, "right": head.number} for head in grid.heads],
-        "rows": [
+    first = next((place for place, head in enumerate(grid.heads) if not head.number), -1)
+    rows = []
+    for number, (row, target) in enumerate(zip(grid.rows, hrefs or [""] * len(grid.rows), strict=True)):
+        cells = [
             {
-                "end": place in grid.ends,
-                "cells": [
-                    {"text": text, "right": h.number, "href": None if h.number else wanted.get(text.split("\n  ")[0])}
-                    for text, h in zip(row, grid.heads, strict=True)
-                ],
+                "text": text,
+                "right": head.number,
+                "href": (target if place == first else "")
+                or (None if head.number else wanted.get(text.split("\n  ")[0])),
             }
-            for place, row in enumerate(grid.rows)
-        ],
-    }
+            for place, (text, head) in enumerate(zip(row, grid.heads, strict=True))
+        ]
+        rows.append({"end": number in grid.ends, "cells": cells})
+    return {
+        "title": grid.title, "rows": rows, "heads": [{"text": head.text, "right": head.number} for head in grid.heads]
+    }  # fmt: skip
 
 
 def _piped(row: Any) -> str:

@@ -19,12 +19,12 @@ MARK = ".polaris-report"  # in a folder that a report was written to and may be 
 
 
 class Site:
-    """A folder of pages; `package` is the one whose folder `pages` holds their templates."""
+    """A folder of pages. The folder `pages` of `package` holds their templates, NAME.css and NAME.js."""
 
-    def __init__(self, folder: Path, package: str) -> None:
+    def __init__(self, folder: Path, package: str, name: str) -> None:
         self.folder = folder
         self.pages = environment(package)
-        self.shared = inline("page")
+        self.shared = inline(name, package, shared=True)
 
     def start(self) -> None:
         """Make the folders, and take away the pages of an earlier report.

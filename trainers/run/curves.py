@@ -33,11 +33,14 @@ def judged_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def length_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
-    """Mean words written per word asked for, by length bucket and step; rollouts only."""
+    """Mean words written per word asked for, by length bucket and step; rollouts only.
+
+    Rollouts are written before the update of their step, which the other curves count after it: hence one step more.
+    """
     cells: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row["phase"] == TRAIN and row["target_words"] and not row["is_reference"]:
-            cells[bucket(row["target_words"])][row["step"]].append(row["words"] / row["target_words"])
+            cells[bucket(row["target_words"])][row["step"] + 1].append(row["words"] / row["target_words"])
     order = [BELOW, *BUCKETS, ABOVE]
     return {
         name: {step: fmean(values) for step, values in sorted(cells[name].items())} for name in order if name in cells

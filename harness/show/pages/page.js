@@ -21,3 +21,19 @@ for (const table of document.querySelectorAll("table.sortable")) {
     table.tBodies[0].append(...rows.map(entry => entry.row));
   }));
 }
+
+// Shows only the rows of a table that hold what is typed.
+for (const table of document.querySelectorAll("table.filterable")) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 6) continue;
+  const box = Object.assign(document.createElement("input"), { type: "search", placeholder: "Filter rows", ariaLabel: "Filter rows" });
+  const count = Object.assign(document.createElement("output"), { className: "soft" });
+  const line = Object.assign(document.createElement("p"), { className: "filter" });
+  line.append(box, " ", count);
+  box.addEventListener("input", () => {
+    const wanted = box.value.trim().toLowerCase();
+    rows.forEach(row => { row.hidden = !row.textContent.toLowerCase().includes(wanted); });
+    count.textContent = wanted ? `${rows.filter(row => !row.hidden).length} of ${rows.length}` : "";
+  });
+  table.closest(".scroll").before(line);
+}

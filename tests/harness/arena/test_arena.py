@@ -342,7 +342,7 @@ def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any)
     visit = Visit(browser, tmp_path / "report" / "index.html")
     text = visit.page.inner_text("body")
     assert "Win rate against each other, %" in text
-    assert visit.page.locator("img[alt^='Ratings']").count() == 1
+    assert visit.page.locator("svg[aria-label^='Ratings']").count() == 1
     visit.page.locator("a", has_text="<b>x</b>").first.click()
     assert "Judgments won by criterion, %" in visit.page.inner_text("body")
     assert visit.wrong == []

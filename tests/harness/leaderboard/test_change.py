@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_a_better_model_is_found_and_the_prompt_that_changed_most(judged: Path, 
     assert sum(bucket["prompts"] for bucket in change["by_bucket"]) == 12
     assert "better" in done.stdout
     assert "better" in (tmp_path / "results" / "compare.md").read_text()
+    index = (tmp_path / "results" / "compare" / "index.html").read_text()
+    places = re.findall(r'<a href="(prompts/[^"]+)"><bdi>Write of harbour number', index)
+    assert len(places) == 5
+    both = (tmp_path / "results" / "compare" / places[0]).read_text()
+    assert 'data-model="lab/old"' in both
+    assert 'data-model="lab/new"' in both
+    assert "because" in both, "the judge's reasons are beside the stories"
 
 
 def test_the_exit_code_is_for_worse_only(judged: Path, cli: Cli) -> None:
@@ -80,3 +88,5 @@ def test_held_out_stories_of_two_steps(cli: Cli, tmp_path: Path) -> None:
     (change,) = json.loads((tmp_path / "results" / "compare.json").read_text())["changes"]
     assert change["score"]["difference"]["value"] == pytest.approx(-1)
     assert [m["measure"] for m in change["by_measure"]] == ["quality", "words"]
+    page = next((tmp_path / "results" / "compare" / "prompts").iterdir()).read_text()
+    assert page.count("It rained.") == 2

@@ -16,6 +16,7 @@ from polaris_eval.harness.errors import UserError
 from polaris_eval.harness.leaderboard.build import build, chosen
 from polaris_eval.harness.leaderboard.files import show, write_files
 from polaris_eval.harness.length import BUCKETS, SPLITS
+from polaris_eval.harness.show.figures import draw
 from polaris_eval.harness.show.files import slug
 from polaris_eval.rubrics import load_rubric
 
@@ -211,10 +212,10 @@ def test_any_name_becomes_a_safe_file_name(name: str) -> None:
 def test_cost_is_drawn_where_it_is_known() -> None:
     free, dear = rows("free", {"1-2k": [1, 2]}, cost=0.0), rows("dear", {"1-2k": [3, 4]}, cost=0.4)
     (section,) = build(pd.DataFrame(free + dear + rows("unknown", {"1-2k": [5, 6]})))
-    legend = section.figures()["cost"][0].legends[0]
+    legend = draw(section.charts()["cost"]).legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["dear", "free"]
     (unpriced,) = build(pd.DataFrame(rows("unknown", {"1-2k": [5, 6]})))
-    assert "cost" not in unpriced.figures()
+    assert "cost" not in unpriced.charts()
 
 
 def test_a_proxys_row_beside_published_ones_carries_its_mark() -> None:
