@@ -40,6 +40,7 @@ from .scores import asked_length, pair_score, story_score
 from .text.length_request import find_length
 from .text.reasoning import count_reasoning, read_answer, strip_reasoning
 from .text.style import STYLE, style
+from .text.surface import surface_measures
 from .words import count_words, count_words_longbench
 
 # sample metadata: by judge, its replies of an earlier judging (one, or one a criterion, or None) that need not be asked
@@ -212,6 +213,16 @@ def repetition() -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         return Score(value=repetition_penalty(strip_reasoning(state.output.completion)))
+
+    return score
+
+
+@scorer(metrics=_METRICS)
+def surface() -> Scorer:
+    """What can be counted on the surface of the story: see `text.surface.surface_measures`."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        return Score(value=dict(surface_measures(strip_reasoning(state.output.completion))))
 
     return score
 

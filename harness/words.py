@@ -32,9 +32,12 @@ def count_words(text: str) -> int:
 
 def word_pattern(text: str) -> str:
     """The regular expression of a word in a text of `bare`, which depends on its script."""
-    if text.isascii():
-        return _PLAIN
-    return _PARTED if len(_UNSPACED.findall(text)) > _FOREIGN * sum(map(len, text.split())) else _PLAIN
+    return _PLAIN if spaced(text) else _PARTED
+
+
+def spaced(text: str) -> bool:
+    """Whether a text of `bare` is in a script with spaces between words."""
+    return text.isascii() or len(_UNSPACED.findall(text)) <= _FOREIGN * sum(map(len, text.split()))
 
 
 def count_words_longbench(text: str) -> int:

@@ -5,7 +5,7 @@ The tasks of the benchmarks, ours and other packages' alike, are made here from 
 
 from ..harness.benchmarks import benchmarks
 from ..harness.models import polaris_eval
-from ..harness.scorers import compared, judged, length_adherence, repetition, stderr
+from ..harness.scorers import compared, judged, length_adherence, repetition, stderr, surface
 from .arena import arena
 from .back_translation.task import back_translate, back_translation, translated
 from .benchmarks.task import benchmark_task
@@ -23,6 +23,7 @@ __all__ = [
     "recorded",
     "repetition",
     "stderr",
+    "surface",
     "translated",
     "write",
 ]

@@ -24,7 +24,14 @@ from .lens import BUCKET_ORDER
 A, B = "A", "B"
 HELD_OUT = "held out"
 _CHANGED = 5  # prompts that are shown
-_ALSO = {"ratio": "words per word asked for", "words": "words", "repetition": "repetition"}
+_ALSO = {
+    "ratio": "words per word asked for",
+    "words": "words",
+    "repetition": "repetition",
+    "slop": "slop per 1,000 words",
+    "diversity": "vocabulary diversity",
+    "sentence_variety": "sentence variety",
+}
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,13 @@ class StoryRow(Row):
     missing: int
     score_without_empty: float
     side: Mapping[str, float]
+    words: float
+    reasoning_words: float
     length_score: float
     repetition: float
+    slop: float
+    diversity: float
+    sentence_variety: float
     truncated: float
     quotes_found: float
     quotes_missing: float
@@ -104,8 +109,13 @@ def story_row(rubric: Rubric, key: Hashable, group: pd.DataFrame) -> StoryRow:
         missing=counted("missing"),
         score_without_empty=_mean(written, "score"),
         side={name: _mean(scored, name) for name in rubric.side},
+        words=_mean(scored, "words"),
+        reasoning_words=_mean(scored, "reasoning_words"),
         length_score=_mean(scored, "length_score"),
         repetition=_mean(scored, "repetition"),
+        slop=_mean(scored, "slop"),
+        diversity=_mean(scored, "diversity"),
+        sentence_variety=_mean(scored, "sentence_variety"),
         truncated=_mean(scored, "truncated"),
         quotes_found=_mean(scored, "quotes_found"),
         quotes_missing=_mean(scored, "quotes_missing"),

@@ -59,6 +59,7 @@ class Section(Comparison):
         return (
             tables.summary_grid(self.heading, self.rows, self.side, self.by_length),
             tables.bucket_grid(self.rows),
+            tables.surface_grid(self.rows),
             jury_grid(self.jury),
             tables.published_grid(self.rows, self.published, metric, heading, self.proxy),
         )

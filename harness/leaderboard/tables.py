@@ -29,6 +29,11 @@ LEGEND = {
     "/1k": "slope per 1,000 words asked for",
     "length": "words written per word asked for",
     "area": "quality times length adherence over the six buckets (0 to 100)",
+    "words": "words per story",
+    "reasoning": "words of reasoning per story, which are not part of it",
+    "slop": "stock words and phrases of language models per 1,000 words (English)",
+    "diversity": "distinct words in windows of 100 (moving-average type-token ratio, 0 to 1)",
+    "sentences": "variety of sentence length: standard deviation over mean of the words per sentence",
     "repet.": "repetition penalty (0 to 1.5)",
     "cut": "share of stories without a natural end",
     "cover.": "share of stories that have a score",
@@ -68,7 +73,7 @@ def summary_grid(heading: str, rows: Sequence[StoryRow], side: Mapping[str, str]
     """The models of a section, one row each; `side` has the headings of the rubric's further scores."""
     heads = [*texts("rank"), model_head(row.model for row in rows)]
     heads += numbers("score", *side.values(), *(("slope", "/1k", "length", "area") if by_length else ()))
-    heads += numbers("repet.", "cut", "cover.", "$", "stories")
+    heads += numbers("words", "repet.", "cut", "cover.", "$", "stories")
     return grid(heading, heads, (_summary(row, side, by_length) for row in rows), main=True)
 
 
@@ -86,12 +91,30 @@ def _summary(row: StoryRow, side: Mapping[str, str], by_length: bool) -> list[st
         over_bounds(row.score) + without,
         *(number(row.side.get(name)) for name in side),
         *(lengths if by_length else ()),
+        number(row.words, 0),
         number(row.repetition, 2),
         share(row.truncated),
         share(row.coverage),
         _cost([row]),
         str(row.stories),
     ]
+
+
+def surface_grid(rows: Sequence[StoryRow]) -> Grid | None:
+    """What is counted without a judge; None where nothing was."""
+    columns: dict[str, tuple[Callable[[StoryRow], float], int]] = {
+        "words": (lambda row: row.words, 0),
+        "reasoning": (lambda row: row.reasoning_words or math.nan, 0),
+        "slop": (lambda row: row.slop, 1),
+        "diversity": (lambda row: row.diversity, 2),
+        "sentences": (lambda row: row.sentence_variety, 2),
+    }
+    shown = {name: (of, n) for name, (of, n) in columns.items() if not all(math.isnan(of(row)) for row in rows)}
+    if not shown:
+        return None
+    heads = [model_head(row.label for row in rows), *numbers(*shown)]
+    lines = ([row.label, *(number(of(row), digits) for of, digits in shown.values())] for row in rows)
+    return grid("Counted without a judge", heads, lines)
 
 
 def published_grid(

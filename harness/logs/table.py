@@ -42,7 +42,7 @@ _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket"
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
 # cached under another are made anew
-SCHEMA = 6
+SCHEMA = 7
 
 
 def stories_frame(
@@ -240,6 +240,8 @@ def _row(sample: EvalSample) -> dict[str, Any]:
         row[f"criterion_{number}"] = criterion["score"]
     if "repetition" in scores:
         row["repetition"] = scores["repetition"].value
+    if "surface" in scores and isinstance(scores["surface"].value, dict):
+        row |= scores["surface"].value
     return row
 
 

@@ -6,7 +6,7 @@ import functools
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
@@ -16,13 +16,14 @@ import yaml
 
 from ..repetition import repetition_penalty
 from ..text.style import markdown_share, quoted_words
+from ..text.surface import variety
 from ..words import bare
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _SLIPS = re.compile(r"\s[,.;!?]|[,;]{2}|(?<=[a-z])[.!?] +[a-z]|\b(\w+) \1\b|[a-z][A-Z]", re.ASCII)
 _ITALICS = re.compile(r"(?<!\*)\*[^*\n]+\*(?!\*)")
-_WINDOW, _WIDE = 100, 400
+_WIDE = 400
 _SQUEEZED = 4000  # bytes of a story that are compressed
 _OPENING = 600  # words in which those that occur once are counted
 _FRAGMENT, _LINE = 4, 8  # words of a short sentence, and of a short paragraph
@@ -52,7 +53,7 @@ def features(prompt: str, story: str) -> dict[str, float]:
     raw = {
         "prompt": len(asked & seen) / len(asked) if asked else 1.0,
         "development": float(len(words)),
-        "variety": _variety(words),
+        "variety": variety(words),
         "rhythm": float(lengths.std() / lengths.mean()) if lengths.mean() else 0.0,
         "dialogue": quoted_words(story) / count,
         "names": per_thousand(len(set(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", story)))),
@@ -66,8 +67,8 @@ def features(prompt: str, story: str) -> dict[str, float]:
         "markup": markdown_share(story),
         "repetition": repetition_penalty(story),
         "compression": _compression(story),
-        "breadth": _variety(words, _WIDE),
-        "pairs": _variety(list(pairwise(words)), _WIDE),
+        "breadth": variety(words, _WIDE),
+        "pairs": variety(list(pairwise(words)), _WIDE),
         "single": sum(n == 1 for n in once.values()) / max(1, min(_OPENING, len(words))),
         "fragments": sum(len(sentence) <= _FRAGMENT for sentence in sentences) / len(sentences),
         "openings": len({sentence[0] for sentence in sentences}) / len(sentences),
@@ -107,21 +108,6 @@ def _compression(story: str) -> float:
     """Compressed size over size of a story's beginning: the lower, the more it repeats itself in the small."""
     beginning = story.encode(errors="surrogatepass")[:_SQUEEZED]
     return len(zlib.compress(beginning, 9)) / max(1, len(beginning))
-
-
-def _variety(words: Sequence[Hashable], width: int = _WINDOW) -> float:
-    """Mean share of distinct words (or pairs of words) in a moving window (MATTR), in one pass."""
-    if len(words) <= width:
-        return len(set(words)) / max(1, len(words))
-    window = Counter(words[:width])
-    total = len(window)
-    for leaving, entering in zip(words, words[width:], strict=False):
-        window[leaving] -= 1
-        if not window[leaving]:
-            del window[leaving]
-        window[entering] += 1
-        total += len(window)
-    return total / (len(words) - width + 1) / width
 
 
 def _scaled(value: float, low: float, high: float) -> float:

@@ -12,7 +12,7 @@ from ...harness.benchmarks import Benchmark
 from ...harness.judge.jury import SCALES, check_jury
 from ...harness.logs.shards import parse_shard
 from ...harness.run.samples import check_criteria, prompts_of, stories_samples
-from ...harness.scorers import graders, judged, length_adherence, repetition
+from ...harness.scorers import graders, judged, length_adherence, repetition, surface
 from ...rubrics import load_rubric
 from ..writing import MAX_RETRIES, recorded, write
 
@@ -69,6 +69,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             judged(chosen.source, judge, disqualify, quorum),
             length_adherence(benchmark.length_score == "longbench"),
             repetition(),
+            surface(),
         ]
         if stories is None:
             found = prompts_of(benchmark, prompts, split, language, iterations, data_dir)

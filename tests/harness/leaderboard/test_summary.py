@@ -14,11 +14,17 @@ from loopback import serve, well_behaved
 LONG = "a-laboratory/with-a-long-name/and-a-model-of-a-longer-name-v2.5-instruct-2026-11"
 
 
+def alone(folder: Path, *args: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: Inspect makes its display once per process."""
+    command = [sys.executable, "-m", "polaris_eval.harness.cli", *map(str, args)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
 def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> None:
     models = ["lab/a", "lab/b", LONG, *(f"lab/model-{n}" for n in range(4))]
     records = [record for model in models for record in stories(3, model)]
     records[4]["story"] = ""
-    done = cli("run", "--stories", write_jsonl(tmp_path / "s.jsonl", records), "--judge", PROXY)
+    done = alone(tmp_path, "run", "--stories", write_jsonl(tmp_path / "s.jsonl", records), "--judge", PROXY)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -42,10 +48,9 @@ def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> Non
 
 
 def test_display_brings_inspects_own_back(tmp_path: Path) -> None:
-    """In a process of its own: Inspect makes its display once."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
-    command = [sys.executable, "-m", "polaris_eval.harness.cli", "run", "--stories", str(path), "--judge", PROXY]
-    done = subprocess.run([*command, "--display", "plain"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = alone(tmp_path, "run", "--stories", path, "--judge", PROXY, "--display", "plain")
+    assert done.returncode == 0, done.stderr
     assert "story_quality (1 sample" in done.stdout
     assert "judged, 0 unscored" not in done.stderr
 
