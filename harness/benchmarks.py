@@ -1,7 +1,7 @@
-"""Benchmarks: what each is, and finding those of every installed package.
+"""The `Benchmark` record, and discovery of the benchmarks of all installed packages.
 
-A package that brings a benchmark names a `Benchmark` in the entry-point group `polaris_eval.benchmarks`, as ours do. It
-then has an Inspect task `polaris_eval/NAME` and a place in every command.
+A package adds a benchmark by declaring a `Benchmark` in the entry-point group `polaris_eval.benchmarks`, as ours do.
+The benchmark then has an Inspect task `polaris_eval/NAME` and works with every command.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _TAKEN = ("arena",)  # the task that compares two stories is not a benchmark of 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of a benchmark's prompts are asked for.
+    """A selection of a benchmark's prompts.
 
-    `prompts` is one of its sets and `split` one of the set's (None where it has none), `language` one of its languages
-    or `all`, `iterations` how many texts are made of each prompt (None where the benchmark does not do that), `folder`
-    a folder with copies of the files that prompts are read from (None: cache and network).
+    `prompts` is one of its prompt sets and `split` one of the set's splits (None if it has none); `language` is one of
+    its languages or `all`; `iterations` is the number of texts per prompt (None if the benchmark does not support
+    that); `folder` holds copies of the prompt files (None: use cache and network).
     """
 
     prompts: str
@@ -49,24 +49,24 @@ class Benchmark:
     """One benchmark. Its stories are judged on its rubric unless the user names another.
 
     Attributes:
-        name: of its Inspect task, its stories and its tables.
-        title: for people.
-        rubric: what `load_rubric` takes: the name of a rubric that ships here, or the path of a file.
-        prompts: the samples of a choice. Each has an `id` of its own and metadata: `prompt_id` (the same for all texts
-            of a prompt), `target_words` (words asked for, or None), and, where there are any, `category` and `criteria`
+        name: identifies its Inspect task, stories and tables.
+        title: human-readable title.
+        rubric: name of a rubric that ships here, or path of a file (see `load_rubric`).
+        prompts: returns the samples of a choice. Each has a unique `id` and metadata: `prompt_id` (the same for all
+            texts of a prompt), `target_words` (words asked for, or None), and, if any, `category` and `criteria`
             (the texts of the rubric's slots, one mapping per criterion).
         sets: the prompt sets by name, each with its splits; the first set, and its first split, are the default.
         languages: the first is the default.
-        iterations: texts made of each prompt by default, where the benchmark makes several (None: it does not).
-        any_prompt: other prompts than its own may be judged on it; elsewhere a story must be for one of its prompts.
-        domain: `ID` (prompts like the training's) or `OOD`.
-        config: how stories are written.
-        body: further settings of writing that only some providers take.
-        length_score: how words are counted: as LongBench-Write does, or as everywhere else (None). The score that
-            LongBench-Write makes of them comes with a rubric that names it too.
-        unpinned: sets that cannot be verified: read from a folder, they are named as a copy.
+        iterations: default number of texts per prompt (None: the benchmark does not support several).
+        any_prompt: whether stories for any prompt may be judged on it, or only stories for its own prompts.
+        domain: `ID` (prompts like those in training) or `OOD`.
+        config: generation settings for writing stories.
+        body: further generation settings, which only some providers support.
+        length_score: how words are counted: as in LongBench-Write, or as everywhere else (None). LongBench-Write's
+            length score is reported only if the rubric names it too.
+        unpinned: sets that cannot be verified; when read from a folder, they are labelled as a copy.
         sources: the pinned files that its prompts come from.
-        order: its place in tables; the lowest comes first.
+        order: its position in tables, lowest first.
     """
 
     name: str
@@ -86,9 +86,9 @@ class Benchmark:
     order: int = 100
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a record that no command could use."""
+        """Raise ValueError if the record is unusable."""
         if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
-            raise ValueError(f"{self.name!r} cannot be its name: small letters, digits and _, and not {_TAKEN[0]}")
+            raise ValueError(f"{self.name!r} is not a valid name: use a-z, 0-9 and _, and not {_TAKEN[0]}")
         if not self.sets or not self.languages:
             raise ValueError(f"{self.name} has no {'languages' if self.sets else 'sets'}")
 
@@ -97,7 +97,7 @@ class Benchmark:
         return load_rubric(self.rubric)
 
     def defaults(self) -> dict[str, str | int | None]:
-        """The options of its prompts that mean something to it, with their defaults."""
+        """The prompt options that this benchmark supports, with their defaults."""
         first, splits = next(iter(self.sets.items()))
         found: dict[str, str | int | None] = {"language": self.languages[0]}
         if len(self.sets) > 1 or self.any_prompt:
@@ -116,14 +116,14 @@ class Benchmark:
         iterations: int | None = None,
         folder: Path | None = None,
     ) -> Choice:
-        """The choice that options make, with defaults for those that are None.
+        """Return the choice for these options, with defaults for those that are None.
 
         Raises:
-            UserError: something that this benchmark does not have.
+            UserError: an option that this benchmark does not support.
         """
         chosen = prompts or next(iter(self.sets))
         if chosen not in self.sets:
-            own = ", or a file of yours, .jsonl" if self.any_prompt else ""
+            own = ", or your own .jsonl file" if self.any_prompt else ""
             raise UserError(f"{self.name}: unknown prompt set {chosen!r}; known: {', '.join(self.sets)}{own}")
         splits = self.sets[chosen]
         if split is not None and not splits:
@@ -135,13 +135,13 @@ class Benchmark:
             known = dict.fromkeys((*self.languages, "all"))
             raise UserError(f"{self.name} has no prompts in language {spoken!r}; it has {', '.join(known)}")
         if iterations is not None and self.iterations is None:
-            raise UserError(f"{self.name} makes one text of each prompt, so iterations mean nothing to it")
+            raise UserError(f"{self.name} writes one text per prompt and does not support iterations")
         if iterations is not None and iterations < 1:
             raise UserError(f"{self.name}: iterations must be at least 1, got {iterations}")
         return Choice(chosen, (split or splits[0]) if splits else None, spoken, iterations or self.iterations, folder)
 
     def describe(self, choice: Choice) -> str:
-        """A choice in words, as it is stamped into logs."""
+        """Describe a choice in words, as recorded in logs."""
         name = f"{choice.prompts}/{choice.split}" if choice.split else choice.prompts
         if choice.folder and choice.prompts in self.unpinned:
             name = f"copy of {name}"
@@ -152,21 +152,21 @@ class Benchmark:
 
 @functools.cache
 def benchmarks() -> Mapping[str, Benchmark]:
-    """Every benchmark of the installed packages by name, in the order in which tables show them.
+    """All benchmarks of the installed packages by name, in table order.
 
-    One that cannot be loaded, or that has the name of another, is left out, with a line on standard error.
+    A benchmark that cannot be loaded, or whose name is already taken, is skipped with a line on standard error.
     """
     found: dict[str, Benchmark] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: not entry.value.startswith("polaris_eval.")):
         try:
             loaded = entry.load()
-            why = "" if isinstance(loaded, Benchmark) else f"{entry.value} is no Benchmark"
+            why = "" if isinstance(loaded, Benchmark) else f"{entry.value} is not a Benchmark"
             if not why:
                 loaded.load_rubric()
         except (Exception, SystemExit) as error:  # whatever somebody else's package raises
             why = f"{type(error).__name__}: {error}"
         if not why and loaded.name in found:
-            why = f"there is another benchmark of the name {loaded.name}"
+            why = f"there is another benchmark named {loaded.name}"
         if why:
             package = entry.dist.name if entry.dist else entry.value
             print(f"polaris-eval: the benchmark {entry.name} of {package} is left out: {why}", file=sys.stderr)
@@ -176,7 +176,7 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 
 def find_benchmark(name: str, where: str = "") -> Benchmark:
-    """A benchmark by name. Raises UserError with the names that there are; `where` says where the name was found."""
+    """Return a benchmark by name. Raises UserError listing the known names; `where` says where the name was found."""
     known = benchmarks()
     if name not in known:
         raise UserError(f"{where}unknown benchmark {name!r}; known: {', '.join(known)}")
@@ -190,6 +190,6 @@ def has_rubric(name: str, digest: str) -> bool:
 
 
 def place(name: str) -> tuple[int, str]:
-    """By what tables are sorted; benchmarks that are not installed here come last."""
+    """Sort key for tables; benchmarks that are not installed come last."""
     known = benchmarks()
     return (known[name].order if name in known else sys.maxsize), name

@@ -1,4 +1,4 @@
-"""What the user's environment says: folders, addresses, switches. Nothing else in the harness reads these variables."""
+"""Environment variables: folders, addresses, switches. No other module of the harness reads these variables."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import platformdirs
 
-CACHE = "POLARIS_CACHE"  # folder in place of the user's cache
+CACHE = "POLARIS_CACHE"  # folder to use instead of the user's cache
 DATA = "POLARIS_DATA"  # folder with copies of the prompt files
-MIRROR = "POLARIS_MIRROR"  # address in place of UPSTREAM
+MIRROR = "POLARIS_MIRROR"  # address to use instead of UPSTREAM
 KEPT = "POLARIS_JUDGE_CACHE"  # `off` judges everything anew
 UPSTREAM = "https://raw.githubusercontent.com"
 
@@ -21,19 +21,19 @@ _anew: ContextVar[bool] = ContextVar("anew", default=False)
 
 
 def cache_dir() -> Path:
-    """The user's cache of this package; POLARIS_CACHE replaces it."""
+    """The user's cache folder for this package; POLARIS_CACHE overrides it."""
     return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("polaris-eval"))
 
 
 def data_dir() -> Path | None:
-    """The folder with copies of prompt files that the command or POLARIS_DATA names, or None for cache and network."""
+    """The folder with copies of prompt files, set by the command or POLARIS_DATA; None: use cache and network."""
     named = os.environ.get(DATA)
     return _data.get() or (Path(named) if named else None)
 
 
 @contextmanager
 def reading_prompts_from(folder: Path) -> Iterator[None]:
-    """In what follows, prompt files are read from this folder."""
+    """Read prompt files from this folder within the `with` block."""
     token = _data.set(folder)
     try:
         yield
@@ -47,13 +47,13 @@ def mirror() -> str:
 
 
 def keeps_judgments() -> bool:
-    """Whether judgments are kept and found again."""
+    """Whether judgments are kept and reused."""
     return not _anew.get() and os.environ.get(KEPT) != "off"
 
 
 @contextmanager
 def judging_anew() -> Iterator[None]:
-    """In what follows, no judgment is kept or found again."""
+    """Neither keep nor reuse judgments within the `with` block."""
     token = _anew.set(True)
     try:
         yield
@@ -62,7 +62,7 @@ def judging_anew() -> Iterator[None]:
 
 
 def base_urls(provider: str) -> dict[str, str]:
-    """The addresses that variables give for a provider of Inspect's, by the variables' names."""
+    """The base URLs that are set for an Inspect provider, by name of the variable."""
     named = {name: value for name, value in os.environ.items() if name.endswith("_BASE_URL") and value}
     own = f"{provider.replace('-', '_').upper()}_"
     return {name: value for name, value in sorted(named.items()) if name.startswith((own, "INSPECT_EVAL_MODEL_"))}

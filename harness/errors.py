@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: shown as one line, exit code 2."""
+"""Errors that the user can fix: shown as one line, exit code 2."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UserError(PrerequisiteError):
 
 
 def plain_message(error: PrerequisiteError) -> str:
-    """One line of plain text from an error of Inspect's or ours."""
+    """The message of one of Inspect's errors or ours, as one line of plain text."""
     if isinstance(error, UserError):
         return error.text
     return " ".join(Text.from_markup(str(error.message)).plain.split()).removeprefix("ERROR: ")
@@ -47,7 +47,7 @@ def need_extra(package: str, extra: str) -> UserError:
 
 
 def install_command(extra: str) -> str:
-    """The command that adds an extra to this installation: from its clone, repository or file, else from an index."""
+    """The command that adds an extra to this installation, from its clone, repository or file, or else an index."""
     has_pip = importlib.util.find_spec("pip") is not None
     python = shlex.quote(sys.executable)
     installer = f"{python} -m pip install" if has_pip else f"uv pip install --python {python}"
@@ -55,7 +55,7 @@ def install_command(extra: str) -> str:
 
 
 def _requirement(extra: str) -> str:
-    # PEP 610; a clone that is the current folder hides the installed metadata behind its own
+    # PEP 610; if the current folder is a clone, its metadata hides that of the installed package
     told = (found.read_text("direct_url.json") for found in distributions(name=_NAME))
     origin = json.loads(next(filter(None, told), "{}"))
     url = origin.get("url", "")

@@ -1,7 +1,7 @@
-"""The one place that knows Inspect's private parts, and habits of its that may change.
+"""The only module that relies on Inspect's private APIs, and on behaviour of Inspect that may change.
 
-`tests/harness/test_inspect_seam.py` tries each of them. To move to another release of Inspect: raise the bound in
-pyproject.toml, run that test, and mend what it names here.
+`tests/harness/test_inspect_seam.py` tests each of them. To move to another release of Inspect: raise the bound in
+pyproject.toml, run that test, and fix here what fails.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _FILTER, _LONG = "content_filter", "model_length"
 _AGENTS_SERVER = "inspect_ai.agent._acp.server"
 _ANTHROPIC = "inspect_ai.model._providers.anthropic"
 _SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_realtime": False}
-# what clients and Inspect raise on an answer that is none: empty or error bodies under HTTP 200
+# raised by clients and Inspect for an unusable answer: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
 
 def create_task(name: str, judges: Sequence[Model] = (), **args: Any) -> Task:
-    """A registered task by name; with judges, one that looks for the model role `grader` as it is made finds them."""
+    """Create a registered task by name; with `judges`, the model role `grader` is set first, so the task finds it."""
     if judges:
         init_model_roles(grader_role(judges))
     return task_create(name, **args)
@@ -60,21 +60,20 @@ def grader_role(judges: Sequence[Model]) -> dict[str, Model | list[Model]]:
 
 @functools.cache
 def add_hooks(name: str, description: str, kind: type[Hooks]) -> None:
-    """Register hooks of ours, once in a process, after Inspect has told a user of the user's own: ours are no news."""
+    """Register our hooks, once per process, after Inspect has announced the user's own: ours need no announcement."""
     init_hooks()
     hooks(name, description)(kind)
 
 
 def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function that runs an event loop of its own, also where one is running already, as in a notebook: then in
-    a thread."""
+    """Call a function that runs its own event loop; in a thread if one is running already, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         running = False
     else:
         running = True
-    if not running:  # out of the handler, whose error would be told as the cause of any that follows
+    if not running:  # outside the handler, whose error would be reported as the cause of any later one
         return function(*args, **kwargs)
     with ThreadPoolExecutor(max_workers=1) as threads:
         context = copy_context()
@@ -82,9 +81,9 @@ def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 def run_inspect(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call `eval` or `eval_set`: a finished story is on disk before the next one, no metric is counted before the end,
+    """Call `eval` or `eval_set`: each finished story is on disk before the next, metrics are computed only at the end,
     and nothing is started or imported that only agents need."""
-    gc.freeze()  # what was imported stays; without this the collector walks through it again and again
+    gc.freeze()  # imported objects stay; without this the collector traverses them again and again
     try:
         with _without_agents():
             return outside_loop(function, *args, **_SWITCHES, **kwargs)
@@ -94,8 +93,8 @@ def run_inspect(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 @contextmanager
 def _without_agents() -> Iterator[None]:
-    """Inspect imports its server for agents though it starts none, opens a session with one for every sample, and
-    imports Anthropic's client whoever the models are: seconds, for what no story needs."""
+    """Turn off Inspect's support for agents: it imports its server without starting it, opens a session for every
+    sample, and imports Anthropic's client for any model, which costs seconds and is not needed here."""
 
     @asynccontextmanager
     async def no_server(**_: Any) -> AsyncIterator[None]:
@@ -116,43 +115,43 @@ def _without_agents() -> Iterator[None]:
 
 
 def storage(place: str) -> Any:
-    """The fsspec file system of a place, here or far away (`s3://…`), as Inspect opens it."""
+    """The fsspec file system of a local or remote (`s3://…`) location, as Inspect opens it."""
     return filesystem(place).fs
 
 
 def file_state(place: str) -> tuple[str, int, float | None]:
-    """Absolute place, size in bytes and time of change of a file. Raises OSError where it cannot be read."""
+    """Absolute location, size in bytes and modification time of a file. Raises OSError if it cannot be read."""
     info = filesystem(place).info(place)
     return absolute_file_path(place.removeprefix("file://")), info.size, info.mtime
 
 
 def prompt_text(sample: Sample | EvalSample) -> str:
-    """What the writer was asked: the text of a sample's input, or of its last message."""
+    """The writer's prompt: the text of a sample's input, or of its last message."""
     return sample.input if isinstance(sample.input, str) else sample.input[-1].text
 
 
 def address_of(model: Model) -> str | None:
-    """The address that a model's client really calls, whichever variable or argument gave it, where it is known."""
+    """The address that a model's client actually calls, whichever variable or argument set it; None if unknown."""
     client = getattr(model.api, "client", None)
     given = getattr(client, "base_url", None) or model.api.base_url or getattr(model.api, "_init_base_url", None)
     return str(given).rstrip("/") if given else None
 
 
 def stop_reason(output: ModelOutput) -> str:
-    """Why a model's answer ended, in Inspect's words; "unknown" where there is no answer."""
+    """Why a model's answer ended, in Inspect's words; "unknown" if there is no answer."""
     return output.choices[0].stop_reason if output.choices else "unknown"
 
 
 def is_cut(output: ModelOutput) -> bool:
-    """Whether a model's answer has no natural end: token limit, content filter, an error in it, or no reason given."""
+    """Whether a model's answer did not end naturally: token limit, content filter, an error, or no reason given."""
     return stop_reason(output) != _NATURAL
 
 
 def is_withheld(output: ModelOutput, story: str) -> bool:
-    """Whether the provider gave no story of the model's: its filter, or a prompt too long for the model.
+    """Whether the provider withheld the story: content filter, or prompt too long for the model.
 
-    Inspect's providers may put the provider's own words where the answer would be; then no token was generated, or
-    those words are its explanation too. `story` is what is left of the answer without its reasoning.
+    Inspect's providers may put the provider's own message in place of the answer; then no token was generated, or the
+    message equals the stop explanation. `story` is the answer without its reasoning.
     """
     why = stop_reason(output)
     if why == _FILTER and not story.strip():
@@ -164,5 +163,5 @@ def is_withheld(output: ModelOutput, story: str) -> bool:
 
 
 def is_unread(error: Exception) -> bool:
-    """Whether a call failed since what came could not be read, in place of the server failing or refusing."""
+    """Whether a call failed because the answer could not be read, not because the server failed or refused."""
     return isinstance(error, _UNREAD) or type(error).__name__ == "APIResponseValidationError"

@@ -24,23 +24,23 @@ MIN_TARGET = 150
 
 @dataclass(frozen=True)
 class Length:
-    """Words asked for, from `least` to `most`; a plain request has one number, and a bound on one side only leaves the
-    other at 0 or None."""
+    """A requested length in words, from `least` to `most`, which are equal for a plain request; a one-sided bound
+    leaves the other at 0 or None."""
 
     least: int
     most: int | None
 
     @property
     def target(self) -> int:
-        """The one number that stands for it in tables: the middle of a range, or the bound that was named."""
+        """The single number shown in tables: the middle of a range, or the given bound."""
         if self.most is None:
             return self.least
         return (self.least + self.most + 1) // 2 if self.least else self.most
 
     def nearest(self, words: int) -> int:
-        """The length asked for that is nearest to what was written: inside a range what was written itself.
+        """The requested length nearest to the words written; inside a range that is the words written.
 
-        An answer without a word is measured by the target, so that "at most" is not met by an empty page.
+        An answer without words is measured against the target, so that an empty page does not satisfy "at most".
         """
         if words == 0:
             return self.target
@@ -55,17 +55,16 @@ class Length:
 
     @property
     def exact(self) -> bool:
-        """Whether one number was asked for."""
+        """Whether a single number was asked for."""
         return self.least == self.most
 
     def data(self) -> dict[str, Any]:
-        """As metadata of a sample or score, or as columns of a row; `length_in` reads it."""
+        """Return it as metadata of a sample or score, or as columns of a row; `length_in` reads it back."""
         return {"target_words": self.target} | ({} if self.exact else {"target_range": [self.least, self.most]})
 
 
 def length_in(metadata: Mapping[str, Any]) -> Length | None:
-    """The length that metadata or columns state: `target_words`, or `target_range` where a range or a bound was asked
-    for."""
+    """The requested length in metadata or columns: `target_words`, or `target_range` for a range or a bound."""
     if metadata.get("target_range"):
         return Length(*metadata["target_range"])
     target = metadata.get("target_words")
@@ -103,7 +102,7 @@ def length_penalty(words: int, target: int) -> float:
 
     The lower tolerance is 15 % of the target clamped to 350..1,000 words and at most half the target;
     the upper is 25 % clamped to 600..1,500. Targets under 150 words count as 150. Example: a target of
-    4,000 is free from 3,400 to 5,000 words.
+    4,000 has no penalty from 3,400 to 5,000 words.
     """
     target = max(MIN_TARGET, target)
     lower = min(max(target * 15 // 100, 350), 1000, target // 2)
@@ -120,7 +119,7 @@ def blank_penalty(text: str) -> float:
 
 
 def length_score_longbench(requested: int, written: int) -> float:
-    """LongBench-Write length score S_L, 0 to 100: 100 at the requested length, 0 from four times or a third of it."""
+    """LongBench-Write length score S_L, 0 to 100: 100 at the requested length, 0 at 4 times or more, 1/3 or less."""
     if written <= 0:
         return 0.0
     if written > requested:
@@ -129,12 +128,12 @@ def length_score_longbench(requested: int, written: int) -> float:
 
 
 def bucket_steps(names: Iterable[str]) -> dict[str, float]:
-    """The places of buckets on a line of equal steps; "<1k" and ">12k" have none."""
+    """Positions of buckets on an axis of equal steps; "<1k" and ">12k" have none."""
     return {name: float(step) for step, name in enumerate(BUCKETS) if name in names}
 
 
 def slope_weights(places: Mapping[str, float]) -> dict[str, float]:
-    """What the mean at each place weighs in the least-squares slope through them; empty without two places apart."""
+    """The weight of the mean at each place in the least-squares slope; empty unless two places differ."""
     centre = sum(places.values()) / max(1, len(places))
     squares = sum((place - centre) ** 2 for place in places.values())
     return {name: (place - centre) / squares for name, place in places.items()} if squares else {}

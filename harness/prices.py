@@ -36,7 +36,7 @@ class Prices(BaseModel):
         return self.models.get(model) or self.models.get(model.rpartition("/")[2])
 
     def per_token(self, model: str) -> tuple[float, float, float]:
-        """Dollars for a token of each kind of `TOKENS`; NaN where the model has no price."""
+        """Dollars per token for each kind in `TOKENS`; NaN if the model has no price."""
         price = self.find(model)
         if price is None:
             return math.nan, math.nan, math.nan
@@ -45,13 +45,13 @@ class Prices(BaseModel):
 
 
 def token_counts(usage: ModelUsage) -> tuple[int, int, int]:
-    """Tokens by the kinds of `TOKENS`; what was written to a provider's cache counts as input."""
+    """Number of tokens of each kind in `TOKENS`; tokens written to a provider's cache count as input."""
     written, read = usage.input_tokens_cache_write or 0, usage.input_tokens_cache_read or 0
     return usage.input_tokens + written, read, usage.output_tokens
 
 
 def load_prices(path: Path | None) -> Prices:
-    """The price file that ships here, or a user's own. Raises UserError naming the file and the key."""
+    """Read the price file that ships here, or a user's own. Raises UserError naming the file and the key."""
     text = path.read_text(encoding="utf-8") if path else (files(__package__) / "prices.yaml").read_text("utf-8")
     try:
         return Prices.model_validate(yaml.safe_load(text))

@@ -13,7 +13,7 @@ def repetition_penalty(text: str) -> float:
     """Repetition penalty from 0 to 1.5.
 
     min(1.5, 0.8 * (0.7 * max(0, global - 0.08) + 0.3 * local) + 0.4 * lines), over lower-cased tokens (words and single
-    marks, in the text as of `words.bare`), where `global` is the share of 4-grams that repeat an earlier one, `local`
+    marks of the text after `words.bare`), where `global` is the share of 4-grams that repeat an earlier one, `local`
     the share that repeat one of the previous 63, and `lines` the share of non-empty stripped lines that repeat an
     earlier one. One linear pass; a text under four tokens has no 4-grams.
     """

@@ -43,8 +43,7 @@ from .text.style import STYLE, style
 from .text.surface import surface_measures
 from .words import count_words, count_words_longbench
 
-# sample metadata: by judge, its replies of an earlier judging (one, or one a criterion, or None) that need not be asked
-# for again
+# sample metadata: by judge, its replies from an earlier judging (one, one per criterion, or None), which are reused
 KEPT = "kept_replies"
 
 
@@ -65,10 +64,10 @@ _METRICS = {"*": [mean(), stderr()]}
 def graders(judge: str | Sequence[str] | None, quorum: int | None = None) -> Jury:
     """The judges by name, or those of the model role `grader`.
 
-    Without `required` Inspect would let the model under test judge itself in silence.
+    Without `required`, Inspect would silently let the model under test judge itself.
 
     Raises:
-        PrerequisiteError: no judge and no role `grader`, or judges that are no jury.
+        PrerequisiteError: no judge and no role `grader`, or judges that cannot form a jury.
     """
     if judge:
         members = [get_model(name) for name in ([judge] if isinstance(judge, str) else judge)]
@@ -81,10 +80,10 @@ def graders(judge: str | Sequence[str] | None, quorum: int | None = None) -> Jur
 
 
 def grader(judge: str | None) -> Model:
-    """The one judge by name, or of the model role `grader`, for judgments that have no jury.
+    """The single judge, by name or from the model role `grader`, for judgments without a jury.
 
     Raises:
-        PrerequisiteError: no judge and no role `grader`, or several models for it, of which Inspect takes the first.
+        PrerequisiteError: no judge and no role `grader`, or several models for it (Inspect would take the first).
     """
     members = graders(judge).members
     if len(members) > 1:
@@ -103,18 +102,18 @@ def judged(
 
     Values: the rubric's scores (`score` is the headline), its raw marks by dimension, and from 0 to 1
     `coverage` (judged or empty), `empty`, `refused` (the writer's provider gave no story) and `truncated` (the story
-    has no natural end); where the rubric asks for quotes and totals, the
+    did not end naturally); where the rubric asks for quotes and totals, the
     evidence rates and `misadded`; where its benchmark has a length score, `s_l` and `combined` (score times
-    s_l / 100). An unscored story has NaN everywhere but in the flags, and a `reason`.
+    s_l / 100). For an unscored story all values except the flags are NaN, and `reason` is set.
 
-    A rubric with slots is asked once for each entry of `criteria` in the sample's metadata. Several judges are a jury:
-    each judges every story, and the values are the means of theirs.
+    A rubric with slots is asked once per entry of `criteria` in the sample's metadata. Several judges form a jury:
+    each judges every story, and the values are the means over the judges.
 
     Args:
         rubric: name of a rubric that ships here, or path of a file.
-        judge: name of the judging model, or names; by default the model role `grader`, which is then required.
+        judge: name or names of the judging models; by default the model role `grader`, which is then required.
         disqualify: apply the rubric's optional disqualification gate.
-        quorum: how many of a jury's verdicts make a score; by default those of all its members.
+        quorum: how many verdicts a jury needs for a score; by default those of all its members.
     """
     chosen = load_rubric(rubric)
     if chosen.pairs:
@@ -151,12 +150,12 @@ def judged(
 
 @scorer(metrics=_METRICS)
 def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
-    """Compare the two stories that are the sample's last messages, in their order, on a pairwise rubric.
+    """Compare the two stories in the sample's last two messages, in that order, on a pairwise rubric.
 
-    Values: `score`, the first story's share of a win, `difference` and marks in pluses (negative where the second
-    story won), `length`, `dialogue` and `markdown`, how the first story's style differs from the second's (see
-    `style`; 0 where a story has no words), and from 0 to 1 `coverage` (judged, or a story without words) and `empty`.
-    An unscored pair has NaN everywhere but in style and flags.
+    Values: `score`, the first story's share of a win; `difference` and marks in pluses (negative if the second story
+    won); `length`, `dialogue` and `markdown`, how the first story's style differs from the second's (see `style`; 0 if
+    a story has no words); and from 0 to 1 `coverage` (judged, or a story without words) and `empty`. For an unscored
+    pair all values except style and flags are NaN.
 
     Args:
         rubric: name of a pairwise rubric that ships here, or path of a file.
@@ -179,7 +178,7 @@ def compared(rubric: str = "pairwise", judge: str | None = None) -> Scorer:
 
 @scorer(metrics=_METRICS)
 def length_adherence(longbench: bool = False) -> Scorer:
-    """Words written against words asked for. Values are NaN where the prompt asks for no length.
+    """Compare words written with words asked for. Values are NaN if the prompt asks for no length.
 
     Args:
         longbench: count as LongBench-Write does (CJK characters and Latin words).
@@ -228,7 +227,7 @@ def surface() -> Scorer:
 
 
 def requested_length(state: TaskState) -> Length | None:
-    """The length asked for: the dataset's own field where it has one (None: no length), else what the prompt says."""
+    """The length asked for: the dataset's own field if it has one (None: no length), else what the prompt says."""
     metadata = state.metadata or {}
     return length_in(metadata) if "target_words" in metadata else find_length(state.input_text)
 

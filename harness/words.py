@@ -1,4 +1,4 @@
-"""Counting words: the same for a story, a judge's quotes and a training reward."""
+"""Word counting, the same for stories, judges' quotes and training rewards."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f"
 _UNSPACED = re.compile(f"[{_CHARACTERS}{_LETTERS}]")
 _PLAIN = r"\w+"
 _PARTED = rf"[^\W{_CHARACTERS}{_LETTERS}]+|(?=\w)[{_CHARACTERS}]|(?:(?=[^\W\d_])[{_LETTERS}]){{1,4}}|\d+"
-_FOREIGN = 0.1  # share of such letters up to which they are words quoted in a text of another script
+_FOREIGN = 0.1  # up to this share, such letters are words quoted in a text of another script
 _LONGBENCH = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[a-zA-Z]+")
-_FILLERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"  # letters by their category, yet nothing or a mark is seen of them
+_FILLERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"  # letters by category, but invisible or shown as a mark
 _UNSEEN = ("Mn", "Mc", "Me", "Cf", "Cc")
 
 
 def count_words(text: str) -> int:
-    r"""Number of words: matches of `\w+` after HTML-unescaping, in the text as of `bare`.
+    r"""Count words: matches of `\w+` after HTML-unescaping and `bare`.
 
-    Where more than a tenth of a text is in scripts that put no space between words, every Han and kana character in it
-    is a word, and of Thai, Lao, Myanmar and Khmer every four letters, or what is left of a run.
+    If more than a tenth of a text is in scripts that put no space between words, every Han or kana character counts as
+    a word, and so does every group of up to four letters in a run of Thai, Lao, Myanmar or Khmer.
     """
     text = bare(html.unescape(text))
     return len(re.findall(word_pattern(text), text))
 
 
 def word_pattern(text: str) -> str:
-    """The regular expression of a word in a text of `bare`, which depends on its script."""
+    """The regular expression for a word in a text from `bare`, depending on its script."""
     return _PLAIN if spaced(text) else _PARTED
 
 
@@ -46,8 +46,8 @@ def count_words_longbench(text: str) -> int:
 
 
 def bare(text: str) -> str:
-    """The text without what splits or pads a word unseen: combining marks, soft hyphens, zero-width and control
-    characters. "é" is composed first, so that it stays one letter in either form."""
+    """Remove characters that invisibly split or pad words: combining marks, soft hyphens, zero-width and control
+    characters. Letters such as "é" are composed first, so that both of their forms stay one letter."""
     if text.isascii() and text.isprintable():
         return text
     composed = unicodedata.normalize("NFC", text)

@@ -1,4 +1,4 @@
-"""What is judged: rubric files (data) and the pure code that prompts with them, reads replies and scores."""
+"""Rubrics: data files, and the pure code that builds prompts from them, reads replies and computes scores."""
 
 from .base import Dimension, Evidence, Marks, ReplyError, RubricError
 from .load import load_rubric, parse_rubric, rubric_names, ships

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class RubricError(ValueError):
-    """A rubric file that must not be used; the message names the file and the key."""
+    """An invalid rubric file; the message names the file and the key."""
 
 
 class ReplyError(ValueError):
@@ -19,12 +19,12 @@ class ReplyError(ValueError):
 
 
 def shown(value: Any) -> str:
-    """A value in a complaint, in at most 40 characters."""
+    """Format a value for a complaint, in at most 40 characters."""
     if value is None:
         return "nothing"
     try:
         text = repr(value)
-    except ValueError:  # a number of more digits than Python writes
+    except ValueError:  # a number with more digits than Python converts to text
         text = "a number that is far too long"
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -36,7 +36,7 @@ class Frozen(BaseModel):
 
 
 class Band(Frozen):
-    """A run of whole marks and what a story in it looks like."""
+    """A range of whole marks and what a story in it looks like."""
 
     low: int
     high: int
@@ -49,10 +49,10 @@ class Band(Frozen):
 
 
 def check_bands(bands: Sequence[Band], low: int, high: int) -> None:
-    """Refuse bands that do not tile `low`..`high` exactly, from the lowest mark to the highest.
+    """Check that the bands cover `low`..`high` exactly, from the lowest mark to the highest.
 
     Raises:
-        ValueError: naming the band that is empty, leaves a gap, overlaps or ends elsewhere.
+        ValueError: a band is empty, leaves a gap, overlaps or ends at the wrong mark; the message names it.
     """
     if not bands:
         raise ValueError("bands: none given")
@@ -73,7 +73,7 @@ class Dimension(Frozen):
     """One thing a judge marks from `min` to `max`.
 
     `id` is the key of its mark, by default its name; `sign` says whether a high mark is good (`positive`)
-    or bad (`negative`); `leaves` names what is charged to other dimensions instead.
+    or bad (`negative`); `leaves` names what is left to other dimensions.
     """
 
     id: str
@@ -112,7 +112,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Marks:
-    """A reply that was read: raw marks by dimension, their evidence, and the totals the judge claimed.
+    """The content of a reply: raw marks by dimension, their evidence, and the totals the judge claimed.
 
     A dimension that the judge left unrated has no key in `scores`; `comment` is what the judge wrote about
     the story as a whole.
@@ -125,10 +125,10 @@ class Marks:
 
 
 class Rule(Frozen, ABC):
-    """How one kind of rubric is replied to, read and scored. Pure: no model, no clock, no network.
+    """How replies to one kind of rubric are formatted, read and scored. Pure: no model, no clock, no network.
 
-    What only some rubrics have (quotes, claimed totals, labels, a `gate`) defaults to having none. `stories` says
-    between which lines the texts to be judged stand in the judge's message.
+    What only some rubrics have (quotes, claimed totals, labels, a `gate`) is absent by default. `stories` names the
+    lines that enclose the texts to be judged in the judge's message.
     """
 
     quotes: ClassVar[bool] = False
@@ -137,51 +137,51 @@ class Rule(Frozen, ABC):
 
     @abstractmethod
     def check(self, dimensions: Sequence[Dimension]) -> None:
-        """Refuse parameters that disagree with the dimensions (ValueError naming the key)."""
+        """Raise ValueError, naming the key, if parameters disagree with the dimensions."""
 
     @abstractmethod
     def texts(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
-        """What this rule puts into the judge's instructions, by placeholder."""
+        """Return the texts that this rule adds to the judge's instructions, by placeholder."""
 
     @abstractmethod
     def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any] | None:
-        """JSON schema of a reply, or None where the reply is plain text."""
+        """Return the JSON schema of a reply, or None if the reply is plain text."""
 
     @abstractmethod
     def parse(self, dimensions: Sequence[Dimension], reply: str) -> Marks:
-        """Read a reply; raises ReplyError and nothing else, whatever the string."""
+        """Read a reply. Raises only ReplyError, whatever the string."""
 
     @abstractmethod
     def score(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, float]:
-        """Numbers from marks; the key "score" is the headline."""
+        """Compute the scores from marks; the key "score" is the headline."""
 
     @abstractmethod
     def lowest(self, dimensions: Sequence[Dimension]) -> dict[str, float]:
-        """What an empty story gets: the lowest value that each score can take."""
+        """Return the scores of an empty story: the lowest value of each score."""
 
     def mark_names(self, dimensions: Sequence[Dimension]) -> tuple[str, ...]:
         """The keys of `Marks.scores`, in order."""
         return tuple(d.id for d in dimensions)
 
     def compulsory_quotes(self, dimensions: Sequence[Dimension], marks: Marks) -> tuple[str, ...]:
-        """Dimensions whose mark obliges the judge to quote the story."""
+        """Dimensions whose mark requires the judge to quote the story."""
         return ()
 
     def sums(self, dimensions: Sequence[Dimension], marks: Marks) -> dict[str, int]:
-        """The plain sums that a judge is asked to state too, by their names in a reply."""
+        """The plain sums that the judge is also asked to state, by their names in a reply."""
         return {}
 
     def label(self, score: float) -> str | None:
-        """The label of a score, where the rubric has labels."""
+        """The label of a score, or None if the rubric has no labels."""
         return None
 
     def disqualified(self, marks: Marks, length_ratio: float | None) -> str | None:
-        """Why the rubric's optional gate sets the story to the lowest score, or None where it passes."""
+        """Why the rubric's optional gate sets the story to the lowest score, or None if it passes."""
         return None
 
 
 def object_schema(**properties: dict[str, Any]) -> dict[str, Any]:
-    """Strict JSON schema of an object: every key required, none besides."""
+    """Strict JSON schema of an object: every key required, no others allowed."""
     return {
         "type": "object",
         "properties": properties,

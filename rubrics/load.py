@@ -1,4 +1,4 @@
-"""Rubric files behind a validating loader."""
+"""Load and validate rubric files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def parse_rubric(text: str, source: str) -> Rubric:
-    """Validate the text of a rubric file; `source` is kept, and named in errors.
+    """Validate the text of a rubric file; `source` is stored, and named in errors.
 
     Raises:
         RubricError: one line that names the source and the key.
@@ -40,7 +40,7 @@ def parse_rubric(text: str, source: str) -> Rubric:
             raise ValueError("expected a mapping at the top")
         found = {"source": source, "text": text, "digest": hashlib.sha256(text.encode()).hexdigest()}
         for key in found.keys() & content.keys():
-            raise ValueError(f"{key}: comes from the file, and is not given in it")
+            raise ValueError(f"{key}: is derived from the file and must not be set in it")
         rubric = Rubric.model_validate({**content, **found})
         _check(rubric)
     except ValidationError as error:
@@ -54,15 +54,15 @@ def parse_rubric(text: str, source: str) -> Rubric:
 
 @functools.cache
 def rubric_names() -> list[str]:
-    """The rubrics that ship here."""
+    """Return the names of the built-in rubrics."""
     return sorted(p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml"))
 
 
 def load_rubric(source: str) -> Rubric:
-    """A rubric that ships here by its name, or one of your own by the path of its file (`.yaml`).
+    """Load a built-in rubric by name, or one of your own by the path of its file (`.yaml`).
 
     Raises:
-        RubricError: no such rubric (the message lists the names), or a file that fails validation.
+        RubricError: unknown rubric (the message lists the names), or a file that fails validation.
     """
     if source in rubric_names():
         path = Path(str(files(__package__) / f"{source}.yaml"))
@@ -70,7 +70,7 @@ def load_rubric(source: str) -> Rubric:
         path = Path(source).absolute()
         if path.suffix not in (".yaml", ".yml"):
             raise RubricError(
-                f"unknown rubric {source!r}; known: {', '.join(rubric_names())}, or a file of yours, .yaml"
+                f"unknown rubric {source!r}; known: {', '.join(rubric_names())}, or the path of a .yaml file"
             )
         source = str(path)
     try:
@@ -81,13 +81,13 @@ def load_rubric(source: str) -> Rubric:
 
 
 def ships(name: str, digest: str) -> bool:
-    """Whether the rubric of this name and digest is the one that ships here."""
+    """Whether this name and digest are those of a built-in rubric."""
     return name in rubric_names() and load_rubric(name).digest == digest
 
 
 @functools.cache
 def _load(path: Path, source: str, changed: int, size: int) -> Rubric:
-    """The rubric, read once for each state of its file."""
+    """Load the rubric; it is read again only if its file has changed."""
     try:
         return parse_rubric(path.read_bytes().decode(), source)
     except OSError as error:
@@ -103,12 +103,12 @@ def _check(rubric: Rubric) -> None:
                 raise ValueError(f"dimensions: the {key} {value!r} is given twice")
     rubric.rule.check(rubric.dimensions)
     for name in (d.id for d in rubric.dimensions) if rubric.pairs or not rubric.slots else ():
-        if "a" <= name[:1] <= "z":  # as the tables' own columns do, beside which the marks stand
-            raise ValueError(f"dimensions: {name!r} begins with a small letter; write {name.capitalize()!r}")
+        if "a" <= name[:1] <= "z":  # like the tables' own columns, next to which the marks are shown
+            raise ValueError(f"dimensions: {name!r} begins with a lower-case letter; write {name.capitalize()!r}")
     scores = (*rubric.score_names, *(("s_l", "combined") if rubric.length_score else ()))
     for name in (*rubric.side, rubric.published):
         if name not in scores:
-            raise ValueError(f"side, published: no score {name!r}; there are {', '.join(scores)}")
+            raise ValueError(f"side, published: no score {name!r}; known: {', '.join(scores)}")
     texts = {
         "system": {"dimensions", *rubric.rule.texts(rubric.dimensions)},
         "user": {"prompt", "story", "fence", *rubric.slots},

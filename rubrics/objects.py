@@ -1,4 +1,4 @@
-"""Finding the one JSON object that answers inside whatever a judge wrote around it."""
+"""Find the one JSON object with the answer in a judge's reply, whatever is around it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .base import ReplyError, shown
 
-_LONGEST = 400_000  # characters of a reply; the longest honest one is a tenth of that
+_LONGEST = 400_000  # characters in a reply; the longest genuine one has a tenth of that
 _OPENS = re.compile(r"\{(?=\s{0,200}[\"'}])")  # braces in prose are followed by something else
 _MARK = re.compile(r"\\.|[\"'{}\[\]]", re.DOTALL)
 
@@ -33,15 +33,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, strict=False)  # strings 
 
 
 def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> dict[str, Any]:
-    """The one object in `reply` that has the key `required`; keys are taken as `key` gives them.
+    """Return the one object in `reply` that has the key `required`; keys are first mapped by `key`.
 
-    Code fences and prose around the object do not matter, nor objects around it, nor an object given twice alike.
-    Single quotes and trailing commas are read by Python's literal parser. What stands inside a string is never looked
-    at.
+    Code fences, prose and enclosing objects are ignored, and the same object may occur twice. Single quotes and
+    trailing commas are read by Python's literal parser. The content of strings is never searched.
 
     Raises:
-        ReplyError: no such object, two that differ, one that gives a key twice, or an object that cannot be read, since
-            what it would say is not known.
+        ReplyError: no such object, two that differ, one with a duplicate key, or any object that cannot be read, since
+            its content is unknown.
     """
     if not reply.strip():
         raise ReplyError("the reply is empty")
@@ -75,7 +74,7 @@ def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> d
 
 
 def _read(reply: str, start: int) -> tuple[Any, int]:
-    """The object that begins at a place, None where it cannot be read, and the place behind it."""
+    """Return the object that begins at `start`, or None if it cannot be read, and the position after it."""
     try:
         return _DECODER.raw_decode(reply, start)
     except _DuplicateKey as error:
@@ -85,7 +84,7 @@ def _read(reply: str, start: int) -> tuple[Any, int]:
     if end is None:
         return None, start
     try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes that only JSON knows
+        with warnings.catch_warnings(action="ignore"):  # about escapes that only JSON knows
             value = ast.literal_eval(reply[start:end])
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None, start
@@ -93,7 +92,7 @@ def _read(reply: str, start: int) -> tuple[Any, int]:
 
 
 def _closing(reply: str, start: int) -> int | None:
-    """The place behind the brace that closes the one at `start`; braces inside strings do not count."""
+    """Return the position after the brace that closes the one at `start`, ignoring braces inside strings."""
     quote, depth = "", 0
     for mark in _MARK.finditer(reply, start):
         sign = mark.group()
@@ -111,7 +110,7 @@ def _closing(reply: str, start: int) -> int | None:
 
 
 def _having(value: Any, wanted: str, key: Callable[[str], str]) -> Iterator[dict[str, Any]]:
-    """The outermost objects in a value that have a key."""
+    """Yield the outermost objects in a value that have the key `wanted`."""
     if isinstance(value, dict) and wanted in (key(str(name)) for name in value):
         yield value
     elif isinstance(value, dict | list):
@@ -120,7 +119,7 @@ def _having(value: Any, wanted: str, key: Callable[[str], str]) -> Iterator[dict
 
 
 def whole_number(value: Any, name: str, low: int, high: int) -> int:
-    """`value` as a whole number within `low`..`high`.
+    """Return `value` as a whole number within `low`..`high`.
 
     Raises:
         ReplyError: naming `name` and what is wrong with its value.

@@ -1,4 +1,4 @@
-"""Rubrics that compare two stories of one prompt: on each dimension a winner, and one to five pluses."""
+"""Rubrics that compare two stories written for one prompt: a winner and one to five pluses per dimension."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _VERDICT = re.compile(r"[^\w+]*(?:story\s*)?(?P<side>[AB])\b[^\w+]*(?P<pluses>\+
 
 
 class Pairwise(Rule):
-    """A mark is the winner's pluses, positive where the first story won and negative where the second did.
+    """A mark is the number of the winner's pluses: positive if the first story won, negative if the second did.
 
-    The difference is the sum of the marks, the outcome (`score`) the first story's share of a win: 1 or 0 from
-    `decisive` pluses of difference on, 0.75 or 0.25 below, 0.5 for no difference at all.
+    The difference is the sum of the marks. The outcome (`score`) is the first story's share of a win: 1 or 0 for a
+    difference of at least `decisive` pluses, 0.75 or 0.25 for a smaller one, 0.5 for none.
     """
 
     stories: ClassVar[tuple[str, ...]] = ("STORY A", "STORY B")
@@ -43,7 +43,7 @@ class Pairwise(Rule):
         return {"form": json.dumps({self.comment: "...", **marks}, indent=2)}
 
     def reply_schema(self, dimensions: Sequence[Dimension]) -> dict[str, Any]:
-        # a closed list of strings: providers that drop the bounds of numbers keep it
+        # an enum of strings: providers that drop the bounds of numbers keep it
         marks = {
             _key(d): {"type": "string", "enum": [side + "+" * n for side in SIDES for n in range(1, d.max + 1)]}
             for d in dimensions
@@ -80,5 +80,5 @@ def _mark(value: Any, dimension: Dimension) -> float:
 
 
 def _key(dimension: Dimension) -> str:
-    """The dimension's key in JSON; some providers take letters, digits and underscores only."""
+    """The dimension's key in JSON; some providers accept only letters, digits and underscores."""
     return dimension.id.replace(" ", "_")

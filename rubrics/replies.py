@@ -1,4 +1,4 @@
-"""Finding the scores section of a text reply inside whatever a judge wrote around it."""
+"""Find the scores section of a text reply, whatever the judge wrote around it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STATED = re.compile(  # a scale in a heading, a name or a comment
     r"\d{1,3}\s{0,2}(?:-|–|—|to)\s{0,2}(?P<to>\d{1,6})|\b(?P<points>\d{1,6})[- ]points?\b|(?P<share>%|\bper ?cent)",
     re.IGNORECASE,
 )
-# what a comment says that makes its number doubtful
+# words in a comment that make its number doubtful
 _DOUBT = re.compile(
     r"\b(?:out of|scale|range|possible)\b|--?>|→|\bor \d|\bno, \d|"
     r"\b(?:final|revised|rather|actually)\b.{0,12}\d",
@@ -43,25 +43,25 @@ _NO_SCORE = re.compile(
     re.IGNORECASE,
 )
 _ENDING = 2  # letters by which a name may differ at its end, as in "Weak Dialog" or "Unearned Transformation"
-_LINE = 300  # characters of a line in which name and number stand
+_LINE = 300  # characters of a line that may hold name and number
 _LINES = 5000
 
 
 def scores_section(reply: str, ranges: Mapping[str, tuple[int, int]]) -> tuple[str, dict[str, float]]:
-    """What stands before the scores section of a text reply, and the numbers in it by canonical name.
+    """Return the text before the scores section of a text reply, and the section's numbers by canonical name.
 
-    The section begins after the last line that is a heading such as `[Scores]` and has a score below it, so
-    numbers in the analysis are never marks. A line is a name, a colon and a number, which may be followed by its scale
-    and, after a bracket, dash or the like, by a comment; markdown, list marks and brackets do not matter. A name is
-    known by its letters alone, or with up to two letters more or fewer at its end. Lines with other names, and values
-    such as `N/A`, rate nothing.
+    The section begins after the last heading (such as `[Scores]`) that has a score below it, so numbers in the
+    analysis are never marks. A line is a name, a colon and a number, optionally followed by its scale and, after a
+    bracket, dash or similar, by a comment; markdown, list markers and brackets are ignored. Names are compared by
+    their letters alone, and may have up to two letters more or fewer at the end. Lines with other names, and values
+    such as `N/A`, give no score.
 
     Args:
         ranges: the lowest and highest mark of each criterion.
 
     Raises:
-        ReplyError: no scores section, one criterion with two different numbers, or one with a value that is no number,
-            a range of numbers, or on another scale than the criterion's.
+        ReplyError: no scores section, a criterion with two different numbers, or a value that is not a number, is a
+            range of numbers, or is on another scale than the criterion's.
     """
     if not reply.strip():
         raise ReplyError("the reply is empty")
@@ -83,7 +83,7 @@ def scores_section(reply: str, ranges: Mapping[str, tuple[int, int]]) -> tuple[s
     if all(_other_scale(lines[end], high) for high in highs):
         raise ReplyError(f"{shown(lines[end].strip())}: the scores are on another scale than was asked for")
     for name, value in unread.items():
-        if name not in found:  # a comment that repeats the name of a rated criterion is no score
+        if name not in found:  # a comment that repeats the name of a rated criterion is not a score
             low, high = ranges[name]
             raise ReplyError(f"{name}: {shown(value)} is not a number from {low} to {high}")
     return "\n".join(lines[:end]).strip(), found
@@ -92,7 +92,7 @@ def scores_section(reply: str, ranges: Mapping[str, tuple[int, int]]) -> tuple[s
 def _read_scores(
     lines: Sequence[str], ranges: Mapping[str, tuple[int, int]], found: dict[str, float], unread: dict[str, str]
 ) -> None:
-    """Add the numbers by canonical name, and the values of names that are no numbers on the criterion's scale."""
+    """Add numbers to `found` by canonical name, and values that are not numbers on their scale to `unread`."""
     known = {letters(name): name for name in ranges}
     for line in lines:
         text = _DRESS.sub("", line[:_LINE]).lstrip(" \t>•|+-").rstrip(" \t|")
@@ -109,7 +109,7 @@ def _read_scores(
 
 
 def _value(text: str, high: int) -> float | None:
-    """The number that a value is, or None where it is none on this scale."""
+    """Return the number in a value, or None if there is none on this scale."""
     number = _NUMBER.match(text)
     if number is None:
         return None
@@ -122,13 +122,13 @@ def _value(text: str, high: int) -> float | None:
 
 
 def _other_scale(text: str, high: int) -> bool:
-    """Whether a text states a scale, and not the one that ends at `high`."""
+    """Whether a text states a scale other than the one that ends at `high`."""
     ends = [float(end) for found in _STATED.finditer(text) for end in found.groups() if end and end.isdigit()]
     return "%" in text or "per cent" in text or "percent" in text or (bool(ends) and high not in ends)
 
 
 def letters(name: str) -> str:
-    """The letters of a name in lower case, without what stands in brackets: by these, names are the same."""
+    """The letters of a name in lower case, without parts in brackets; names are compared by these."""
     return "".join(c for c in re.sub(r"\([^()]*\)", "", name[:_LINE]).lower() if c.isalpha())
 
 

@@ -23,7 +23,7 @@ _FENCED = re.compile(
 
 
 class JudgeSettings(Frozen):
-    """The judge of the paper and how it samples; a user's own settings win."""
+    """The paper's judge and its sampling settings; a user's own settings take precedence."""
 
     model: str = Field(min_length=1)
     temperature: float | None = None
@@ -41,16 +41,16 @@ class Prompt(Frozen):
 class Rubric(Frozen):
     """A rubric: one validated data file. Everything here is pure: no model, no clock, no network.
 
-    `judge` is the judge that the rubric was made for and its sampling; `scale` says in words what the score is. `text`
-    is the whole file and `digest` its sha256 in hexadecimal: numbers compare only where it agrees. `source` is what
-    `load_rubric` finds it by: a name, or a file's path. `side` names further scores
-    that tables show, with their headings, and `published` the score that published numbers use. The prompt
-    is shown without its request for a length where `hides_length`. `slots` are the placeholders that a call fills
-    besides: with the texts of one of a sample's criteria, or with the other story of a pair. `length_score` names the
-    length score that the benchmark combines with this one.
+    `judge` is the judge that the rubric was made for, with its sampling settings; `scale` describes the score in
+    words. `text` is the whole file and `digest` its sha256 in hexadecimal: only numbers with the same digest are
+    comparable. `source` is what `load_rubric` takes: a name, or a file's path. `side` names further scores that tables
+    show, with their headings, and `published` the score that published numbers use. With `hides_length`, the prompt is
+    shown without its length request. `slots` are further placeholders that a call fills: with the texts of one of a
+    sample's criteria, or with the other story of a pair. `length_score` names the length score that the benchmark
+    combines with this one.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")  # what providers take for the name of a reply's schema
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")  # what providers accept as the name of a schema
     version: int
     title: str = Field(pattern=r"^[^\n]+$")
     scale: str
@@ -69,19 +69,19 @@ class Rubric(Frozen):
 
     @property
     def pairs(self) -> bool:
-        """Whether two stories are compared, in place of one being marked."""
+        """Whether two stories are compared, rather than one marked."""
         return len(self.rule.stories) == 2
 
     @property
     def faultless(self) -> float:
-        """The score of a story with every strength, no fault and no bonus; what counts as 1 in a training reward."""
+        """The score of a story with every strength, no fault and no bonus; it counts as 1 in a training reward."""
         best = {d.id: float(d.max if d.sign == "positive" else d.min) for d in self.dimensions}
         return self.score(Marks({**dict.fromkeys(self.mark_names, 0.0), **best}))["score"]
 
     def messages(self, prompt: str, story: str, **slots: str) -> list[dict[str, str]]:
-        """The judge's messages as `{"role", "content"}`, the fixed rubric first so that providers can cache it.
+        """The judge's messages as `{"role", "content"}`, with the fixed rubric first so that providers can cache it.
 
-        The story stands between two lines with a mark that it cannot contain, and all placeholders
+        The story is placed between two lines with a mark that it cannot contain, and all placeholders
         are filled in one pass, so nothing inside the story is ever taken for a placeholder.
         `slots` fills the placeholders that the rubric file declares.
 
@@ -97,23 +97,23 @@ class Rubric(Frozen):
         ]
 
     def retry_message(self, complaint: str) -> dict[str, str]:
-        """The message that asks for a malformed reply again."""
+        """The message that asks again after a malformed reply."""
         return {"role": "user", "content": _fill(self.prompt.retry, {"complaint": complaint})}
 
     def response_schema(self) -> dict[str, Any] | None:
-        """Strict JSON schema of a reply (every key required, none besides), or None for text replies."""
+        """Strict JSON schema of a reply (every key required, no others allowed), or None for text replies."""
         return self.rule.reply_schema(self.dimensions)
 
     def parse(self, reply: str) -> Marks:
-        """Read a judge's reply. Raises ReplyError, and nothing else, on any string."""
+        """Read a judge's reply. Raises only ReplyError, whatever the string."""
         return self.rule.parse(self.dimensions, reply)
 
     def score(self, marks: Marks) -> dict[str, float]:
-        """Numbers from marks; `"score"` is the benchmark's headline."""
+        """Compute the scores from marks; `"score"` is the benchmark's headline."""
         return self.rule.score(self.dimensions, marks)
 
     def compulsory_quotes(self, marks: Marks) -> tuple[str, ...]:
-        """Dimensions whose mark obliges the judge to quote the story."""
+        """Dimensions whose mark requires the judge to quote the story."""
         return self.rule.compulsory_quotes(self.dimensions, marks)
 
     @property
@@ -127,11 +127,11 @@ class Rubric(Frozen):
         return tuple(self.score(Marks(dict.fromkeys(self.mark_names, 0.0))))
 
     def totals(self, marks: Marks) -> dict[str, int]:
-        """The plain sums that a judge is asked to state too, by their names in a reply."""
+        """The plain sums that the judge is also asked to state, by their names in a reply."""
         return self.rule.sums(self.dimensions, marks)
 
     def misadded(self, marks: Marks) -> float:
-        """1 where a total the judge claimed differs from ours, 0 where all agree, NaN where none was given."""
+        """1 if a total the judge claimed differs from ours, 0 if all agree, NaN if none was given."""
         ours = self.totals(marks)
         if not marks.claimed:
             return math.nan
@@ -142,11 +142,11 @@ class Rubric(Frozen):
         return self.rule.lowest(self.dimensions)
 
     def label(self, score: float) -> str | None:
-        """The label of a score, where the rubric has labels."""
+        """The label of a score, or None if the rubric has no labels."""
         return self.rule.label(score)
 
     def disqualified(self, marks: Marks, length_ratio: float | None) -> str | None:
-        """Why the rubric's optional gate sets the story to the lowest score, or None where it passes."""
+        """Why the rubric's optional gate sets the story to the lowest score, or None if it passes."""
         return self.rule.disqualified(marks, length_ratio)
 
     def _system(self) -> str:
@@ -156,10 +156,10 @@ class Rubric(Frozen):
 
 
 def fence(prompt: str, *texts: str) -> str:
-    """A 16-digit mark that occurs in none of the texts.
+    """Return a mark of 16 hexadecimal digits that occurs in none of the texts.
 
-    It is drawn from a hash of all of them, so it is the same for the same texts (replies can be cached), while
-    a writer would have to know the hash of a text that contains that very hash to forge it.
+    It is taken from a hash of all of them, so the same texts always get the same mark (replies can be cached). To
+    forge it, a writer would have to know the hash of a text that contains that very hash.
     """
     seed = hashlib.sha256(f"{len(prompt)}:{prompt}{''.join(texts)}".encode(errors="surrogatepass"))
     while any((mark := seed.hexdigest()[:16]) in text for text in (prompt, *texts)):
@@ -168,7 +168,7 @@ def fence(prompt: str, *texts: str) -> str:
 
 
 def fenced(content: str) -> tuple[str, ...]:
-    """The prompt and the story, or both stories, inside a user message that `Rubric.messages` wrote.
+    """Return the prompt and the story, or both stories, from a user message of `Rubric.messages`.
 
     Raises:
         ValueError: the message holds no fenced prompt and story.

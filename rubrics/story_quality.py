@@ -1,4 +1,4 @@
-"""The Story Quality rule: added-up marks, evidence gates, composite rules, disqualification."""
+"""The Story Quality rule: summed marks, evidence gates, composite rules, disqualification."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class StoryQuality(Rule):
             raise ValueError(f"totals.lowest/highest: the dimensions give {lowest} and {highest}")
         starts = [label.start for label in self.labels]
         if not starts or starts[0] != lowest or starts != sorted(set(starts)):
-            raise ValueError(f"labels: must start at {lowest} and rise")
+            raise ValueError(f"labels: must start at {lowest} and increase")
         unknown = set(self.disqualification.at_least) - {d.id for d in dimensions}
         if unknown:
             raise ValueError(f"disqualification.at_least: unknown dimension {sorted(unknown)[0]}")
@@ -161,10 +161,10 @@ class StoryQuality(Rule):
         return {"score": lowest, "overall": lowest, "overall_released": float(-self.totals.negative)}
 
     def disqualified(self, marks: Marks, length_ratio: float | None) -> str | None:
-        """Why the optional gate sets the story to the lowest score, or None where it passes.
+        """Why the optional gate sets the story to the lowest score, or None if it passes.
 
-        `length_ratio` is words / target, None where no length was asked for. Human references are
-        exempt: do not ask for them.
+        `length_ratio` is words / target, or None if no length was requested. Human references are
+        exempt: do not call this for them.
         """
         for name, limit in self.disqualification.at_least.items():
             if marks.scores[name] >= limit:
@@ -197,7 +197,7 @@ class StoryQuality(Rule):
         return float(positive), float(negative)
 
     def _gated(self, name: str, marks: Marks, known: set[str]) -> float:
-        """The bonus or penalty, or 0 where its evidence is vague or missing."""
+        """The bonus or penalty, or 0 if its evidence is vague or missing."""
         value, given = marks.scores[name], marks.evidence.get(name, Evidence())
         supported = (
             len(given.target.split()) >= self.open_ended.min_target_words
@@ -231,7 +231,7 @@ def _text(value: Any) -> str:
 
 
 def _is_sum(value: Any) -> bool:
-    """Whether a claimed total is a number at all; one that no sum of marks can reach is not."""
+    """Whether a claimed total is a number, and not larger than any sum of marks can be."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _NO_SUM
 
 

@@ -1,4 +1,4 @@
-"""Rubrics whose score is a weighted mean of marks: invert, bend, weight and scale are data."""
+"""Rubrics whose score is a weighted mean of marks; inversion, bend, weights and scale are data."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .base import Dimension, Frozen, Marks, ReplyError, Rule, integer_schema, ob
 from .objects import only_object, whole_number
 from .replies import letters, scores_section
 
-_FAR = 0.25  # share of a criterion's range by which a number that is clamped may miss it
+_FAR = 0.25  # how far outside its range a clamped number may be, as a share of the range
 
 
 class Sections(Frozen):
-    """A text reply: an [Analysis] section, then [Scores] with one `Name: number` a line.
+    """A text reply: an [Analysis] section, then [Scores] with one `Name: number` per line.
 
-    `outside` says what becomes of a number out of range (one that would be clamped from further out than a quarter of
-    the range is malformed); a reply that rates less than `min_rated` of the dimensions, by number or by weight, is
-    malformed too.
+    `outside` says what happens to a number out of range (if it is to be clamped but is further out than a quarter of
+    the range, the reply is malformed). A reply that rates less than `min_rated` of the dimensions, by count or by
+    weight, is malformed too.
     """
 
     form: Literal["sections"]
@@ -29,7 +29,7 @@ class Sections(Frozen):
 
 
 class Json(Frozen):
-    """A JSON reply: one key a dimension with a whole number, and before them `comment`, the judge's reasons."""
+    """A JSON reply: first `comment`, the judge's reasons, then one key per dimension with a whole number."""
 
     form: Literal["json"]
     comment: str
@@ -38,8 +38,8 @@ class Json(Frozen):
 class WeightedMean(Rule):
     """Score = weighted mean over the rated dimensions, each mapped from its range to `scale`.
 
-    A mark x in [min, max] is inverted first where low is good (max + min - x); as a share s of its range it
-    is then bent to s ** `bend` where the file says so, and mapped linearly to `scale`.
+    A mark x in [min, max] is first inverted if low is good (max + min - x). Its share s of the range then
+    becomes s ** `bend` if the file sets one, and is mapped linearly to `scale`.
     """
 
     name: Literal["weighted_mean"]
@@ -137,5 +137,5 @@ class WeightedMean(Rule):
 
 
 def _key(dimension: Dimension) -> str:
-    """The dimension's key in JSON; some providers take letters, digits and underscores only."""
+    """The dimension's key in JSON; some providers accept only letters, digits and underscores."""
     return dimension.id.replace(" ", "_")

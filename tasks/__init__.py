@@ -1,1 +1,1 @@
-"""What is run: the benchmarks as Inspect tasks, and where their prompts come from."""
+"""Inspect tasks for the benchmarks, and the sources of their prompts."""

@@ -1,4 +1,4 @@
-"""The arena as an Inspect task: every two models' stories of a prompt, in both orders."""
+"""The arena as an Inspect task: compare every two models' stories for a prompt, in both orders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arena(
 
     Args:
         stories: stories files, logs or folders of logs (several: a list, or separated by commas).
-        truncate: judge the first so many characters of each story; by default the whole.
+        truncate: judge only the first N characters of each story; by default all of it.
         benchmark: only stories that were written for this benchmark.
         rubric: name or file of a pairwise rubric.
         judge: judging model; by default the model role `grader`, which is then required.

@@ -1,6 +1,6 @@
-"""Everything of ours that Inspect finds by name: tasks, scorers, solvers, metrics and models.
+"""Everything of this package that Inspect finds by name: tasks, scorers, solvers, metrics and models.
 
-The tasks of the benchmarks, ours and other packages' alike, are made here from their records.
+The tasks of all benchmarks, our own and those of other packages, are created here from their records.
 """
 
 from ..harness.benchmarks import benchmarks

@@ -1,4 +1,4 @@
-"""Solvers: write the story with the model under test, or take one that exists already."""
+"""Solvers: write the story with the model under test, or use an existing one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from ..harness.logs.headers import OPEN_PROVIDERS
 
-# Inspect retries for ever by default; this is about three minutes of a provider that is down
+# Inspect retries forever by default; this covers about three minutes of provider downtime
 MAX_RETRIES = 6
-# how the paper's policy writes in validation; the penalty goes to providers known to take it
+# sampling settings of the paper's policy in validation; the penalty goes to providers known to accept it
 POLICY = GenerateConfig(temperature=0.8, top_p=0.95)
 PENALTY = {"repetition_penalty": 1.10}
 
@@ -19,14 +19,14 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
     """Have the model write the story.
 
     Args:
-        usual: further sampling settings of the benchmark, sent to providers known to take them.
+        usual: further sampling settings of the benchmark, sent to providers known to accept them.
         asked: settings that the user asked for, sent to any provider.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         open_weights = state.model.api in OPEN_PROVIDERS
         body = {**(usual if open_weights else {}), **asked}
-        top_k = get_model().config.top_k  # asked for by the user
+        top_k = get_model().config.top_k  # set by the user
         if top_k is not None and (open_weights or state.model.api == "openai-api"):
             body["top_k"] = top_k  # Inspect does not send it in OpenAI's protocol
         state.metadata["extra_body"] = body
@@ -37,13 +37,13 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
 
 @solver
 def recorded() -> Solver:
-    """Put the story that came with the sample where a model's answer would be."""
+    """Use the story in the sample as the model's answer."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         writer = state.metadata.get("writer", "recorded")
         story, stop = state.metadata.pop("story"), state.metadata.pop("stop", "stop")
         state.output = ModelOutput.from_content(writer, story, stop_reason=stop)
-        state.output.usage = ModelUsage(output_tokens=int(not state.metadata.pop("refused", False)))  # none: no story
+        state.output.usage = ModelUsage(output_tokens=int(not state.metadata.pop("refused", False)))  # 0 means no story
         state.messages.append(state.output.message)
         return state
 
@@ -52,7 +52,7 @@ def recorded() -> Solver:
 
 @solver
 def paired() -> Solver:
-    """Put the two stories that came with the sample after its prompt, as two answers."""
+    """Add the sample's two stories after its prompt, as two answers."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         state.messages += [ChatMessageAssistant(content=text) for text in state.metadata.pop("stories")]

@@ -1,12 +1,12 @@
-"""Human-reference injection (HRI) on TRL's GRPO: one human-written story stands in every group beside the rollouts.
+"""Human-reference injection (HRI) for TRL's GRPO: every group has one human-written story besides the rollouts.
 
-Each group of G rows is G - 1 rollouts of the policy and, last, one reference that is teacher-forced. Mean and
-standard deviation of the group come from the rollouts alone, and the reference's advantage is
-w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and in the group of a row that has no reference,
-the group is G rollouts and this class does what its parent does, to the last bit (but for `validation_sampling`).
+Each group of G rows has G - 1 rollouts of the policy and, as its last row, one teacher-forced reference. The mean and
+standard deviation are those of the rollouts alone, and the reference's advantage is
+w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and for a row without a reference, the group is G
+rollouts and the results are bit-identical to those of the parent class (except for `validation_sampling`).
 
-Written against trl 1.16.0, whose private methods it overrides; tests/trainers/test_hri.py is the gate for another
-version.
+Written for trl 1.16.0, whose private methods it overrides; before using another version, run
+tests/trainers/test_hri.py.
 TRL's `entropy`, `clip_ratio/*` and `num_tokens` still count the references.
 """
 
@@ -27,7 +27,7 @@ from trl.trainer.utils import RepeatSampler, nanstd
 from ..harness.errors import UserError
 
 EPS = 1e-4  # TRL's own, added to the standard deviation
-MIN_GROUP = 3  # two rollouts at least, for a standard deviation
+MIN_GROUP = 3  # at least two rollouts, for a standard deviation
 
 
 @dataclass
@@ -36,15 +36,15 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
 
     hri_weight: float = field(default=0.4, metadata={"help": "Weight of the reference's advantage after warm-up."})
     hri_warmup_steps: int = field(default=15, metadata={"help": "Steps over which the weight rises from 0."})
-    hri_decay_steps: int = field(default=0, metadata={"help": "Steps after warm-up to the final weight; 0: hold."})
+    hri_decay_steps: int = field(default=0, metadata={"help": "Steps from warm-up to the final weight; 0: no decay."})
     hri_final_weight: float = field(default=0.0, metadata={"help": "Weight after the decay."})
-    hri_schedule: str = field(default="linear", metadata={"help": "Form of the decay: linear or cosine."})
+    hri_schedule: str = field(default="linear", metadata={"help": "Shape of the decay: linear or cosine."})
     hri_bound: float | None = field(
         default=5.0,
-        metadata={"help": "Bound on the reference's advantage before it is weighted. None: the bare formula."},
+        metadata={"help": "Bound on the reference's advantage before it is weighted. None: no bound."},
     )
     validation_sampling: dict[str, Any] | None = field(
-        default=None, metadata={"help": "Sampling in evaluation where it differs: temperature, top_p, top_k, …"}
+        default=None, metadata={"help": "Sampling settings that differ in evaluation: temperature, top_p, top_k, …"}
     )
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
         }
         for name, bad in wrong.items():
             if bad:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not possible")
+                raise ValueError(f"{name}={getattr(self, name)!r} is not a valid value")
 
     def hri_weight_at(self, step: int) -> float:
         """w(step), where `step` counts optimizer steps already taken: 0 at the first step, then rising linearly."""
@@ -76,7 +76,7 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
 
 @dataclass
 class _Batch:
-    """The generation batch in hand: this process's rows, which of them are references, and what came of them."""
+    """The current generation batch: this process's rows, which of them are references, and the rewards."""
 
     rows: list[dict[str, Any]]
     mask: list[bool]
@@ -85,9 +85,9 @@ class _Batch:
 
 
 class _Sampler(Sampler):  # type: ignore[misc]
-    """TRL's order of prompts, which a run that is resumed in a later epoch goes on with.
+    """TRL's order of prompts, kept when a run is resumed in a later epoch.
 
-    TRL draws one permutation an epoch from one generator, which a resumed run would begin anew.
+    TRL draws one permutation per epoch from one generator, which a resumed run would restart.
     """
 
     def __init__(self, plain: RepeatSampler, epoch: Callable[[], float]) -> None:
@@ -107,11 +107,11 @@ class _Sampler(Sampler):  # type: ignore[misc]
 class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer with human-reference injection.
 
-    Training rows carry the reference's tokens as `reference` (without the end token where they were cut to the
-    budget), or an empty list or None for none. Reward functions see a column `is_reference`.
+    Training rows hold the reference's tokens in `reference` (without the end token if they were cut to the
+    limit); an empty list or None means no reference. Reward functions get a column `is_reference`.
 
-    `before_update`, where given, is called with the gathered rewards of a training batch, (all rows, functions) and
-    NaN where a row was not judged, before they are used; it may raise.
+    `before_update`, if given, is called with the gathered rewards of a training batch before they are used, of shape
+    (all rows, functions) and NaN for a row that was not judged; it may raise.
     """
 
     _batch: _Batch | None = None  # None: nothing is injected
@@ -124,14 +124,14 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         if self.num_generations < MIN_GROUP:
             raise UserError(
                 f"a group of {self.num_generations} is too small for human-reference injection: it needs "
-                f"{MIN_GROUP} rows or more, one reference and rollouts that have a standard deviation"
+                f"{MIN_GROUP} rows or more, one reference and enough rollouts for a standard deviation"
             )
         if self.args.remove_unused_columns:
             raise UserError("human-reference injection needs remove_unused_columns=False: the reference is a column")
         if self.multi_objective_aggregation != "sum_then_normalize" or self.tools or self.rollout_func:
             raise UserError(
-                "human-reference injection works with multi_objective_aggregation=sum_then_normalize, and without "
-                "tools, environments and rollout_func"
+                "human-reference injection needs multi_objective_aggregation=sum_then_normalize, and no "
+                "tools, environments or rollout_func"
             )
 
     def _get_train_sampler(self, dataset: Any = None) -> _Sampler:
@@ -141,7 +141,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         """Mark the references, let TRL do everything, then fill in their advantages."""
         train, count = self.model.training, len(inputs)
         weight = self.args.hri_weight_at(self.state.global_step) if train else 0.0
-        first = self.accelerator.process_index * count  # groups may straddle processes, so rows go by global index
+        first = self.accelerator.process_index * count  # groups may span processes, so use global row indices
         last = self.num_generations - 1
         mask = [
             weight > 0 and (first + i) % self.num_generations == last and bool(row.get("reference"))
@@ -149,7 +149,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         ]
         inputs = [{**row, "is_reference": marked} for row, marked in zip(inputs, mask, strict=True)]
         self._log_completion_extra("is_reference", mask)
-        # decided by the weight alone, so alike on every process: what follows waits for all of them
+        # depends on the weight alone, so it is the same on every process: the gathers below need all of them
         self._batch = _Batch(inputs, mask) if weight > 0 else None
         try:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -173,22 +173,22 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
             return found
         mask, rows = self._batch.mask, self._batch.rows
         prompts = [ids for ids, marked in zip(prompt_ids, mask, strict=True) if not marked]
-        # generate() refuses an empty batch, and vLLM slices by the length of a process's batch: all as long as the
-        # longest, and the surplus is thrown away
+        # generate() rejects an empty batch, and vLLM slices by the length of a process's batch: pad every batch to
+        # the longest, and discard the surplus
         count = torch.tensor([len(prompts)], device=self.accelerator.device)
         prompts += [prompt_ids[0]] * (int(self.accelerator.gather(count).max()) - len(prompts))
-        # one generation a prompt: vLLM's server mode would otherwise take every G-th prompt and ask for G
+        # one generation per prompt: vLLM's server mode would otherwise take every G-th prompt and ask for G
         written, logps = super()._generate_single_turn(prompts, images, multimodal_fields, 1, *more)
         rollouts = iter(written)
         ids = [list(row["reference"]) if marked else next(rollouts) for row, marked in zip(rows, mask, strict=True)]
         if logps is not None:
-            # TRL reads None as NaN: an importance ratio of exactly 1, and no part in the metrics of drift
+            # TRL reads None as NaN: the importance ratio is exactly 1, and the drift metrics skip the row
             sampled = iter(logps)
             logps = [[None] * len(one) if marked else next(sampled) for one, marked in zip(ids, mask, strict=True)]
         return ids, logps
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
-        """Keep the references' rewards to ourselves: TRL's group statistics and metrics skip rows that are NaN."""
+        """Hide the references' rewards from TRL: its group statistics and metrics skip rows that are NaN."""
         rewards = super()._calculate_rewards(*args, **kwargs)
         if self.model.training and self.before_update is not None:
             self.before_update(rewards)
@@ -199,7 +199,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         return rewards.masked_fill(self._batch.references[:, None], torch.nan)
 
     def _generate(self, prompts: list[Any]) -> Any:
-        """Give TRL's metrics of length those of the rollouts alone."""
+        """Restrict TRL's length metrics to the rollouts."""
         output = super()._generate(prompts)
         if self._batch:
             ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
@@ -218,9 +218,9 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         return output
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
-        """The gradient's norm, with one that is no number caught before it reaches the weights."""
+        """Return the gradient's norm. Raises UserError if it is not finite, before it reaches the weights."""
         norm = super()._get_grad_norm(*args, **kwargs)
-        # in fp16 the scaler skips such steps by itself; DeepSpeed has made the step by now, so there it is one too late
+        # in fp16 the scaler skips such steps itself; DeepSpeed has already made the step, so there it is one too late
         if norm is not None and not self.args.fp16 and not math.isfinite(norm):
             raise UserError(
                 f"the gradient of step {self.state.global_step + 1} is {float(norm)}, so training stopped before it "
@@ -229,7 +229,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         return norm
 
     def _with_references(self, advantages: Any, first: int, weight: float) -> Any:
-        """The advantages of this process's rows with those of its references filled in; logs what happened."""
+        """Fill the references' advantages into those of this process's rows, and log the HRI metrics."""
         assert self._batch is not None
         references, raw = self._batch.references, self._batch.rewards
         total = (raw * self.reward_weights.to(raw.device)).nansum(1).masked_fill(raw.isnan().all(1), torch.nan)
@@ -239,7 +239,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         if self.scale_rewards != "none":
             spread = nanstd(rollouts, dim=1) if self.scale_rewards == "group" else nanstd(rollouts)
             advantage = advantage / (spread + EPS)
-        # fewer than two judged rollouts are no baseline
+        # a baseline needs at least two judged rollouts
         judged = injected & ~reward.isnan() & ((~rollouts.isnan()).sum(1) >= 2)
         advantage = advantage.nan_to_num(0.0).masked_fill(~judged, 0.0)
         if self.args.hri_bound is not None:
@@ -260,7 +260,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
 
     @contextmanager
     def _sampling_of_validation(self) -> Any:
-        """In evaluation, the sampling settings that were given for it."""
+        """In evaluation, apply the sampling settings given for it."""
         settings = (self.args.validation_sampling or {}) if not self.model.training else {}
         holder = self.vllm_generation if self.use_vllm else self.generation_config
         before = {name: getattr(holder, name) for name in settings}

@@ -1,4 +1,4 @@
-"""The books of a training run: every verdict with its parts and its cost, and the stories of held-out prompts."""
+"""Records of a training run: every verdict with its parts and cost, and the stories of held-out prompts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ..harness.judge.call import Verdict
 from .scoring import Response
 
 TRAIN, HELD_OUT = "train", "held_out"
-# what TRL's completions table and its metrics show of a row, beside the reward
+# shown in TRL's completions table and metrics, besides the reward
 PARTS = ("story_quality", "repetition", "length", "blank", "overlong", "words", "reasoning_tokens", "truncated")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a batch: which it is, what was asked, and what was written.
+    """A row of a batch: its place, the prompt and the response.
 
-    `row` counts the rows of a phase and step on one process, `rank` is the process; `target_words` is the length asked
-    for, of a range the nearest to what was written.
+    `row` counts the rows of a phase and step on one process, and `rank` is that process. `target_words` is the length
+    asked for; for a range, the value nearest to the length written.
     """
 
     phase: str
@@ -39,8 +39,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """A row with its verdict. `story_quality` (the share of a faultless score) and `reward` are None where it was not
-    judged, `dollars` where the judge has no known price; `usage` is empty where another row paid for the verdict."""
+    """A row with its verdict. `story_quality` (the share of a faultless score) and `reward` are None if it was not
+    judged, `dollars` is None if the judge has no known price; `usage` is empty if another row paid for the verdict."""
 
     row: Row
     attempt: int
@@ -51,7 +51,7 @@ class Line:
     dollars: float | None
 
     def data(self) -> dict[str, Any]:
-        """The line as it is written down; without prompt and story, whose place is elsewhere."""
+        """The line as written to the file, without the prompt and story, which are stored elsewhere."""
         place = {name: value for name, value in vars(self.row).items() if name not in ("prompt", "response")}
         measured = {k: v for k, v in asdict(self.row.response).items() if k not in ("text", "story")}
         verdict = self.verdict
@@ -73,30 +73,30 @@ class Line:
 
 
 class Ledger:
-    """The files of one process of a run, and what its judgments cost so far.
+    """The files of one process of a run, and the cost of its judgments so far.
 
-    Every line goes to `rewards.jsonl` as it comes, before it is used; the stories of held-out prompts go to
-    `held_out/step-N.jsonl` as well, in the form of a stories file.
+    Every line is written to `rewards.jsonl` at once, before it is used. The stories of held-out prompts are also
+    written to `held_out/step-N.jsonl`, in the format of a stories file.
     """
 
     def __init__(self, folder: Path, rank: int, model: str) -> None:
-        """`model` is what stories are said to be of, with the step after it."""
+        """`model` is the model name recorded for stories, followed by the step."""
         self.folder, self.rank, self.model = folder, rank, model
         self.path = ranked(folder / "rewards.jsonl", rank)
-        # what earlier parts of the run cost, with however many processes, is on the first one's account
+        # the first process counts the cost of all earlier parts of the run, however many processes they had
         earlier = folder.glob("rewards*.jsonl") if rank == 0 else ()
         self.spent = sum(row["dollars"] or 0.0 for path in earlier for row in read_rows(path))
         _end_line(self.path)
         self._rows: Counter[tuple[str, int]] = Counter()
 
     def number(self, phase: str, step: int, count: int) -> int:
-        """The number of the first of `count` new rows."""
+        """Number `count` new rows, and return the number of the first."""
         first = self._rows[phase, step]
         self._rows[phase, step] += count
         return first
 
     def write(self, line: Line) -> None:
-        """Write a line down, and put its cost on the bill."""
+        """Write a line, and add its cost to the total."""
         self.spent += line.dollars or 0.0
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line.data()) + "\n")
@@ -105,7 +105,7 @@ class Ledger:
         self, lines: Sequence[Line], seconds: float, log_extra: Callable[[str, list[Any]], None],
         log_metric: Callable[[str, float], None],
     ) -> None:  # fmt: skip
-        """Give TRL's completions table and metrics what they show of a batch that took so many seconds to judge."""
+        """Log a batch, and the seconds that judging it took, to TRL's completions table and metrics."""
         told = [line.data() for line in lines]
         for name in ("uid", "overall", *PARTS, "status", "reason", "dollars"):
             log_extra(name, [row[name] for row in told])
@@ -123,10 +123,10 @@ class Ledger:
 
     def keep_stories(self, lines: Sequence[Line]) -> None:
         """Write the stories of a batch of held-out prompts."""
-        step, fresh = lines[0].row.step, lines[0].row.row == 0  # a resumed run writes the file anew
+        step, fresh = lines[0].row.step, lines[0].row.row == 0  # a resumed run rewrites the file
         path = ranked(self.folder / "held_out" / f"step-{step:05d}.jsonl", self.rank)
         path.parent.mkdir(exist_ok=True)
-        # TRL fills up the last batch with rows that were there before
+        # TRL pads the last batch with earlier rows
         known = set() if fresh else {story["id"] for story in read_rows(path)}
         with path.open("w" if fresh else "a", encoding="utf-8") as file:
             for line in lines:
@@ -143,23 +143,23 @@ class Ledger:
 
 
 def known_dollars(dollars: float) -> float | None:
-    """A cost, or None where the judge has no known price."""
+    """Return the cost, or None if the judge has no known price."""
     return None if math.isnan(dollars) else dollars
 
 
 def _end_line(path: Path) -> None:
-    """Finish the line in whose middle a killed process stopped, so that the next one stands by itself."""
+    """End a line that a killed process left unfinished, so that the next one starts on a new line."""
     if path.is_file() and (text := path.read_bytes()) and not text.endswith(b"\n"):
         path.write_bytes(text + b"\n")
 
 
 def ranked(path: Path, rank: int) -> Path:
-    """The file of one process: the path itself for the first, with the rank's number for the others."""
+    """The file of one process: the path itself for the first, the path with the rank added for the others."""
     return path if rank == 0 else path.with_name(f"{path.stem}-{rank}{path.suffix}")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSONL file that a killed process may have left in mid-line; empty where there is none."""
+    """Read a JSONL file, skipping lines cut off by a killed process. Returns an empty list if there is no file."""
     if not path.is_file():
         return []
     rows = []

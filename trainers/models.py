@@ -12,14 +12,14 @@ from ..harness.errors import UserError, need_extra
 from ..harness.models.local import NAME as LOCAL
 from ..harness.models.weights import fetch_weights
 
-_MADE, _FORM = "made.txt", "2"  # in a folder that is whole, how it was made; one made otherwise is made anew
+_MADE, _FORM = "made.txt", "2"  # marks a complete folder and its format; other formats are rebuilt
 
 
 def model_path(name: str) -> str:
-    """What transformers loads: the name itself, or for `polaris_eval/local` a folder made of its weights, once.
+    """What transformers loads: the name itself or, for `polaris_eval/local`, a folder made once from its weights.
 
     Raises:
-        UserError: the weights cannot be fetched or turned into a folder.
+        UserError: the weights cannot be fetched or converted.
     """
     if name != LOCAL:
         return name
@@ -30,13 +30,13 @@ def model_path(name: str) -> str:
 
 
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a model. Raises UserError with one line where there is none, or no chat template."""
+    """Load the tokenizer of a model. Raises UserError if it cannot be loaded or has no chat template."""
     from transformers import AutoTokenizer
 
     path = model_path(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-    except Exception as error:  # the hub client has dozens; whichever it is, there is no tokenizer
+    except Exception as error:  # the hub client raises dozens of types
         raise UserError(f"model {name}: its tokenizer cannot be loaded: {first_line(error)}") from None
     if tokenizer.chat_template is None:
         raise UserError(f"model {name} has no chat template; train an instruction-tuned model")
@@ -46,13 +46,13 @@ def load_tokenizer(name: str) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error that says something."""
+    """The first non-empty line of an error's message, or the name of its type."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
 
 
 def _unpack(weights: Path, folder: Path) -> None:
-    """The quantised weights as full ones, in the form that transformers trains."""
+    """Convert the quantised weights to full precision, in a format that transformers can train."""
     import importlib.util
 
     if importlib.util.find_spec("gguf") is None:
@@ -68,7 +68,7 @@ def _unpack(weights: Path, folder: Path) -> None:
     model.load_state_dict(loaded.state_dict())
     model.generation_config = loaded.generation_config
     tokenizer = AutoTokenizer.from_pretrained(**source)
-    tokenizer.eos_token = end_of_answer(tokenizer)  # some releases of transformers take another from the weights' file
+    tokenizer.eos_token = end_of_answer(tokenizer)  # some transformers releases read another one from the weights
     model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
     model.save_pretrained(unfinished)
@@ -78,7 +78,7 @@ def _unpack(weights: Path, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     try:
         unfinished.rename(folder)
-    except OSError:  # another process was first
+    except OSError:  # another process finished first
         shutil.rmtree(unfinished)
 
 

@@ -1,4 +1,4 @@
-"""Whether the packages that training needs are installed. Imports none of them."""
+"""Check that the packages for training are installed, without importing them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..harness.errors import need_extra
 
 
 def check_packages() -> None:
-    """Refuse with the pip command where what training needs is not installed."""
+    """Raise UserError with the pip command if a package for training is not installed."""
     for name in ("torch", "trl", "peft", "gguf", "matplotlib"):
         if importlib.util.find_spec(name) is None:
             raise need_extra(name, "train")

@@ -18,18 +18,18 @@ from ..harness.words import count_words
 from .books.rows import is_dataset, read_rows
 from .recipe import Recipe
 
-SMOKE = "smoke"  # the pairs that ship here
-TOKENS_PER_WORD = 1.35  # where there are no references to measure it on
+SMOKE = "smoke"  # the bundled pairs
+TOKENS_PER_WORD = 1.35  # used if there are no references to measure it on
 _SUFFIXES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rows of a run as TRL takes them, and what was noticed on the way.
+    """The rows of a run in TRL's format, and notes about them.
 
-    Columns: `prompt` (chat messages), `uid`, `target_words` (or None), `target_range` (least and most words where a
+    Columns: `prompt` (chat messages), `uid`, `target_words` (or None), `target_range` (minimum and maximum words if a
     range or a bound was asked for, else empty), `held_out`, and `reference`, the tokens of the
-    human story (empty where there is none).
+    human story (empty if there is none).
     """
 
     train: Any
@@ -42,8 +42,8 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
     """Read, check and tokenise the rows that a recipe names.
 
     Raises:
-        UserError: no such data, a row that cannot be used, no references though they are to be injected, a held-out
-            prompt among the training prompts, or a limit of tokens in which the stories asked for cannot be written.
+        UserError: missing data, an unusable row, no references although they are to be injected, a held-out prompt
+            among the training prompts, or a token limit too low for the stories asked for.
     """
     if recipe.data.train is None:
         raise UserError(
@@ -68,8 +68,8 @@ def load_pairs(recipe: Recipe, tokenizer: Any) -> Pairs:
 
 
 def read_pairs(source: str) -> list[dict[str, Any]]:
-    """The rows of a file, a folder of Parquet or JSONL files, a dataset that was saved to disk, or one on the hub, each
-    checked. In place of `prompt` and `story` a row may have `messages`, of which the last is the story.
+    """Read and check the rows of a file, a folder of Parquet or JSONL files, a dataset saved to disk, or one on the
+    hub. Instead of `prompt` and `story` a row may have `messages`, the last of which is the story.
 
     Raises:
         UserError: naming the source, the row and the column.
@@ -82,13 +82,13 @@ def read_pairs(source: str) -> list[dict[str, Any]]:
     rows = [_row(f"{source}, row {number}", number, row) for number, row in enumerate(raw, 1)]
     uids = [row["uid"] for row in rows]
     if twice := sorted({uid for uid in uids if uids.count(uid) > 1}) if len(set(uids)) < len(uids) else []:
-        raise UserError(f"{source}: uid {twice[0]!r} occurs more than once; every row needs one of its own")
+        raise UserError(f"{source}: uid {twice[0]!r} occurs more than once; uids must be unique")
     return rows
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about rows: `severe` where they cannot be trained on."""
+    """A finding about rows; `severe` if they cannot be trained on."""
 
     summary: str
     severe: bool = False
@@ -97,8 +97,8 @@ class Problem:
 def check_rows(
     rows: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]] = (), stories: bool = True
 ) -> list[Problem]:
-    """What is wrong or worth knowing about rows of `read_pairs`, and about them beside those held out; each kind once,
-    with the uids of the first rows. `stories`: they are going to be used."""
+    """Check rows of `read_pairs`, alone and against the held-out rows. Returns one problem per kind, with the uids of
+    the first rows. `stories`: whether the stories will be used."""
     found: dict[tuple[str, bool], list[str]] = {}
     prompts, texts = {str(row["prompt"]) for row in held}, {row["story"] for row in held if row["story"]}
 
@@ -108,22 +108,22 @@ def check_rows(
     for row in rows:
         story, target, asked = row["story"], length_in(row), find_length(row["prompt"][-1]["content"])
         if str(row["prompt"]) in prompts:
-            note(row["uid"], "are held out too (the same prompt): a score on them would say nothing", True)
+            note(row["uid"], "are also held out (same prompt): scores on them would mean nothing", True)
         elif story and story in texts:
-            note(row["uid"], "have a story that is held out too: a score on it would say nothing", True)
+            note(row["uid"], "have a story that is also held out: scores on it would mean nothing", True)
         tagged = read_answer(story) != Answer(story) or holds_tags(row["reasoning"] or "")
         if stories and tagged:
             note(row["uid"], "hold reasoning tags in story or ground_truth_reasoning, which must be plain text", True)
         if target is None:
             note(row["uid"], "ask for no length (… N words long, or target_word_count): no length penalty there")
         elif asked is not None and asked != target:
-            note(row["uid"], "ask for another length in the prompt than target_word_count says, which counts")
+            note(row["uid"], "have a prompt that asks for another length than target_word_count, which is used")
         if not stories:
             continue
         if not story.strip():
             note(row["uid"], "have no story: their groups are rollouts only")
         elif target is not None and _penalty(count_words(story), target) > 0:
-            note(row["uid"], "have a story outside the tolerance of the length asked for: it is penalised for it")
+            note(row["uid"], "have a story outside the tolerance of the length asked for: it is penalised")
         if story.strip() and row["reasoning"] is None:
             note(row["uid"], "have a story without ground_truth_reasoning")
     return [
@@ -158,13 +158,13 @@ def _read(source: str) -> list[dict[str, Any]]:
         return list(load_dataset(source, split="train"))
     except UserError:
         raise
-    except Exception as error:  # readers and hub client have dozens; whichever it is, nothing was read
+    except Exception as error:  # readers and the hub client raise dozens of types
         why = " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
         raise UserError(f"{source}: the pairs cannot be read: {why}") from None
 
 
 def _from_messages(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row of whole conversations: the last answer is the story, what was said before it the prompt."""
+    """Convert a row with a conversation: the last answer is the story, the messages before it are the prompt."""
     said = list(row["messages"])
     answered = bool(said) and isinstance(said[-1], Mapping) and said[-1].get("role") == "assistant"
     return {**row, "prompt": said[:-1], "story": said[-1].get("content")} if answered else {**row, "prompt": said}
@@ -181,10 +181,10 @@ def _row(where: str, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         for m in messages
     )
     if not fine or not messages or messages[-1]["role"] != "user":
-        raise UserError(f"{where}: prompt must be a text, or chat messages of which the last is the user's")
+        raise UserError(f"{where}: prompt must be a string, or chat messages of which the last is the user's")
     for column in ("story", "ground_truth_reasoning"):
         if not isinstance(row.get(column) or "", str):
-            raise UserError(f"{where}: {column} must be a text")
+            raise UserError(f"{where}: {column} must be a string")
     asked = row.get("target_word_count")
     if asked is not None and (
         not isinstance(asked, int | float) or asked < 1 or not math.isfinite(asked) or asked != int(asked)
@@ -259,7 +259,7 @@ def _prepared(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], held: 
 
 
 def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) -> list[int]:
-    """A prompt's tokens as the policy is given them."""
+    """The tokens of a prompt as the policy sees them."""
     ids: list[int] = tokenizer.apply_chat_template(
         prompt, add_generation_prompt=True, tokenize=True, return_dict=True,
         **recipe.template,
@@ -268,7 +268,7 @@ def prompt_tokens(recipe: Recipe, tokenizer: Any, prompt: list[dict[str, str]]) 
 
 
 def _check_budget(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> list[str]:
-    """Refuse a limit of tokens under which the longest story could not escape the length penalty."""
+    """Refuse a token limit under which the longest story cannot avoid the length penalty."""
     reasoning = recipe.reward.reasoning_cap if recipe.thinking else 0
     longest = max((target for target in targets if target), default=0)
     if not longest:
@@ -279,7 +279,7 @@ def _check_budget(recipe: Recipe, targets: Sequence[int | None], ratio: float) -
         raise UserError(
             f"trl.max_completion_length={recipe.completion_tokens} is too short: the longest story asked for has "
             f"{longest} words, and even {least}, the fewest without a length penalty, take about {needed:,} tokens "
-            f"({ratio:.2f} a word, {reasoning:,} for reasoning). Raise it, or leave out the longest prompts"
+            f"({ratio:.2f} per word, {reasoning:,} for reasoning). Raise it, or leave out the longest prompts"
         )
     tight = sum(1 for target in targets if target and target * ratio + reasoning > recipe.completion_tokens)
     if not tight:

@@ -1,4 +1,4 @@
-"""Recipes: what is trained, on what, rewarded how. Data files behind a validating loader."""
+"""Training recipes: model, data and reward. YAML files with a validating loader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..rubrics.base import Frozen
 
 
 class Weights(Frozen):
-    """What each part weighs: quality (the share of a faultless score) counts for, the three penalties against."""
+    """Weights of the reward's parts. Quality (the share of a faultless score) is added, the penalties subtracted."""
 
     story_quality: float = Field(default=1.0, ge=0)
     repetition: float = Field(default=1.5, ge=0)
@@ -21,12 +21,12 @@ class Weights(Frozen):
 
 
 class RewardSpec(Frozen):
-    """How a response's parts become one number.
+    """How the parts of a response are combined into one number.
 
-    `rubric` is what stories are judged on, a rubric that ships or the path of a file; 1 is the score of a story without
-    fault. `clip` bounds the weighted sum on both sides. `score` `mean` is that sum as it is; `sum` is it times the
-    response's tokens, as released, so that it grows with length. Reasoning tokens beyond `reasoning_cap` cost
-    `reasoning_cost` each. A response begins to be overlong `overlong_tokens` before the limit (0: never).
+    `rubric` is the name of a bundled rubric or the path of a file; a story without fault scores 1. `clip` bounds the
+    weighted sum on both sides. With `score` `mean` the reward is that sum; with `sum`, as in the released code, it is
+    multiplied by the response's tokens, so it grows with length. Reasoning tokens beyond `reasoning_cap` cost
+    `reasoning_cost` each. The overlong penalty starts `overlong_tokens` before the limit (0: never).
     """
 
     rubric: str = "story_quality"
@@ -41,13 +41,12 @@ class RewardSpec(Frozen):
 class JudgeSpec(Frozen):
     """A judge, and how long to wait for it. Times are in seconds; `options` are Inspect's generation settings.
 
-    Several models are a jury: each judges every story, and the score is the plain mean of theirs; `quorum` of them are
-    enough (by default all). A list of models in place of all this is a jury with the other settings as they are by
-    default.
+    Several models form a jury: each judges every story, and the score is the mean of their scores; `quorum` of them are
+    enough (default: all). A bare list of models is a jury with default settings.
 
-    `price_factor` is what its calls cost of the list price (0.5 for a flex tier). A row that got no verdict is
-    tried again `retries` times, `retry_wait` after each round, until `batch_timeout` is over. `concurrency` is shared
-    by all processes.
+    `price_factor` is the fraction of the list price that calls cost (0.5 for a flex tier). A row without a verdict is
+    retried up to `retries` times within `batch_timeout`; the wait between tries starts at `retry_wait` and doubles.
+    `concurrency` is shared by all processes.
     """
 
     model: str | tuple[str, ...]
@@ -70,7 +69,7 @@ class JudgeSpec(Frozen):
     @model_validator(mode="after")
     def _is_jury(self) -> JudgeSpec:
         if not self.models:
-            raise ValueError("model: no judge is named")
+            raise ValueError("model: name at least one judge")
         if len(set(self.models)) < len(self.models):
             raise ValueError("model: name each judge once")
         if self.quorum is not None and self.quorum > len(self.models):
@@ -84,12 +83,12 @@ class JudgeSpec(Frozen):
 
     @property
     def name(self) -> str:
-        """The judge, or the jury by its members."""
+        """The name of the judge, or the names of the jury's members."""
         return " + ".join(self.models)
 
 
 class Sampling(Frozen):
-    """Sampling settings of the held-out stories that differ from training's."""
+    """Sampling settings for held-out stories, where they differ from training."""
 
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -99,7 +98,7 @@ class Sampling(Frozen):
 
 
 class Validation(Frozen):
-    """Held-out prompts: how many, how often, sampled how, and judged by whom."""
+    """Validation on held-out prompts: number, frequency, sampling and judge."""
 
     judge: JudgeSpec
     prompts: int = Field(default=20, ge=0)
@@ -111,7 +110,7 @@ class Validation(Frozen):
 class Data(Frozen):
     """Training rows: a file or folder of JSONL or Parquet, or a dataset on the Hugging Face hub.
 
-    `held_out` names rows for validation; by default the last ones of `train` are kept back.
+    `held_out` names rows for validation; by default the last rows of `train` are held out.
     """
 
     train: str | None = None
@@ -130,7 +129,7 @@ class Lora(Frozen):
 
 
 class Shape(Frozen):
-    """Of model and machine what the estimates need; speeds are of one GPU (of the whole CPU, without one)."""
+    """Model and hardware figures for the estimates. Speeds are per GPU (or of the whole CPU, if there is none)."""
 
     parameters: float = Field(gt=0)
     layers: int = Field(gt=0)
@@ -142,14 +141,14 @@ class Shape(Frozen):
 
 
 class Stop(Frozen):
-    """When training ends early, at a checkpoint: too many rows without a verdict for too many batches in a row."""
+    """When to stop early, at a checkpoint: `max_unjudged` or more of the rows unjudged, `patience` batches in a row."""
 
     max_unjudged: float = Field(default=0.5, gt=0, le=1)
     patience: int = Field(default=3, ge=1)
 
 
 class Recipe(Frozen):
-    """A whole recipe. `trl` holds the settings of TRL's GRPOConfig, and those of HRI, by their own names."""
+    """A complete recipe. `trl` holds the settings of TRL's GRPOConfig and of HRI under their own names."""
 
     name: str
     about: str
@@ -167,7 +166,7 @@ class Recipe(Frozen):
     def _consistent(self) -> Recipe:
         limit = self.trl.get("max_completion_length")
         if not isinstance(limit, int):
-            raise ValueError("trl.max_completion_length: a number of tokens is needed")
+            raise ValueError("trl.max_completion_length: must be a number of tokens")
         if self.reward.overlong_tokens >= limit:
             raise ValueError(
                 f"reward.overlong_tokens: {self.reward.overlong_tokens} is not below trl.max_completion_length, {limit}"
@@ -176,11 +175,11 @@ class Recipe(Frozen):
 
     @property
     def completion_tokens(self) -> int:
-        """The most tokens of a response, reasoning included."""
+        """The maximum number of tokens in a response, including reasoning."""
         return int(self.trl["max_completion_length"])
 
     def setting(self, name: str) -> Any:
-        """A setting of TRL's or of HRI's: the recipe's own, else the default of `HRIConfig`."""
+        """Return a setting of TRL or HRI: the recipe's value, else the default of `HRIConfig`."""
         given = self.trl.get(name)
         return _defaults()[name] if given is None else given
 
@@ -191,7 +190,7 @@ class Recipe(Frozen):
 
     @property
     def group(self) -> int:
-        """Rows of a group, the reference included."""
+        """Number of rows in a group, including the reference."""
         return int(self.setting("num_generations"))
 
     @property
@@ -201,7 +200,7 @@ class Recipe(Frozen):
 
     @property
     def bf16(self) -> bool:
-        """Whether training is in bfloat16, which TRL takes where neither this nor fp16 is set."""
+        """Whether training is in bfloat16, which is TRL's default if neither bf16 nor fp16 is set."""
         given = self.setting("bf16")
         return bool(not self.setting("fp16") if given is None else given)
 
@@ -213,7 +212,7 @@ class Recipe(Frozen):
 
 @functools.cache
 def _defaults() -> dict[str, Any]:
-    """The defaults of TRL's settings and of HRI's, as they stand in `HRIConfig`; what TRL works out itself is None."""
+    """The defaults of TRL's and HRI's settings in `HRIConfig`; None for those that TRL computes itself."""
     from .hri import HRIConfig
 
     plain = {part.name: part.default for part in fields(HRIConfig)}

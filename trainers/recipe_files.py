@@ -1,4 +1,4 @@
-"""Recipes in files: those that ship, a user's own, and changes to either, checked before anything is loaded."""
+"""Load recipes from files, bundled or a user's own, with changes, and check them before anything is loaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _POSITIVE = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that reads 1e-5 as the number that people mean; YAML 1.1 wants 1.0e-5."""
+    """YAML loader that reads 1e-5 as a number; YAML 1.1 requires 1.0e-5."""
 
 
 _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
@@ -37,7 +37,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123
 
 
 def shipped(folder: str = "recipes") -> dict[str, str]:
-    """Texts of the files that ship here (`recipes` or `accelerate`), by name."""
+    """The texts of the bundled files (`recipes` or `accelerate`), by name."""
     found = files(__package__).joinpath(folder).iterdir()
     return {
         Path(entry.name).stem: entry.read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def shipped(folder: str = "recipes") -> dict[str, str]:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The whole recipe that a run has written into its folder. Raises UserError where the file is damaged."""
+    """Read the recipe that a run has saved in its folder. Raises UserError if the file is damaged."""
     try:
         return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValueError, yaml.YAMLError) as error:
@@ -56,12 +56,12 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
-    """A recipe that ships here by name, or a file, with `key=value` changes (dotted keys, values read as YAML).
+    """Load a bundled recipe by name, or a file, with `key=value` changes (dotted keys, values read as YAML).
 
-    A recipe with `base` takes everything that it does not say from that one.
+    A recipe with `base` inherits everything that it does not set from that recipe.
 
     Raises:
-        UserError: no such recipe, or a key or value that it must not have.
+        UserError: unknown recipe, or an invalid key or value.
     """
     data = _read(name, ())
     for change in changes:
@@ -87,13 +87,13 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name in seen:
         raise UserError(f"recipe {name}: its base is itself ({' → '.join((*seen, name))})")
     if name not in known and not Path(name).is_file():
-        raise UserError(f"{name}: no such recipe or file; recipes that ship here: {', '.join(known)}")
+        raise UserError(f"{name}: no such recipe or file; available recipes: {', '.join(known)}")
     try:
         data = yaml.load(known[name] if name in known else Path(name).read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"recipe {name}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise UserError(f"recipe {name}: a mapping of settings is needed")
+        raise UserError(f"recipe {name}: must be a mapping of settings")
     base = data.pop("base", None)
     return data if base is None else _merged(_read(str(base), (*seen, name)), data)
 
@@ -140,6 +140,6 @@ def _check_trl(name: str, settings: Mapping[str, Any]) -> None:
             raise UserError(f"recipe {name}: trl.{key}: TRL's GRPOConfig has no such setting{hint}")
         wanted = _NUMBERS.get(getattr(known[key].type, "__name__", str(known[key].type)))
         if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
-            raise UserError(f"recipe {name}: trl.{key}: {value!r} is no {wanted[-1].__name__}")
+            raise UserError(f"recipe {name}: trl.{key}: {value!r} is not of type {wanted[-1].__name__}")
         if key in _POSITIVE and value <= 0:
             raise UserError(f"recipe {name}: trl.{key} must be above 0, not {value}")

@@ -21,7 +21,7 @@ from .scoring import combine, measure
 
 @dataclass(frozen=True)
 class Judging:
-    """A judge or a jury at work: its settings, its models, list prices, and how parts are weighed."""
+    """A judge or jury in use: its settings, models, list prices, and the weights of the reward's parts."""
 
     spec: JudgeSpec
     jury: Jury
@@ -29,7 +29,7 @@ class Judging:
     weights: Weights
 
     def dollars(self, verdict: Verdict) -> float:
-        """Cost of a judgment; NaN where a judge has no known price and something was asked."""
+        """Cost of a judgment; NaN if a judge that was called has no known price."""
         spent = 0.0
         for one in verdict.members or (verdict,):
             counts = token_counts(one.usage)
@@ -40,11 +40,11 @@ class Judging:
 
 
 class Reward:
-    """TRL's reward function: one number a row, or None for a row without a verdict (no advantage, never 0).
+    """TRL's reward function: one number per row, or None for a row without a verdict (no advantage, never 0).
 
-    All rows of a batch are judged at the same time, as far as the judge's concurrency goes, on TRL's one event loop;
-    the same story is judged once. Every verdict is written into the ledger as it comes. Nothing that a
-    judge does raises here, since an exception on one process would leave the others waiting.
+    The rows of a batch are judged concurrently, up to the judge's concurrency, on TRL's one event loop; identical
+    stories are judged once. Every verdict is written to the ledger at once. No judge failure raises here,
+    since an exception on one process would leave the others waiting.
     """
 
     __name__ = "reward"
@@ -53,7 +53,7 @@ class Reward:
         self, recipe: Recipe, rubric: Rubric, judges: dict[str, Judging], tokenizer: Any, opening: str, ends: set[int],
         ledger: Ledger,
     ) -> None:  # fmt: skip
-        """`opening` is what the chat template has already written of an answer, `ends` the tokens that end one."""
+        """`opening` is the part of an answer that the chat template has written, `ends` the tokens that end one."""
         self.recipe, self.rubric, self.judges, self.tokenizer = recipe, rubric, judges, tokenizer
         self.opening, self.ends, self.ledger = opening, ends, ledger
         self._limits: dict[str, asyncio.Semaphore] = {}  # made inside the loop that uses them
@@ -73,7 +73,7 @@ class Reward:
         log_metric: Callable[[str, float], None],
         **columns: Any,
     ) -> list[float | None]:
-        """The rewards of a batch; TRL's dataset columns come as lists, one entry a row."""
+        """Return the rewards of a batch; TRL passes dataset columns as lists with one entry per row."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         phase, step = HELD_OUT if held_out[0] else TRAIN, int(trainer_state.global_step)
@@ -94,10 +94,10 @@ class Reward:
         return [line.reward for line in lines]
 
     async def _judge_all(self, rows: Sequence[Row], started: float) -> list[Line]:
-        """Every row with its verdict; rows that got none are asked about again until time or patience ends."""
+        """Judge every row; rows without a verdict are retried until the time or the retries run out."""
         phase = rows[0].phase
         spec, now = self.judges[phase].spec, asyncio.get_running_loop().time
-        same: dict[tuple[str, str], list[Row]] = {}  # rows of one story share its verdict
+        same: dict[tuple[str, str], list[Row]] = {}  # rows with the same story share a verdict
         for row in rows:
             same.setdefault((row.prompt, row.response.story), []).append(row)
         lines: dict[int, Line] = {}
@@ -120,14 +120,14 @@ class Reward:
         return [lines[row.row] for row in rows]
 
     async def _judge_one(self, row: Row, remaining: float, earlier: Verdict | None) -> Verdict:
-        """The verdict on a row; `earlier` is one without a score, of whose members those that judged are not asked
+        """Return the verdict on a row. `earlier` is a verdict without a score; its members that did judge are not asked
         again."""
         judging = self.judges[row.phase]
         limit = self._limits.setdefault(row.phase, asyncio.Semaphore(judging.spec.concurrency))
         known = {one.judge: one for one in earlier.members if one.scores} if earlier else {}
 
         async def ask(model: Model) -> Verdict:
-            if str(model) in known:  # its cost is on the earlier line's account
+            if str(model) in known:  # its cost is counted in the earlier line
                 return replace(known[str(model)], usage=ModelUsage())
             try:
                 async with asyncio.timeout(remaining), limit, asyncio.timeout(judging.spec.row_timeout):
@@ -140,7 +140,7 @@ class Reward:
         return await judging.jury.verdict(ask)
 
     def _line(self, row: Row, verdict: Verdict, attempt: int, paid: bool) -> Line:
-        """A row with its verdict and reward, both None where it was not judged."""
+        """The ledger line of a row; quality and reward are None if it was not judged."""
         overall, judging = verdict.scores.get("score"), self.judges[row.phase]
         quality = None if overall is None else overall / self.rubric.faultless
         reward = None
@@ -164,7 +164,7 @@ def _unjudged(line: Line | None) -> bool:
 
 
 def _asked(prompt: Any) -> str:
-    """What the writer was asked, as text: the user's messages of a chat, or the prompt itself."""
+    """The prompt as text: the user's messages of a chat, or the prompt itself."""
     if isinstance(prompt, str):
         return prompt
     return "\n\n".join(str(message["content"]) for message in prompt if message["role"] == "user")

@@ -1,4 +1,4 @@
-"""From a response's parts to its reward: pure arithmetic, no judge and no clock."""
+"""Compute the reward of a response from its parts: pure arithmetic, no judge and no clock."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .recipe import RewardSpec, Weights
 
 @dataclass(frozen=True)
 class Response:
-    """What the policy (or a reference) wrote, measured without any judge.
+    """A response of the policy (or a reference), measured without a judge.
 
-    `tokens` counts everything, `reasoning_tokens` those of the reasoning; `truncated` says that the
-    response ran into the limit. `overlong` is 0 to 1, rising over the last `overlong_tokens` before the limit.
+    `tokens` counts all tokens, `reasoning_tokens` those of the reasoning; `truncated` means that the
+    response reached the limit. `overlong` rises from 0 to 1 over the last `overlong_tokens` before the limit.
     """
 
     text: str
@@ -47,14 +47,14 @@ def measure(
 
     Args:
         ids: the response's tokens.
-        opening: what the chat template has already written of the answer, such as an opened block of reasoning.
+        opening: the part of the answer that the chat template has already written, such as an opened reasoning block.
         ends: ids of the tokens that end an answer.
         target: requested length; without one there is no length penalty.
-        limit: most tokens of a response.
+        limit: maximum number of tokens in a response.
     """
     plain = tokenizer.decode(list(ids), skip_special_tokens=True)
     whole = tokenizer.decode(list(ids))
-    marked = holds_tags(whole) and not holds_tags(plain)  # reasoning between tokens that a reader is not shown
+    marked = holds_tags(whole) and not holds_tags(plain)  # reasoning between special tokens
     text = opening + (whole if marked else plain)
     answer = read_answer(text)
     story = _without(answer.story, tokenizer.all_special_tokens) if marked else answer.story
@@ -74,14 +74,14 @@ def measure(
 
 
 def combine(quality: float, response: Response, weights: Weights, spec: RewardSpec, overlong: bool = True) -> float:
-    """The reward: a weighted sum, clipped, less what reasoning over its cap and running into the limit cost.
+    """Return the reward: a clipped weighted sum, minus the costs of reasoning over its cap and of nearing the limit.
 
-    With `mean` the reasoning's cost is spread over all tokens, and the overlong penalty (DAPO's rule: linear over the
-    last tokens before the limit) is charged whole. With `sum`, as released, every token earns the weighted sum, so
-    that the reward grows with length, and only an answer that was cut off is overlong.
+    With `mean`, the cost of reasoning is averaged over all tokens, and the overlong penalty (DAPO's rule: linear over
+    the last tokens before the limit) is subtracted in full. With `sum`, as in the released code, every token earns the
+    weighted sum, so the reward grows with length, and only a truncated answer is penalised as overlong.
 
     Args:
-        quality: the judge's score as a share of the rubric's faultless one; below 0 where the score is.
+        quality: the judge's score as a share of the rubric's faultless score; negative if the score is.
         overlong: whether the overlong penalty applies (validation leaves it out).
     """
     plain = (
@@ -111,16 +111,16 @@ def _without(story: str, tokens: Sequence[str]) -> str:
 def _reasoning_tokens(
     ids: Sequence[int], tokenizer: Any, marked: bool, opened: int, length: int, answer: Answer
 ) -> int:
-    """Tokens of the reasoning; `opened` characters of it, of `length`, were not written by the model."""
+    """Count the tokens of the reasoning; of `length` characters, the model did not write the first `opened`."""
 
     def reached(place: int) -> int:
-        """How many tokens it takes to write up to a place."""
+        """The number of tokens needed to write up to a character position."""
         if place >= length:
             return len(ids)
 
         def written(count: int) -> int:
             text = tokenizer.decode(list(ids[:count]), skip_special_tokens=not marked)
-            return opened + len(text.rstrip("\ufffd"))  # half of a character is not written yet
+            return opened + len(text.rstrip("\ufffd"))  # an incomplete character does not count yet
 
         return bisect_left(range(len(ids) + 1), place, key=written)
 

@@ -1,1 +1,1 @@
-"""The arena: which of two stories is better, and ratings from many such answers."""
+"""The arena: pairwise comparisons of stories, and ratings computed from them."""

@@ -1,4 +1,4 @@
-"""Stories that may meet: two models' stories of one prompt are a match, judged in both orders."""
+"""Stories to compare: two models' stories for one prompt make a match, judged in both orders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..text.reasoning import strip_reasoning
 
 RUBRIC = "pairwise"
 _LONGEST_NAME = 500
-ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story stands first
+ORDERS = ("1", "2")  # of a match's two judgments: in the first, a's story is shown first
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's story as the judge will read it. `key` is the same for stories that may meet."""
+    """A model's story as the judge will read it. `key` is the same for stories that can be compared."""
 
     model: str
     id: str
@@ -71,16 +71,16 @@ class Match:
 
 
 def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark: str | None = None) -> list[Entry]:
-    """The stories of stories files and logs, each once. A model's first, second, … story of a prompt's very text
-    meets the first, second, … of the others.
+    """Read the stories of stories files and logs, each once. For the same prompt text, a model's first, second, …
+    story meets the first, second, … story of the others.
 
     Args:
         sources: JSONL files of stories, logs, folders of logs.
-        truncate: keep the first so many characters of every story.
+        truncate: keep only this many characters of every story.
         benchmark: leave out stories that were written for another benchmark.
 
     Raises:
-        UserError: a file that cannot be read, a model's name that is no line of plain text, or no story left.
+        UserError: a file that cannot be read, a model name that is not one line of plain text, or no story left.
     """
     found: list[Entry] = []
     seen: dict[str, set[str]] = {}
@@ -92,7 +92,7 @@ def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark
         text = strip_reasoning(story.story)[:truncate]
         asked, digest = prompt_id(story.prompt), _digest(story.prompt, text)
         known = seen.setdefault(f"{asked}|{story.model}", set())
-        if digest not in known:  # the same story may stand in two sources
+        if digest not in known:  # the same story may be in two sources
             known.add(digest)
             key = f"{asked}.{len(known)}"
             found.append(Entry(story.model, story.id, key, story.prompt, clusters[asked], text, digest))
@@ -102,7 +102,7 @@ def read_entries(sources: Sequence[Path], truncate: int | None = None, benchmark
 
 
 def _clusters(stories: Sequence[Story]) -> dict[str, str]:
-    """For every prompt's text what repeated prompts share: the `prompt_id` that its stories name, if they agree."""
+    """For every prompt text its cluster id: the `prompt_id` that its stories name if they agree, else its own."""
     named: dict[str, set[str]] = {}
     for story in stories:
         named.setdefault(prompt_id(story.prompt), set()).add(story.prompt_id)
@@ -110,17 +110,17 @@ def _clusters(stories: Sequence[Story]) -> dict[str, str]:
 
 
 def _check_name(model: str) -> None:
-    """Refuse names that logs would not keep letter for letter."""
+    """Reject names that logs would not keep exactly."""
     plain = model.encode(errors="replace").decode()
     if model != " ".join(plain.split()) or len(model) > _LONGEST_NAME:
-        raise UserError(f"model {model[:60]!r}: a name must be one line of text, of at most {_LONGEST_NAME} letters")
+        raise UserError(f"model {model[:60]!r}: a name must be one line of text, of at most {_LONGEST_NAME} characters")
 
 
 def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
-    """For every two models, by name, their matches on the prompts that both have.
+    """For each pair of models, by name, their matches on the prompts that both have.
 
     Raises:
-        UserError: a single model, or no prompt that two models have in common.
+        UserError: only one model, or no prompt that two models have in common.
     """
     stories: dict[str, dict[str, Entry]] = {}
     for entry in entries:
@@ -133,14 +133,14 @@ def possible_matches(entries: Sequence[Entry]) -> dict[Pair, list[Match]]:
     }
     if not any(found.values()):
         raise UserError(
-            f"{', '.join(sorted(stories))} have no prompt in common, so no two stories can meet (prompts must agree "
-            "letter for letter)"
+            f"{', '.join(sorted(stories))} have no prompt in common, so no stories can be compared (prompts must "
+            "match exactly)"
         )
     return found
 
 
 def match_of(a: Entry, b: Entry) -> Match:
-    """The match of two stories of one prompt, the models in the order of their names."""
+    """The match of two stories for one prompt, given in the order of the models' names."""
     return Match(_digest(a.model, a.digest, b.model, b.digest), a, b)
 
 

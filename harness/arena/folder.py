@@ -1,7 +1,7 @@
-"""The folder of an arena: what is scheduled, what is judged, and the judging of the rest.
+"""The folder of an arena: what is scheduled, what is judged, and judging the rest.
 
-`schedule.jsonl` says with its first line what every judgment in the folder has in common, and then, a line a match and
-in rounds, who meets; Inspect logs beside it hold the judgments.
+The first line of `schedule.jsonl` holds what all judgments in the folder have in common; one line per match follows,
+in rounds. Inspect logs beside it hold the judgments.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..prices import Prices
 from .entries import RUBRIC, Match, Pair
 
 SCHEDULE = "schedule.jsonl"
-BATCH = 400  # judgments in a log: a log is written anew with every judgment, so that none is lost
+BATCH = 400  # judgments per log: a log is rewritten with every judgment, so that none is lost
 
 
 class Arena:
@@ -36,7 +36,7 @@ class Arena:
     def __init__(
         self, folder: Path, judge: Model, rubric: Rubric, truncate: int | None, matches: Mapping[Pair, list[Match]]
     ) -> None:
-        """Open a folder, or begin one.
+        """Open a folder, or start a new one.
 
         Raises:
             UserError: the folder holds an arena of another judge, rubric or truncation, or stories of these models
@@ -54,8 +54,8 @@ class Arena:
         for name, value in self._common.items():
             if lines and lines[0].get(name) != value:
                 raise UserError(
-                    f"{folder} is an arena with {name} {lines[0].get(name)}, not {value}; judgments of both do not "
-                    "compare, so name another --log-dir"
+                    f"{folder} is an arena with {name} {lines[0].get(name)}, not {value}; their judgments are "
+                    "not comparable, so use another --log-dir"
                 )
         self.schedule: list[dict[str, Any]] = lines[1:]
         found = self.judged()[["judge", "rubric_digest", "truncate"]].drop_duplicates().astype(object)
@@ -63,7 +63,7 @@ class Arena:
             if row != tuple(self._common.values()):
                 raise UserError(
                     f"{folder} holds judgments of {row[0]} (rubric {row[1][:8]}, truncate {row[2]}), not of the judge, "
-                    "rubric and truncation asked for; name another --log-dir"
+                    "rubric and truncation asked for; use another --log-dir"
                 )
         self._check_stories()
 
@@ -77,7 +77,7 @@ class Arena:
             self._judged = (state, judgments_frame(map(str, paths), prices))
             return self._judged[1]
         except UserError as error:
-            raise UserError(f"{error} (deleting that log loses its judgments only: they are asked for again)") from None
+            raise UserError(f"{error} (deleting that log loses only its judgments, which are made again)") from None
 
     def add_round(self, chosen: Sequence[Match]) -> None:
         """Write a round of matches into the schedule, before any of them is judged."""
@@ -93,7 +93,7 @@ class Arena:
         self.schedule += added
 
     def pending(self) -> list[Sample]:
-        """Scheduled judgments that are still missing, of the stories at hand, in the order of the schedule."""
+        """Scheduled judgments that are still missing for the given stories, in the order of the schedule."""
         frame = self.judged()
         done = set(frame.loc[frame["status"].isin(DONE), "id"])
         known = dict.fromkeys(line["match"] for line in self.schedule)
@@ -103,11 +103,11 @@ class Arena:
     def run(
         self, samples: Sequence[Sample], sources: Sequence[Path], benchmark: str | None = None, **options: Any
     ) -> None:
-        """Judge, each in a sample of an Inspect log; what came of it is in the folder, also after a stop.
+        """Judge the samples and log the judgments in the folder, where they are kept even after a stop.
 
         Args:
             samples: from `pending`.
-            sources, benchmark: where the stories came from, as of `read_entries`.
+            sources, benchmark: where the stories came from, as for `read_entries`.
             options: `display` and generation options of Inspect's `eval`.
 
         Raises:
@@ -128,7 +128,7 @@ class Arena:
                 raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
 
     def _lines(self) -> list[dict[str, Any]]:
-        """The schedule's lines. Where a stop cut the last one, its round was not begun, and is taken away."""
+        """Read the schedule's lines. If a stop cut off the last one, its round was not started and is removed."""
         path = self.folder / SCHEDULE
         if not path.exists():
             return []
@@ -141,12 +141,12 @@ class Arena:
             last = lines[-1]["round"] if len(lines) > 1 else None
             lines = [line for line in lines if line.get("round") != last or last is None]
         except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path}: not a schedule of an arena; restore it, or name another --log-dir") from None
+            raise UserError(f"{path}: not a schedule of an arena; restore it, or use another --log-dir") from None
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return lines
 
     def _check_stories(self) -> None:
-        """A model's stories must stay the ones that were judged: a rating is of one model."""
+        """Check that each model's stories are still those that were judged, so that a rating is of one model."""
         frame = self.judged()
         here = {(e.model, e.key): e.digest for match in self.matches.values() for e in (match.a, match.b)}
         for side in ("first", "second"):
@@ -154,6 +154,6 @@ class Arena:
             for model, key, digest in columns:
                 if here.get((model, key), digest) != digest:
                     raise UserError(
-                        f"{self.folder} holds judgments of other stories of {model} than those given now; give the "
-                        "model another name, or name another --log-dir"
+                        f"{self.folder} holds judgments of other stories of {model} than the given ones; give the "
+                        "model another name, or use another --log-dir"
                     )

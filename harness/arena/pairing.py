@@ -1,4 +1,4 @@
-"""Which matches to play next: those that tell most about who is better, for a given number of matches a model."""
+"""Which matches to play next: the most informative ones, for a given number of matches per model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..errors import UserError
 from ..stats.bradley_terry import Floats, strengths
 from .entries import Match, Pair
 
-ROUNDS = 4  # in which a budget is spent; after each, the ratings so far choose the next matches
-FEW = 8  # models up to which everybody meets everybody unless asked otherwise
-_PRIOR = 1.0  # logits: spread of strengths around what the rubric scores promise
+ROUNDS = 4  # rounds in which a budget is spent; after each, the ratings so far decide the next matches
+FEW = 8  # up to this many models, every model meets every other by default
+_PRIOR = 1.0  # logits: spread of strengths around those expected from the rubric scores
 
 
 def next_round(
@@ -28,26 +28,26 @@ def next_round(
     expected: Mapping[str, float],
     seed: int,
 ) -> list[Match]:
-    """The matches of the next round, in the order of their use; none where every model has its number.
+    """The matches of the next round, in playing order; empty if every model has played its number.
 
     A round brings every model to the next quarter of `per_model`. First, models that no match connects yet are
-    connected along the order of their strengths. Then, one at a time, the pair is taken whose match tells most:
-    p (1 − p) times the variance of the difference of their strengths, as they are known so far. That favours
-    neighbours in rank and models of wide intervals; a match taken counts as played for the next choice. Only
-    models short of their number ask for matches (a match counts half where its other model has its number already, so
-    that some play a few more), and a model that joins later plays its own and nothing else is played again. Of a
-    pair's prompts those are taken on which both played least.
+    connected in order of strength. Then pairs are taken one at a time, each the one whose match is most informative:
+    p (1 − p) times the variance of the difference of their strengths, as known so far. This favours neighbours in rank
+    and models with wide intervals; a match that was taken counts as played for the next choice. Only models short of
+    their number get matches (a match counts half if only one of its models is short, so some play a few more), and
+    when a model joins later only its own matches are played. For each pair, the prompts that both have played least
+    come first.
 
     Args:
-        matches: all that could be played.
-        scheduled: ids of those that are played or will be.
+        matches: all possible matches.
+        scheduled: ids of the matches that are played or scheduled.
         judged: judged matches, as `ratings.rate` takes them.
-        per_model: matches of each model in the end.
-        expected: strengths before any match, in logits, by model (0 where unknown).
-        seed: decides among equals.
+        per_model: final number of matches per model.
+        expected: strengths before any match, in logits, by model (0 if unknown).
+        seed: breaks ties.
 
     Raises:
-        UserError: models that no prompts in common connect.
+        UserError: models that are not connected by common prompts.
     """
     models = sorted({name for pair in matches for name in pair})
     taken = set(scheduled)
@@ -79,7 +79,7 @@ def next_round(
 
 
 def round_robin(matches: Mapping[Pair, Sequence[Match]]) -> list[Match]:
-    """Every match there is, prompt by prompt, so that a stop leaves all models with about as many."""
+    """All matches, prompt by prompt, so that after a stop all models have played about equally many."""
     every = [match for pair in matches.values() for match in pair]
     return sorted(every, key=lambda match: (match.a.key, match.pair))
 
@@ -105,7 +105,7 @@ class _Choice:
                     self.left.setdefault(pair, {})[match.id] = match
 
     def take(self, pair: Pair) -> Match:
-        """A match of a pair that has one left, which then has it no more."""
+        """Remove and return a match of a pair that has one left."""
         chosen = min(self.left[pair].values(), key=self._worn)
         del self.left[pair][chosen.id]
         if not self.left[pair]:
@@ -134,13 +134,13 @@ class _Knowledge:
         self.covariance = np.linalg.inv(information)
 
     def add(self, pair: Pair) -> None:
-        """One match more (Sherman and Morrison's update)."""
+        """Add one match (Sherman–Morrison update)."""
         i, j = (self.place[name] for name in pair)
         change = self.covariance[:, i] - self.covariance[:, j]
         self.covariance -= np.outer(change, change) / (1 / self.told[i, j] + change[i] - change[j])
 
     def best(self, short: set[str], pairs: Sequence[Pair]) -> Pair:
-        """Of these pairs the one whose match tells most; for a pair of which one model is short, half as much."""
+        """The pair whose match is most informative; a pair with only one model short counts half."""
         own = np.diag(self.covariance)
         gain = self.told * (own[:, None] + own[None, :] - 2 * self.covariance)
 
@@ -154,7 +154,7 @@ class _Knowledge:
 def _links(
     models: Sequence[str], strength: Floats, matches: Mapping[Pair, Sequence[Match]], played: Iterable[Match]
 ) -> list[Pair]:
-    """Pairs of neighbours in strength that connect what is not connected yet."""
+    """Pairs of neighbours in strength that connect models not connected yet."""
     group = {name: name for name in models}
 
     def root(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`arena` from end to end: which matches, their judging in rounds, and the standings."""
+"""The command `arena` from end to end: choosing matches, judging them in rounds, and the standings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPTIONS = ("judge", "rubric", "judge_base_url", "allow_self_judging", "benchmark
 
 @dataclass(frozen=True)
 class ArenaRequest:
-    """What a user asked of an arena; names are those of the command's options."""
+    """What the user asked for; the fields are named after the command's options."""
 
     sources: tuple[Path, ...]
     judge: str | None
@@ -59,11 +59,11 @@ class ArenaRequest:
 
 
 def conduct(request: ArenaRequest) -> int:
-    """Play, rate and show an arena; returns the exit code: 1 where scheduled judgments are missing.
+    """Play, rate and show an arena; return the exit code, which is 1 if scheduled judgments are missing.
 
     Raises:
         UserError: anything wrong with stories, judge, folder or options.
-        KeyboardInterrupt: stopped by the user; what was judged is kept.
+        KeyboardInterrupt: stopped by the user; judgments made so far are kept.
     """
     prices = load_prices(request.prices)
     matches = _matches(request)
@@ -77,7 +77,7 @@ def conduct(request: ArenaRequest) -> int:
     known = {name for pair in matches for name in pair}.union(arena.judged()["first"])
     for name in request.anchors or ():
         if name not in known:
-            raise UserError(f"--anchor {name}: no such model here; there are {', '.join(sorted(known))}")
+            raise UserError(f"--anchor {name}: no such model here; known: {', '.join(sorted(known))}")
     if request.only_plan:
         _show_plan(request, arena, matches, prices)
         return 0
@@ -90,7 +90,7 @@ def conduct(request: ArenaRequest) -> int:
     for row in frame[~frame["status"].isin(DONE)].head(10).to_dict("records"):
         print(f"  without a result: {row['first']} and {row['second']} ({row['status']}): {row['reason']}")
     if left:
-        print(f"{len(left)} scheduled judgments have no result; the same command tries them again.")
+        print(f"{len(left)} scheduled judgments have no result; run the same command to retry them.")
     return 1 if left else 0
 
 
@@ -102,8 +102,8 @@ def _matches(request: ArenaRequest) -> dict[Pair, list[Match]]:
     if request.per_model is None and len(models) > FEW:
         every = sum(map(len, matches.values()))
         raise UserError(
-            f"{len(models)} models meeting on every prompt are {every:,} matches, {2 * every:,} judge calls. Say how "
-            "many matches each model plays, with --matches (200 is a start; a large number plays all)"
+            f"{len(models)} models on every prompt make {every:,} matches, {2 * every:,} judge calls. Set the number "
+            "of matches per model with --matches (200 is a start; a large number plays all)"
         )
     return matches
 
@@ -112,14 +112,14 @@ def _check_self_judging(request: ArenaRequest, judge: Model, matches: Mapping[Pa
     if not request.allow_self_judging and any(str(judge) in pair for pair in matches):
         raise UserError(
             f"{judge} would judge its own stories, and models favour their own; choose another --judge, or add "
-            "--allow-self-judging if that is what you study"
+            "--allow-self-judging if that is what you are studying"
         )
 
 
 def _play(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]]) -> None:
     """Judge what is scheduled, then schedule the next round, until nothing is left to play.
 
-    Judgments that fail are asked for once more with the next round; where a whole round fails, no more is scheduled.
+    Failed judgments are retried with the next round; if a whole round fails, nothing more is scheduled.
     """
     expected = expected_strengths(request.sources, request.benchmark) if request.per_model else {}
     while True:
@@ -147,8 +147,8 @@ def _next(
 
 
 def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[str, float]:
-    """Strengths that the rubric scores in the sources promise: their mean in standard deviations over the models of
-    the same benchmark and judge, one a logit; empty where no source is a log with scores."""
+    """Strengths expected from the rubric scores in the sources: their mean in standard deviations over the models of
+    the same benchmark and judge, one per logit; empty if no source is a log with scores."""
     logs = [source for source in sources if source.is_dir() or source.suffix in (".eval", ".json")]
     if not logs:
         return {}
@@ -163,7 +163,7 @@ def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[s
 
 
 def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[Match]], prices: Prices) -> None:
-    """Count and price what is left; of a budgeted arena, whose later rounds depend on the first ones, about."""
+    """Count and price what is left; only approximately with a budget, as later rounds depend on the first ones."""
     every = [match for pair in matches.values() for match in pair]
     done = {line["match"] for line in arena.schedule} - {
         str(sample.metadata["match"]) for sample in arena.pending() if sample.metadata
@@ -173,7 +173,7 @@ def _show_plan(request: ArenaRequest, arena: Arena, matches: Mapping[Pair, list[
     if request.per_model is not None:
         played = Counter(name for match in every if match.id in done for name in match.pair)
         short = {name: max(0, request.per_model - played[name]) for pair in matches for name in pair}
-        # two short models share a match; one that joins others plays all of its own
+        # two models short of matches share one; a model that joins later plays all of its own
         count = min(count, max(-(-sum(short.values()) // 2), *short.values()))
     texts = [(match.a.prompt, match.a.text, match.b.text) for match in left]
     found = plan.estimate_pairs(arena.rubric, str(arena.judge), texts, count, prices)

@@ -11,7 +11,7 @@ from .rows import ArenaRow
 
 Rows = Sequence[ArenaRow]
 Caption = Callable[[str], str]
-_SHIFT = 0.14  # by which the two ratings of a model stand apart
+_SHIFT = 0.14  # vertical offset of each of a model's two ratings
 
 
 def charts(rows: Rows, caption: Caption) -> dict[str, Chart]:

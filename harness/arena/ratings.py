@@ -21,8 +21,8 @@ from ..text.style import STYLE
 
 ELO = 400 / math.log(10)  # Elo points of one logit
 CENTRE = 1500.0
-_NOTHING = 1e-6  # points: a spread or difference that is rounding
-# what one step of a style difference is: its size in the units of `style`, and in words
+_NOTHING = 1e-6  # points: smaller spreads or differences are rounding errors
+# one step of a style difference: its size in the units of `style`, and in words
 UNITS = {"length": (math.log(2), "twice the words"), "dialogue": (0.1, "10 points more dialogue"),
          "markdown": (0.1, "10 points more lines with markdown")}  # fmt: skip
 
@@ -31,11 +31,11 @@ UNITS = {"length": (math.log(2), "twice the words"), "dialogue": (0.1, "10 point
 class Ratings:
     """Ratings of models, best first, on the Elo scale.
 
-    `rating` and `controlled` (as if all stories were dressed alike, see `style`) are with 95 % intervals over prompts;
-    In `ranks` and `controlled_ranks` models that are not told apart have a letter in common; `pairs` compares every two
-    models as `stats.compare_pairs` does; `win_rate` is the mean outcome of a model's matches; `first` is the share of a
-    win that the story shown first gets between equals (0.5: no position bias); `style` the points that one step of a
-    style difference is worth (see `UNITS`).
+    `rating` and `controlled` (as if all stories had the same style, see `style`) have 95 % intervals over prompts. In
+    `ranks` and `controlled_ranks`, models that are not told apart have a letter in common. `pairs` compares every two
+    models as `stats.compare_pairs` does. `win_rate` is the mean outcome of a model's matches. `first` is the share of a
+    win that the story shown first gets between equals (0.5: no position bias). `style` is the effect in points of one
+    step of a style difference (see `UNITS`).
     """
 
     models: tuple[str, ...]
@@ -50,15 +50,15 @@ class Ratings:
 
 
 def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> Ratings:
-    """Ratings from one row a match: `a`, `b`, `prompt_id`, `first` and `second` (a's share of a win when its story was
-    shown first and second, each 0 to 1), and the style differences a − b by the names in `STYLE`.
+    """Rate models, given one row per match: `a`, `b`, `prompt_id`, `first` and `second` (a's share of a win when its
+    story was shown first and second, each 0 to 1), and the style differences a − b by the names in `STYLE`.
 
-    Strengths are those of `bradley_terry`, times 400/ln 10. Style differences (each over its root mean square) are
-    three more regressors of the controlled ratings.
+    Strengths are those of `bradley_terry`, times 400/ln 10. Style differences (each divided by its root mean square)
+    are three additional regressors for the controlled ratings.
 
     Args:
-        matches: as above; of each match both orders were judged.
-        anchors: two models and the ratings to pin them to; without, the mean is 1500.
+        matches: as above; both orders of each match were judged.
+        anchors: two models and the ratings to pin them to; if None, the mean is 1500.
 
     Raises:
         UserError: fewer than two models, models that no chain of matches connects, or anchors that do not fit.
@@ -68,7 +68,7 @@ def rate(matches: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> R
     prompts, cluster = np.unique(matches["prompt_id"].astype(str).to_numpy(), return_inverse=True)
     outcomes = matches[["first", "second"]].to_numpy(dtype=float)
     plain = fit_pairs(len(models), a, b, outcomes, cluster, len(prompts))
-    spread = np.sqrt((matches[list(STYLE)].astype(float) ** 2).mean().to_numpy())  # whichever story is called a
+    spread = np.sqrt((matches[list(STYLE)].astype(float) ** 2).mean().to_numpy())  # the same whichever story is a
     dressed = matches[list(STYLE)].to_numpy(dtype=float) / np.where(spread > 0, spread, 1.0)
     ruled = fit_rows(len(models), a, b, outcomes, cluster, len(prompts), dressed)
     shown = [_scaled(models, found, anchors, len(prompts)) for found in (plain, ruled)]
@@ -120,7 +120,7 @@ def _check_connected(models: list[str], a: Places, b: Places) -> None:
 
 
 def _scaled(models: list[str], found: Fit, anchors: Mapping[str, float] | None, prompts: int) -> _Scaled:
-    """Strengths on the Elo scale; resampled ones are centred on their own mean, and mapped as the estimate is."""
+    """Strengths on the Elo scale; each resample is centred on its own mean, then mapped like the estimate."""
     count = len(models)
     value = (found.value[:count] - found.value[:count].mean()) * ELO
     draws = (found.draws[:, :count] - found.draws[:, :count].mean(axis=1, keepdims=True)) * ELO
@@ -135,12 +135,12 @@ def _scaled(models: list[str], found: Fit, anchors: Mapping[str, float] | None, 
 
 
 def _anchored(value: Mapping[str, float], anchors: Mapping[str, float]) -> tuple[float, float]:
-    """The linear map that brings both anchors to their ratings, as EQ-Bench's does."""
+    """The linear map that gives both anchors their ratings, as in EQ-Bench."""
     if len(anchors) != 2:
-        raise UserError(f"anchors are two models and their ratings; {len(anchors)} given")
+        raise UserError(f"anchors must be two models with ratings, got {len(anchors)}")
     for name in anchors:
         if name not in value:
-            raise UserError(f"anchor {name!r} is no model of this arena; there are {', '.join(sorted(value))}")
+            raise UserError(f"anchor {name!r} is not a model of this arena; known: {', '.join(sorted(value))}")
     (one, high), (other, low) = anchors.items()
     apart = value[one] - value[other]
     if abs(apart) < 1e-6 or (high - low) / apart <= 0:
@@ -155,7 +155,7 @@ def _anchored(value: Mapping[str, float], anchors: Mapping[str, float]) -> tuple
 def _pairs(
     models: list[str], order: Sequence[int], found: Fit, matches: pd.DataFrame, scale: float, prompts: int
 ) -> pd.DataFrame:
-    """Every two models: difference in points, its interval, p from its bootstrap spread (Student's t over prompts)."""
+    """For every two models: difference in points, interval, p from its bootstrap spread (Student's t over prompts)."""
     met = matches.groupby([matches[["a", "b"]].min(axis=1), matches[["a", "b"]].max(axis=1)]).size()
     rows = []
     for place, i in enumerate(order):
@@ -167,7 +167,7 @@ def _pairs(
             p = math.nan
             if prompts >= MIN_CLUSTERS and sd > _NOTHING:
                 p = 2 * float(stdtr(prompts - 1, -abs(value) / sd))
-            elif prompts >= MIN_CLUSTERS:  # the same on every prompt: no doubt which is better, or that neither is
+            elif prompts >= MIN_CLUSTERS:  # the same on every prompt: no doubt which is better, or that both are equal
                 p = float(abs(value) < _NOTHING)
             names = (models[i], models[j])
             rows.append((*names, int(met.get((min(names), max(names)), 0)), *interval, sd, p))

@@ -12,11 +12,11 @@ from ..stats.intervals import Interval
 
 @dataclass(frozen=True, kw_only=True)
 class ArenaRow(Row):
-    """A model by its rating, which is its `score`.
+    """One model in the standings; its rating is `score`.
 
-    `controlled` is the style-controlled rating, with a rank of its own; `win_rate` the mean outcome of its matches;
+    `controlled` is the style-controlled rating, with its own rank; `win_rate` is the mean outcome of its matches;
     `empty` counts matches with a story without words; `criteria` is the share of judgments in which the model won each
-    criterion, `against` its mean outcome against each other model.
+    criterion, and `against` its mean outcome against each other model.
     """
 
     controlled: Interval

@@ -29,8 +29,8 @@ SIDES = ("first", "second")
 class Standings(Comparison):
     """Models of an arena by their ratings, best first.
 
-    `first` is the share of a win that the story shown first gets between equals; `style` what differences of style are
-    worth in points; `judged_on` is the rubric.
+    `first` is the share of a win that the story shown first gets between equals; `style` is the effect of style
+    differences in points; `judged_on` is the rubric.
     """
 
     legend: ClassVar[Mapping[str, str]] = tables.LEGEND
@@ -58,7 +58,7 @@ class Standings(Comparison):
 
 
 def build_standings(judgments: pd.DataFrame, anchors: Mapping[str, float] | None = None) -> list[Standings]:
-    """Standings of every judge, rubric and truncation among the judgments (see `judgments_frame`).
+    """Build the standings for each judge, rubric and truncation in the judgments (see `judgments_frame`).
 
     Raises:
         UserError: models that cannot be rated on one scale, or anchors that do not fit.
@@ -118,7 +118,7 @@ def _row(found: Ratings, name: str, judgments: pd.DataFrame, matches: pd.DataFra
 
 
 def _criteria(name: str, judgments: pd.DataFrame, rubric: Rubric) -> dict[str, float]:
-    """Share of the judgments in which a model won each criterion; both orders count alike."""
+    """Share of the judgments in which a model won each criterion; both orders count equally."""
     signs = {True: judgments[judgments["first"] == name], False: judgments[judgments["second"] == name]}
     won: dict[str, float] = {}
     for mark in rubric.mark_names:
@@ -134,19 +134,19 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
     scale = f"pinned: {pinned}" if anchors else "mean 1500"
     yield f"Elo scale, {scale}; models with a letter in common are not told apart."
     yield (
-        f"Position: between equals the story shown first gets {_percent(found.first)} of a win; both orders of every "
-        "match are judged, and the ratings are without it."
+        f"Position bias: between equals, the story shown first gets {_percent(found.first)} of a win; every match is "
+        "judged in both orders, and the ratings exclude this effect."
     )
     known = {words: found.style[key] for key, (_, words) in UNITS.items() if not math.isnan(found.style[key].value)}
     worth = [f"{words} {_points(points)}" for words, points in known.items()]
     if worth:
-        yield f"Style, in points: {'; '.join(worth)}. The controlled rating is without these."
+        yield f"Style, in points: {'; '.join(worth)}. The controlled rating excludes these."
     told = pd.concat(
         [judgments[[side, "key", f"{side}_digest"]].set_axis(["model", "key", "digest"], axis=1) for side in SIDES]
     ).drop_duplicates()
     mixed = told[told.duplicated(["model", "key"])]["model"].unique()
     if len(mixed):
-        yield f"Several arenas are in these logs, with different stories of {', '.join(sorted(mixed))} for one prompt."
+        yield f"These logs hold several arenas, with different stories of {', '.join(sorted(mixed))} for one prompt."
     if matches.groupby(["a", "b"]).ngroups < len(found.pairs):
         yield "Models met different opponents: compare ratings, not win rates."
     empty = judgments.loc[judgments["status"] == "empty", "match"].nunique()
@@ -154,7 +154,7 @@ def _notes(found: Ratings, judgments: pd.DataFrame, matches: pd.DataFrame, ancho
         yield f"{empty} matches hold a story without words, which lost unread; they count in ratings, not in criteria."
     begun = judgments["match"].nunique()
     if begun > len(matches):
-        yield f"{begun - len(matches)} matches lack a judgment and take no part (see coverage)."
+        yield f"{begun - len(matches)} matches lack a judgment and are left out (see coverage)."
 
 
 def _percent(interval: Interval) -> str:

@@ -14,9 +14,9 @@ from .rows import ArenaRow
 LEGEND = {
     "rank": "place by rating, and letters: models that have a letter in common are not told apart, all others are",
     "rating": "Bradley–Terry on the Elo scale, with its 95 % interval below (bootstrap over prompts)",
-    "controlled": "the rating with differences of length, dialogue and markdown held equal",
+    "controlled": "the rating after controlling for length, dialogue and markdown",
     "rank (c.)": "the rank by the controlled rating",
-    "win rate": "mean outcome, both orders, against those it met",
+    "win rate": "mean outcome over both orders, against the opponents it met",
     "cover.": "share of the model's judgments that have a result",
 }
 _AGAINST = "Win rate against each other, %"
@@ -52,7 +52,7 @@ def matrix_grid(rows: Sequence[ArenaRow]) -> Grid:
 
 
 def criteria_grid(rows: Sequence[ArenaRow], criteria: Mapping[str, str]) -> Grid:
-    """Share of the judgments in which a model won each criterion, in per cent; `criteria` are ids and names."""
+    """Share of the judgments in which a model won each criterion, in per cent; `criteria` maps ids to names."""
     heads = [model_head(row.model for row in rows), *numbers(*(name.replace(" ", "\n") for name in criteria.values()))]
     cells = ([row.model, *(number(100 * row.criteria[key], 0) for key in criteria)] for row in rows)
     return grid("Judgments won by criterion, %", heads, cells)

@@ -1,4 +1,4 @@
-"""The command as a module, as launchers start it."""
+"""Run the command as a module, as launchers do."""
 
 from .root import main
 

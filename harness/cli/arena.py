@@ -32,37 +32,37 @@ def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 Examples:
   polaris-eval arena logs --plan                              count and price the matches
   polaris-eval arena logs stories.jsonl --judge openai/gpt-5.4-mini
-  polaris-eval arena logs --matches 200                       200 matches a model, where they tell most
+  polaris-eval arena logs --matches 200                       200 matches per model, the most informative
   polaris-eval arena old.jsonl new.jsonl --log-dir arena      a new model joins: only its matches are played
-SOURCES are stories files, logs and folders of logs of two models or more. The same command continues a broken arena."""
+SOURCES are stories files, logs and folders of logs of two models or more. The same command resumes a stopped arena."""
 )
 @click.argument("sources", nargs=-1, required=True, type=FILE)
 @click.option("--judge", help="Judging model. [default: the paper's, google/gemini-3-flash-preview]")
 @click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
               help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
-@click.option("--rubric", metavar="NAME|FILE", help="A pairwise rubric of yours, a YAML file. [default: pairwise]")
+@click.option("--rubric", metavar="NAME|FILE", help="Pairwise rubric, such as your own YAML file. [default: pairwise]")
 @click.option("--judge-base-url", help="Address of the judge's server.")
 @click.option("--allow-self-judging", is_flag=True, help="Let a model judge its own stories.")
 @click.option("--benchmark", help="Only stories that were written for this benchmark.")
-@click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts.")
 @click.option("--matches", "per_model", type=click.IntRange(min=1),
-              help="Matches of each model, chosen where they tell most. [default, up to 8 models: all]")  # fmt: skip
-@click.option("--truncate", type=click.IntRange(min=1), help="Judge the first so many characters of each story "
-              "(EQ-Bench: 4000). [default: the whole]")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides among matches that tell as much.")
+              help="Matches per model, the most informative ones. [default for up to 8 models: all]")  # fmt: skip
+@click.option("--truncate", type=click.IntRange(min=1), help="Judge only the first N characters of each story "
+              "(EQ-Bench: 4000). [default: all]")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Breaks ties between equally informative matches.")
 @click.option("--anchor", "anchors", multiple=True, callback=_anchors, metavar="MODEL=RATING",
-              help="Pin two models to given ratings (twice). [default: mean 1500]")  # fmt: skip
+              help="Pin two models to given ratings (give it twice). [default: mean 1500]")  # fmt: skip
 @operating
-@click.option("--plan", "only_plan", is_flag=True, help="Count and price the matches left to play; call nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the matches left to play, without any calls.")
 @price_file
-@click.option("--details", is_flag=True, help="Show every two models compared too (the files always hold them).")
-@click.option("--plots", is_flag=True, help="Draw the plots too, as PNG and PDF, into the subfolder plots.")
+@click.option("--details", is_flag=True, help="Also show all pairwise comparisons (always in the files).")
+@click.option("--plots", is_flag=True, help="Also draw the plots, as PNG and PDF, into the subfolder plots.")
 @click.option("--log-dir", type=PATH, default=Path("arena"), show_default=True,
               help="Folder of the arena: schedule and logs.")  # fmt: skip
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of arena.md, .tex, .csv, .json, arena-pairs.csv and arena-judgments.csv.")  # fmt: skip
 def arena(sources: tuple[Path, ...], judge_options: dict[str, Any], **options: Any) -> None:
-    """Which of two stories is better? Every pair judged in both orders; ratings that do not depend on order."""
+    """Which of two stories is better? Judge pairs in both orders, and rate the models independently of order."""
     from ..arena import play as arena_run
     from ..judge.named import as_judge_config
 

@@ -1,4 +1,4 @@
-"""What our two programs share: a user's mistake is one line, and stops are told."""
+"""Shared by our two programs: user errors and Ctrl-C are reported in one line."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-# objects made until the garbage collector looks; at Python's 700 it takes a tenth of the time of a command, in vain
+# threshold of the garbage collector; at Python's default of 700 it takes a tenth of a command's time in vain
 _COLLECT_AFTER = 20_000
 
 
 class OneLineGroup(click.Group):
-    """Commands whose user's mistakes become one line and exit code 2, and Ctrl-C one line and 1."""
+    """Commands that report user errors in one line with exit code 2, and Ctrl-C in one line with exit code 1."""
 
     program = "polaris-eval"
-    kept = "what was finished is kept, and the same command continues from there"
+    kept = "finished work is kept, and the same command continues from there"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which people use them, which is that of their registration."""
+        """List commands in order of registration, which is the order in which people use them."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -34,13 +34,13 @@ class OneLineGroup(click.Group):
             self.fail(_explain(error), 2)
 
     def fail(self, message: str, code: int) -> None:
-        """Say one line and end."""
+        """Print a one-line message and exit."""
         click.echo(f"{self.program}: {message}", err=True)
         sys.exit(code)
 
 
 def _explain(error: Exception) -> str:
-    """One line for an error that is the user's to mend; any other is raised again."""
+    """Return one line for an error that the user can fix; raise any other again."""
     from ...rubrics import RubricError
     from ..errors import PrerequisiteError, plain_message
 
@@ -49,5 +49,5 @@ def _explain(error: Exception) -> str:
     if isinstance(error, PrerequisiteError):
         return plain_message(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}; what was finished is kept"
+        return f"{error.filename or 'a file'}: {error.strerror}; finished work is kept"
     raise error

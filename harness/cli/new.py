@@ -1,4 +1,4 @@
-"""`polaris-eval new`: a commented starting point for a rubric or a benchmark of one's own, which runs at once."""
+"""`polaris-eval new`: a commented, working starting point for your own rubric or benchmark."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def new() -> None:
 
     \b
     Examples:
-      polaris-eval new rubric mine          mine.yaml, to be named with --rubric mine.yaml
-      polaris-eval new benchmark mine       a folder mine/, to be installed with pip install ./mine
+      polaris-eval new rubric mine          mine.yaml, for use with --rubric mine.yaml
+      polaris-eval new benchmark mine       a folder mine/, to install with pip install ./mine
     """
 
 
@@ -36,7 +36,7 @@ def rubric(name: str) -> None:
     _check(name)
     path = Path(f"{name}.yaml")
     _write({path: _filled("rubric.yaml", name)})
-    click.echo("Try it at once, offline, with the proxy judge:")
+    click.echo("Try it offline, with the proxy judge:")
     click.echo(
         f"  polaris-eval run --model polaris_eval/local --judge {_PROXY} --rubric {path} --limit 2 --max-tokens 512"
     )
@@ -61,7 +61,7 @@ def benchmark(name: str) -> None:
         package / "prompts.jsonl": _filled("prompts.jsonl", name),
         package / "rubric.yaml": _filled("rubric.yaml", name),
     })  # fmt: skip
-    click.echo("Install it, and try it at once, offline, with the proxy judge:")
+    click.echo("Install it, and try it offline, with the proxy judge:")
     click.echo(f"  pip install -e ./{name}")
     click.echo(
         f"  polaris-eval run --model polaris_eval/local --judge {_PROXY} --benchmark {name} --limit 2 --max-tokens 512"
@@ -70,7 +70,7 @@ def benchmark(name: str) -> None:
 
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise click.UsageError(f"{name!r}: a name is small letters, digits and _, and begins with a letter")
+        raise click.UsageError(f"{name!r}: a name has lower-case letters, digits and _, and starts with a letter")
 
 
 def _filled(template: str, name: str) -> str:

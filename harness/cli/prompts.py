@@ -1,4 +1,4 @@
-"""`polaris-eval prompts`: what the benchmarks ask for, and the files that it comes from."""
+"""`polaris-eval prompts`: the benchmarks' prompts, and the files that they come from."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 _DATA_DIR = click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files, in place of the cache."
+    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files, instead of the cache."
 )
 
 
 @click.group()
 def prompts() -> None:
-    """Prompts of the benchmarks, and the files of other people that they come from.
+    """Prompts of the benchmarks, and the third-party files that they come from.
 
     \b
     polaris-eval prompts show story_quality > mine.jsonl
-                                    the prompts of a benchmark, in the form in which `run --prompts mine.jsonl` takes
-                                    them
-    polaris-eval prompts list       what files are declared, from where, under which licence, and whether they are here
-    polaris-eval prompts pull       fetch everything now, for a machine that will be offline later
-    polaris-eval prompts verify     check what is here against the pins; exit code 1 where a file is missing or changed
+                                    the prompts of a benchmark, as a file for `run --prompts mine.jsonl`
+    polaris-eval prompts list       the declared files, with their origin, licence, and whether they are present
+    polaris-eval prompts pull       fetch everything now, for offline use later
+    polaris-eval prompts verify     check the files against their pins; exit code 1 if one is missing or changed
     """
 
 
@@ -37,7 +36,7 @@ def prompts() -> None:
 @click.argument("benchmark")
 @shown_prompts
 @data_dir
-@click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts.")
 def show(
     benchmark: str, prompts: str | None, split: str | None, language: str | None, iterations: int | None,
     limit: int | None,
@@ -58,7 +57,7 @@ def show(
 @_DATA_DIR
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def list_(data_dir: Path | None, as_json: bool) -> None:
-    """Every declared file: origin, pin, licence, and whether it is here."""
+    """List every declared file: origin, pin, licence, and whether it is present."""
     from dataclasses import replace
 
     from ..show.grid import grid, texts
@@ -74,7 +73,7 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     rows = ([s.name, s.path, s.origin, s.blob[:12], s.licence, state(s, data_dir)] for s in declared)
     note = (
         "story_quality and eqbench_longform use the set mini, which ships here, or the dataset "
-        "rishanthrajendhran/POLARIS (--prompts official), which the Hugging Face hub serves and which is not pinned."
+        "rishanthrajendhran/POLARIS (--prompts official) from the Hugging Face hub, which is not pinned."
     )
     print_grids([replace(grid("Prompt files", heads, rows), notes=(note,))], console(170))
 
@@ -104,7 +103,7 @@ def pull(names: tuple[str, ...]) -> None:
 @prompts.command()
 @_DATA_DIR
 def verify(data_dir: Path | None) -> None:
-    """Check every file against its pin; exit code 1 where one is missing or changed."""
+    """Check every file against its pin; exit code 1 if one is missing or changed."""
     from ..sources import location, state
 
     bad = 0

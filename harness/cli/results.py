@@ -1,4 +1,4 @@
-"""The commands over logs that exist: leaderboard, report and judge-check."""
+"""Commands that read existing logs, stories or results: leaderboard, report, judge-check, judge-people and judges."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def _choosing(command: Any) -> Any:
-    """Options that say which stories of the logs take part."""
+    """Add the options that choose stories from the logs."""
     for option in (
         price_file,
-        click.option("--limit", type=click.IntRange(min=1), help="First so many prompts of each log only."),
-        click.option("--judge", "judges", multiple=True, help="Only this judge; * and ? stand for any (repeatable)."),
+        click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts of each log."),
+        click.option("--judge", "judges", multiple=True, help="Only this judge; * and ? are wildcards (repeatable)."),
         click.option("--benchmark", "benchmarks", multiple=True, help="Only this benchmark (repeatable)."),
-        click.option("--model", "models", multiple=True, help="Only this model; * and ? stand for any (repeatable)."),
-        click.option("--with-published", is_flag=True, help="Show the published rows too, apart from the others."),
+        click.option("--model", "models", multiple=True, help="Only this model; * and ? are wildcards (repeatable)."),
+        click.option("--with-published", is_flag=True, help="Also show the published rows, apart from the others."),
     ):
         command = option(command)
     return command
@@ -37,15 +37,15 @@ Examples:
   polaris-eval leaderboard logs
   polaris-eval leaderboard logs 'other/*.eval' s3://bucket/logs --with-published --out results
   polaris-eval leaderboard logs --benchmark story_quality --model 'openai/*' --sort slope --plots
-LOGS are folders, files or patterns, here or wherever Inspect can read (s3://, gs://, …)."""
+LOGS are folders, files or patterns, local or anywhere that Inspect can read (s3://, gs://, …)."""
 )
 @click.argument("logs", nargs=-1, required=True)
 @_choosing
 @click.option("--sort", metavar="BY", default="score", show_default=True,
               help="Order of the rows: score, length, slope, area, coverage, repetition, cost or model; a benchmark's "
               "name (or arena) orders the overview by its score.")  # fmt: skip
-@click.option("--details", is_flag=True, help="Show pairs, criteria and categories too (the files always hold them).")
-@click.option("--plots", is_flag=True, help="Draw the plots too, as PNG and PDF, into the subfolder plots.")
+@click.option("--details", is_flag=True, help="Also show pairs, criteria and categories (always in the files).")
+@click.option("--plots", is_flag=True, help="Also draw the plots, as PNG and PDF, into the subfolder plots.")
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv and scores.*")  # fmt: skip
 def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
@@ -75,16 +75,16 @@ The pages open from disk, need no network, and can be put on any web server."""
 @click.argument("logs", nargs=-1, required=True)
 @_choosing
 @click.option("--transcripts", is_flag=True,
-              help="Copy the logs of one folder in too, with Inspect's viewer, and link stories to them (that part "
+              help="Also copy in the logs of one folder, with Inspect's viewer, and link stories to them (this part "
               "needs a web server: python -m http.server).")  # fmt: skip
 @click.option("--judges", "judged", multiple=True, type=FILE,
               help="Results of judge-check and judge-people, for a page about the judges (repeatable).")  # fmt: skip
 @click.option("--out", type=PATH, default=Path("report"), show_default=True, help="Folder of the pages.")
 def report(logs: tuple[str, ...], transcripts: bool, judged: tuple[Path, ...], out: Path, **chosen: Any) -> None:
-    """Pages to read: tables, plots, and every story beside the others of its prompt, with marks and quotes."""
+    """Write web pages: tables, plots, and every story next to the others for its prompt, with marks and quotes."""
     folder = Path(logs[0]) if len(logs) == 1 else None
     if transcripts and (folder is None or not folder.is_dir()):
-        raise click.UsageError("--transcripts copies the logs of one folder; name one, and nothing else")
+        raise click.UsageError("--transcripts copies the logs of one folder; give exactly one folder")
     from ..judge_people.judges import judge_grid, judge_rows
     from ..report.report import write_report
 
@@ -102,26 +102,26 @@ Examples:
   polaris-eval judge-check stories.jsonl --judge openai/gpt-5.4-mini --judge anthropic/claude-sonnet-4-6
   polaris-eval judge-check stories.jsonl --judge polaris_eval/lexical --limit 12
 Every story is judged --repeats times as it is, and once for each of 5 damages, 3 harmless passages and 10 injections.
-The same command again continues a broken check.""",
+Run the same command again to resume a stopped check.""",
 )
 @click.argument("source", type=FILE)
-@click.option("--judge", "judges", multiple=True, required=True, help="Judge to be tested (repeatable).")
-@click.option("--benchmark", help="Stories of this benchmark. [default: of the only one in SOURCE]")
+@click.option("--judge", "judges", multiple=True, required=True, help="Judge to test (repeatable).")
+@click.option("--benchmark", help="Only stories of this benchmark. [default: the only one in SOURCE]")
 @rubric_option
-@click.option("--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Stories.")
-@click.option("--repeats", type=click.IntRange(min=2), default=3, show_default=True, help="Judgments of each story.")
+@click.option("--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Number of stories.")
+@click.option("--repeats", type=click.IntRange(min=2), default=3, show_default=True, help="Judgments per story.")
 @click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
               help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
 @click.option("--judge-base-url", help="Address of the judge's server.")
-@click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Concurrent calls per provider.")
 @data_dir
-@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls; call nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls without making any.")
 @click.option("--log-dir", type=PATH, default=Path("judge-check"), show_default=True,
               help="Folder of the variants and logs.")  # fmt: skip
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of judge-check.md and judge-check.json.")  # fmt: skip
 def judge_check(judge_options: dict[str, Any], **options: Any) -> None:
-    """How far a judge can be trusted: retests, agreement, evidence, damaged stories, length bias, injections."""
+    """Test how far a judge can be trusted: retests, agreement, evidence, damaged stories, length bias, injections."""
     from ..judge.named import as_judge_config
     from ..judge_check.report import CheckRequest, run_check
 
@@ -136,27 +136,27 @@ Examples:
   polaris-eval judge-people judged-by-people.jsonl --judge openai/gpt-5.4-mini --rubric ttcw --plan
   polaris-eval judge-people hanna --judge openai/gpt-5.4-mini --limit 24 --out results/hanna
   polaris-eval judge-people results/study-people.jsonl --judge openai/gpt-5.4-mini --rubric pairwise
-SOURCE is a file or the set hanna (1,056 stories, three raters; fetched once). Each line of the file is that of a
-stories file, with "ratings" of people beside it, {"ANNA": 7, "BEN": 5} or {"ANNA": {"Plot": 3, "Style": 4}}, or "ranks"
+SOURCE is a file or the dataset hanna (1,056 stories, three raters; fetched once). Each line of the file is a line of a
+stories file with added "ratings" by people, {"ANNA": 7, "BEN": 5} or {"ANNA": {"Plot": 3, "Style": 4}}, or "ranks"
 among the stories of its prompt, {"ANNA": 1}, 1 for the best. Or it is a pair: "id", "prompt", "first" and "second",
 {"model": …, "story": …}, and "preferences", {"ANNA": "first"} (or "second", "equal"); study read writes such a file.
-The same command again continues, and judges nothing twice.""",
+Run the same command again to resume; nothing is judged twice.""",
 )
 @click.argument("source")
-@click.option("--judge", "judges", multiple=True, required=True, help="Judge to be compared with people (repeatable).")
-@click.option("--benchmark", default="story_quality", show_default=True, help="Whose task judges the stories.")
+@click.option("--judge", "judges", multiple=True, required=True, help="Judge to compare with people (repeatable).")
+@click.option("--benchmark", default="story_quality", show_default=True, help="Benchmark to judge the stories on.")
 @rubric_option
-@click.option("--limit", type=click.IntRange(min=1), help="Stories of the first so many prompts.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only stories for the first N prompts.")
 @click.option("--judge-option", "judge_options", multiple=True, callback=name_values, metavar="NAME=VALUE",
               help="Setting of the judge that replaces the rubric's own (repeatable).")  # fmt: skip
 @click.option("--judge-base-url", help="Address of the judge's server.")
-@click.option("--max-connections", type=click.IntRange(min=1), help="Calls at a time to each provider.")
-@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls; call nothing.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Concurrent calls per provider.")
+@click.option("--plan", "only_plan", is_flag=True, help="Count and price the calls without making any.")
 @click.option("--log-dir", type=PATH, default=Path("judge-people"), show_default=True, help="Folder of the logs.")
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of judge-people.md and judge-people.json.")  # fmt: skip
 def judge_people(judge_options: dict[str, Any], **options: Any) -> None:
-    """Whether judges agree with people, beside how well one person agrees with the others, and length alone."""
+    """Test whether judges agree with people, compared with one person's agreement with the others, and length alone."""
     from ..judge.named import as_judge_config
     from ..judge_people.report import PeopleRequest, run_people
 
@@ -174,7 +174,7 @@ Example:
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
               help="Folder of judges.md, judges.csv and judges.json.")  # fmt: skip
 def judges(results: tuple[Path, ...], out: Path) -> None:
-    """One table of judges from RESULTS, folders (searched through) or files of judge-check and judge-people."""
+    """One table of judges from RESULTS: files of judge-check and judge-people, or folders to search for them."""
     from ..judge_people.judges import judge_grid, judge_rows, write_judges
     from ..show.render import console, print_grids, print_written
 
@@ -184,7 +184,7 @@ def judges(results: tuple[Path, ...], out: Path) -> None:
 
 
 def show_summary(logs: Sequence[str], limit: int | None, epochs: int | None, published: bool) -> pd.DataFrame:
-    """Print the end of a run, one screen of 80 columns per benchmark, or all tables if `published`.
+    """Print the summary of a run, one screen of 80 columns per benchmark, or all tables if `published`.
 
     Returns the stories.
     """
@@ -235,7 +235,7 @@ def _sections(
         frame = _stories(frame)
     there = {*frame["benchmark"], *([ARENA] if len(pairs) else [])}
     if sort not in (*SORTS, "model", *there):
-        raise UserError(f"--sort {sort}: nothing to sort by; there are {', '.join([*SORTS, 'model', *sorted(there)])}")
+        raise UserError(f"--sort {sort}: cannot sort by this; known: {', '.join([*SORTS, 'model', *sorted(there)])}")
     wanted = chosen("model", {*frame["model"], *pairs["first"], *pairs["second"]}, models)
     named = chosen("benchmark", there, benchmarks)
     trusted = chosen("judge", {*frame["judge"], *pairs["judge"]}, judges)
@@ -243,12 +243,12 @@ def _sections(
     pairs = pairs[pairs["judge"].isin(trusted) & (ARENA in named)]
     sections = [*build(frame, with_published, sort), *_arenas(pairs, wanted)]
     if not sections:
-        raise UserError("nothing is left: no model chosen was judged on a benchmark and by a judge chosen")
+        raise UserError("nothing is left: no chosen model was judged on a chosen benchmark by a chosen judge")
     return frame, first_section(sections, sort)
 
 
 def _arenas(judgments: pd.DataFrame, models: set[str]) -> list[Comparison]:
-    """Standings of the arenas, rated with all their models and shown with those chosen."""
+    """Standings of the arenas, rated with all their models but showing only those chosen."""
     if judgments.empty:
         return []
     from ..arena.standings import build_standings
@@ -267,12 +267,12 @@ def _stories(frame: pd.DataFrame) -> pd.DataFrame:
     from ..errors import UserError
 
     if frame.empty:
-        raise UserError("no stories in these logs: none of them is of a benchmark, or none got that far")
+        raise UserError("no stories in these logs: they are not from benchmarks, or were stopped too early")
     return frame
 
 
 def print_tables(sections: Sequence[Comparison], details: bool) -> Any:
-    """Print tables; returns the console that they were printed on."""
+    """Print tables; return the console that they were printed on."""
     from ..leaderboard.files import show
     from ..show.render import console
 

@@ -1,4 +1,4 @@
-"""`polaris-eval`. Imports nothing heavy until a command runs, so that --help answers at once."""
+"""The program `polaris-eval`. Imports nothing heavy until a command runs, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def main() -> None:
     polaris-eval leaderboard logs                             tables (and plots) from any logs
     polaris-eval compare A B                                  is B better than A? models, runs or training steps
     polaris-eval arena logs                                   which of two stories is better: ratings from pairs
-    polaris-eval study make logs                              the same question to people, as a page to read in
-    polaris-eval report logs                                  pages to read: tables, plots, every story with its marks
+    polaris-eval study make logs                              the same question for people, as a page to read in
+    polaris-eval report logs                                  web pages: tables, plots, every story with its marks
     polaris-eval judge-check stories.jsonl --judge MODEL      how far a judge can be trusted
     polaris-eval judge-people judged.jsonl --judge MODEL      whether it agrees with people
     polaris-eval judges results                               one table of judges from both
-    polaris-eval new rubric mine                              a rubric of your own to begin with
+    polaris-eval new rubric mine                              a starting point for your own rubric
     """
 
 
@@ -62,22 +62,22 @@ Examples:
   polaris-eval run --model A --judge openai/gpt-5.4 --judge anthropic/claude-sonnet-4-6 --jury zscore
   polaris-eval run --stories my.jsonl --judge anthropic/claude-sonnet-4-6
   polaris-eval run --model openai/gpt-5.4-mini --prompts mine.jsonl --rubric mine.yaml
-The same command again continues a broken run: nothing is written or judged twice."""
+Run the same command again to resume a stopped run: nothing is written or judged twice."""
 )
-@click.option("--model", "models", multiple=True, help="Model that writes, as PROVIDER/MODEL (repeatable).")
-@click.option("--stories", type=PATH, help="JSONL file of stories to judge, in place of writing any.")
+@click.option("--model", "models", multiple=True, help="Writing model, as PROVIDER/MODEL (repeatable).")
+@click.option("--stories", type=PATH, help="JSONL file of stories to judge, instead of writing any.")
 @rubric_option
 @judging
 @prompting
 @data_dir
-@click.option("--temperature", type=float, help="[default: of the benchmark]")
-@click.option("--top-p", type=float, help="[default: of the benchmark]")
+@click.option("--temperature", type=float, help="[default: the benchmark's]")
+@click.option("--top-p", type=float, help="[default: the benchmark's]")
 @click.option("--top-k", type=int)
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, reasoning included.")
-@click.option("--seed", type=int, help="Seed of the writer.")
-@click.option("--repetition-penalty", type=float, help="[default: of the benchmark, where the provider takes it]")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Maximum tokens per answer, including reasoning.")
+@click.option("--seed", type=int, help="Seed for writing.")
+@click.option("--repetition-penalty", type=float, help="[default: the benchmark's, if the provider supports it]")
 @click.option("--reasoning-effort", type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
-@click.option("--reasoning-tokens", type=int, help="Most tokens of reasoning.")
+@click.option("--reasoning-tokens", type=int, help="Maximum tokens of reasoning.")
 @model_place
 @click.option("--with-published", is_flag=True, help="Show the published rows under the table.")
 def run(**options: Any) -> None:
@@ -104,9 +104,9 @@ Examples:
 @judging
 @data_dir
 def score(source: Path, **options: Any) -> None:
-    """Judge stories that exist (a log, a folder of logs, a stories file) with another judge or rubric.
+    """Judge existing stories (a log, a folder of logs, a stories file) with another judge or rubric.
 
-    Nothing is written again, and SOURCE stays as it is: the new judgments go to --log-dir.
+    No story is written again, and SOURCE is not changed: the new judgments go to --log-dir.
     """
     if source.resolve() == Path(options["log_dir"]).resolve():
         raise click.UsageError(f"--log-dir {options['log_dir']} is the source itself; name another folder")
@@ -131,24 +131,24 @@ Example:
   polaris-eval plan --model openai/gpt-5.4-mini --prompts official
   polaris-eval plan --model openai/gpt-5.4-mini --benchmark writingbench --judge openai/gpt-5.4"""
 )
-@click.option("--model", "models", multiple=True, help="Model that writes (repeatable).")
+@click.option("--model", "models", multiple=True, help="Writing model (repeatable).")
 @click.option("--stories", type=PATH, help="Stories file to judge.")
 @click.option(
     "--judge",
     "judges",
     multiple=True,
     metavar="[BENCHMARK=]MODEL",
-    help="Judging model of all benchmarks, or of one; by default each rubric's. Several are a jury.",
+    help="Judging model for all benchmarks, or for one; by default each rubric's. Several form a jury.",
 )
 @rubric_option
 @prompting
 @data_dir
-@click.option("--limit", type=click.IntRange(min=1), help="First so many prompts only.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N prompts.")
 @shard
 @price_file
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def plan(as_json: bool, **options: Any) -> None:
-    """Count before paying: stories, judge calls, tokens, and dollars where prices are known. Calls nothing."""
+    """Count before paying: stories, judge calls, tokens, and dollars if prices are known. Makes no calls."""
     if not options["models"] and options["stories"] is None:
         raise click.UsageError("name a model with --model, or stories to judge with --stories FILE")
     from ..run import plan as planning
@@ -160,7 +160,7 @@ def plan(as_json: bool, **options: Any) -> None:
 @main.command()
 @click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs.")
 def doctor(log_dir: Path) -> None:
-    """What is installed, what is set, what is cached, and what each benchmark still needs."""
+    """Show what is installed, set and cached, and what each benchmark still needs."""
     from ..run import doctor as checks
 
     checks.show(log_dir)
@@ -214,9 +214,9 @@ def _finish(request: Any, published: bool) -> None:
     left = int((~frame["status"].isin(["scored", "empty"])).sum())
     if left:
         has = "story has" if len(frame) == 1 else "stories have"
-        click.echo(f"{left} of {len(frame)} {has} no score; the same command tries them again.")
+        click.echo(f"{left} of {len(frame)} {has} no score; run the same command to retry.")
     if shard := request.task_args.get("shard"):
-        click.echo(f"This was shard {shard}. All that are there: polaris-eval leaderboard {request.log_dir}")
+        click.echo(f"This was shard {shard}. All shards so far: polaris-eval leaderboard {request.log_dir}")
     click.echo(f"All tables: polaris-eval leaderboard {request.log_dir}")
     click.echo(f"Stories and judgments: polaris-eval report {request.log_dir}")
     sys.exit(1 if left else 0)

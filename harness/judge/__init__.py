@@ -1,4 +1,4 @@
-"""The one judge call, and what goes with it: whom it asks, what is kept, what its quotes are worth."""
+"""The judge call and what goes with it: choosing judges, keeping replies, checking quotes."""
 
 from .call import Verdict, compare, judge, judge_criteria
 

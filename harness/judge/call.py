@@ -1,4 +1,4 @@
-"""The one judge call. The scorers and the training reward call this, and nothing else judges."""
+"""The judge call. The scorers and the training reward call this, and nothing else judges stories."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from .kept import keep, recall, verdict_key
 from .request import Request
 
 ATTEMPTS = 3
-ATTEMPT_TIMEOUT = 600  # seconds for one reply; without it a judge that hangs would hold its story forever
+ATTEMPT_TIMEOUT = 600  # seconds for one reply; without it a judge that hangs would block its story forever
 
 Status = Literal["scored", "empty", "refused", "unscored"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of judging one story.
+    """Result of judging one story.
 
-    `scores` is empty where the story is unscored, or was refused by the writer's provider, and `reason` then says why;
-    an empty story carries the lowest scores of its rubric. `replies` are raw, in the order in which they came;
-    `complaints` say what was wrong with what came. `disqualified` is set by the optional gate only. `parts`
-    holds one verdict a criterion where the rubric is asked once a criterion, `members` one a judge where several judge
-    (see `jury`). `kept`: the reply is one that was paid for before, and nothing was asked.
+    `scores` is empty if the story is unscored, or was refused by the writer's provider, and `reason` then says why;
+    an empty story gets the lowest scores of its rubric. `replies` are raw, in order of arrival; `complaints` say what
+    was wrong with the answers. `disqualified` is set only by the optional gate. `parts` holds one verdict per criterion
+    if the rubric is asked once per criterion, `members` one per judge if there are several (see `jury`). `kept`: the
+    reply was paid for before, and no call was made.
     """
 
     status: Status
@@ -63,7 +63,7 @@ class Verdict:
 
     @property
     def attempts(self) -> int:
-        """Replies that came from the judge, malformed ones included."""
+        """Number of replies from the judge, including malformed ones."""
         return len(self.replies)
 
 
@@ -84,23 +84,22 @@ async def judge(
 ) -> Verdict:
     """Judge one story on one rubric, with one call.
 
-    Reasoning is cut from the story first, and the length request from the prompt where the rubric hides it. A
-    story without words is not sent: it gets the lowest scores. A judgment that was paid for before is not asked for
-    again (see `kept`). A malformed reply is asked for again, with
-    the complaint, up to three replies in all; then, or when the judge cannot be reached, the verdict is
-    unscored. It never raises for what the judge or its server does.
+    Reasoning is removed from the story first, and the length request from the prompt if the rubric hides it. A story
+    without words is not sent: it gets the lowest scores. A judgment that was paid for before is reused (see `kept`).
+    After a malformed reply the judge is asked again, with the complaint, up to three replies in all; after that, or if
+    the judge cannot be reached, the verdict is unscored. Failures of the judge or its server never raise.
 
     Args:
-        rubric: what to judge on; its settings apply where `model` has none of its own.
-        prompt: what the writer was asked, length request included.
+        rubric: what to judge on; its settings apply if `model` has none of its own.
+        prompt: the writer's prompt, including the length request.
         story: what the writer wrote.
         model: the judge.
-        sample_id, epoch, writer: which story this is; recorded replies are found by them, and no judge reads them.
-        target: requested length, for the disqualification gate alone.
+        sample_id, epoch, writer: identify the story, to find recorded replies; the judge never sees them.
+        target: requested length, used only by the disqualification gate.
         disqualify: apply the rubric's optional gate (off by default; human references are exempt).
-        part: number of the criterion, from 1, where the rubric is asked once a criterion.
-        kept: a reply that was read before, which is not asked for again.
-        slots: the placeholders that the rubric declares.
+        part: number of the criterion, from 1, if the rubric is asked once per criterion.
+        kept: an earlier reply to use instead of asking again.
+        slots: values of the placeholders that the rubric declares.
     """
     story = strip_reasoning(story)
     if count_words(story) == 0:
@@ -125,7 +124,7 @@ async def judge(
             output = await model.generate(messages, config=config)
         except LimitExceededError:
             raise
-        except Exception as error:  # every provider has its own; whichever it is, the story is unscored
+        except Exception as error:  # every provider has its own; for any of them, the story is unscored
             complaints.append(_one_line(error))
             if not is_unread(error):
                 reason = f"judge failed: {complaints.pop()}"
@@ -180,14 +179,14 @@ async def judge_criteria(
     writer: str | None = None,
     kept: Sequence[str | None] = (),
 ) -> Verdict:
-    """Judge one story once a criterion, all calls at the same time; its scores are the means over the criteria.
+    """Judge one story once per criterion, with concurrent calls; its scores are the means over the criteria.
 
-    Where one criterion could not be judged the story is unscored: never a mean over fewer. The verdict on
+    If any criterion could not be judged, the story is unscored: never a mean over fewer. The verdict on
     each criterion is in `parts`.
 
     Args:
-        criteria: for each criterion the texts of the rubric's slots.
-        kept: for each criterion a reply that was read before, which is not asked for again, or None.
+        criteria: for each criterion, the texts of the rubric's slots.
+        kept: for each criterion, an earlier reply to use instead of asking again, or None.
         rubric, prompt, story, model, sample_id, epoch, writer: as for `judge`.
     """
 
@@ -225,9 +224,9 @@ async def compare(
     sample_id: str | int | None = None,
     epoch: int = 1,
 ) -> Verdict:
-    """Compare two stories of one prompt on a pairwise rubric, in the order given, with one call of `judge`.
+    """Compare two stories for one prompt on a pairwise rubric, in the given order, with one call of `judge`.
 
-    A story without words is not sent: it loses on everything, and two of them are equal.
+    A story without words is not sent: it loses on every criterion, and two of them are equal.
     """
     texts = [strip_reasoning(text) for text in (first, second)]
     empty = [count_words(text) == 0 for text in texts]
@@ -240,7 +239,7 @@ async def compare(
 
 
 def _read(rubric: Rubric, output: ModelOutput) -> Marks:
-    """The marks in a reply. A text reply that has no natural end is malformed: its last number may be cut."""
+    """The marks in a reply. A text reply that did not end naturally is malformed: its last number may be cut."""
     if rubric.response_schema() is None and output.completion.strip() and is_cut(output):
         raise ReplyError(f"the reply was cut off ({stop_reason(output)}); write a shorter analysis, and all scores")
     return read_reply(rubric, output.completion)
@@ -254,7 +253,7 @@ def _known_marks(rubric: Rubric, reply: str) -> Marks | None:
 
 
 class _Schema(ResponseSchema):
-    """A schema that nobody changes: Inspect copies a call's settings deeply three times, and need not copy this."""
+    """A schema that is never modified: Inspect deep-copies a call's settings three times, and need not copy this."""
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> _Schema:
         return self

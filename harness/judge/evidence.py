@@ -14,14 +14,14 @@ from ..words import count_words
 MAX_QUOTE_WORDS = 12
 _MARKS = "\"'“”„‟‘’‚‛«»‹›「」『』〝〟`´″′＂＇"
 _DASHES = "-‐‑‒–—―−－"
-_DRESS = "*_~\\#"  # of markdown, which judges leave out or add
-_PIECES = re.compile(r"([0-9A-Za-z,.;:!?()]+)|.", re.DOTALL)  # what stays as it is, or a letter that may not
-_AROUND = "' ."  # quotation marks as they are searched for, and full stops
+_DRESS = "*_~\\#"  # markdown, which judges leave out or add
+_PIECES = re.compile(r"([0-9A-Za-z,.;:!?()]+)|.", re.DOTALL)  # characters that stay unchanged, or one that may not
+_AROUND = "' ."  # normalised quotation marks, spaces and full stops
 
 
 @dataclass(frozen=True)
 class EvidenceReport:
-    """Quotes given, those that occur in the story, those over 12 words, and compulsory ones left out."""
+    """Quotes given, those not found in the story, those over 12 words, and compulsory ones left out."""
 
     quotes: int
     not_found: tuple[str, ...]
@@ -30,7 +30,7 @@ class EvidenceReport:
     missing: tuple[str, ...]
 
     def rates(self) -> dict[str, float]:
-        """Shares from 0 to 1: `quotes_found`, `quotes_long`, `quotes_missing`; NaN where nothing was due."""
+        """Shares from 0 to 1: `quotes_found`, `quotes_long`, `quotes_missing`; NaN if there was nothing to check."""
         return {
             "quotes_found": _share(self.quotes - len(self.not_found), self.quotes),
             "quotes_long": _share(len(self.too_long), self.quotes),
@@ -39,7 +39,7 @@ class EvidenceReport:
 
 
 def check_evidence(rubric: Rubric, marks: Marks, story: str) -> EvidenceReport:
-    """Look every quote of the judge up in the story (see `QuoteSearch`)."""
+    """Look up every quote of the judge in the story (see `QuoteSearch`)."""
     quotes = [quote for given in marks.evidence.values() for quote in given.quotes]
     compulsory = rubric.compulsory_quotes(marks)
     search = QuoteSearch(story)
@@ -53,7 +53,7 @@ def check_evidence(rubric: Rubric, marks: Marks, story: str) -> EvidenceReport:
 
 
 class QuoteSearch:
-    """A story in which quotes are looked up, whatever way both are typeset: time and space are linear in its length."""
+    """Finds quotes in a story, however both are typeset; time and space are linear in the story's length."""
 
     def __init__(self, story: str) -> None:
         self._story = story
@@ -63,11 +63,10 @@ class QuoteSearch:
         return _plain(self._story)
 
     def locate(self, quote: str) -> tuple[int, int] | None:
-        """Where a quote stands in the story, as start and end, or None.
+        """Return the start and end of a quote in the story, or None.
 
-        Kinds of quotation marks and dashes, the space around dashes, white space, composed and decomposed letters,
-        ligatures, invisible characters, marks of markdown, and quotation marks and full stops around the quote do not
-        matter.
+        Differences in quotation marks, dashes and the space around them, white space, composed and decomposed letters,
+        ligatures, invisible characters, markdown, and quotation marks and full stops around the quote are ignored.
         """
         given = quote.strip()
         start = self._story.find(given) if given else -1
@@ -84,7 +83,7 @@ class QuoteSearch:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """The text as it is searched, and where in the text each of its characters comes from."""
+    """The text normalised for searching, and the position in `text` that each of its characters comes from."""
     signs: list[str] = []
     places: list[int] = []
     for found in _PIECES.finditer(text):

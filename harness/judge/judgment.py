@@ -1,5 +1,5 @@
-"""A judgment in the form in which a person reads it: marks with reasons and quotes. It is made when the reply is read,
-kept as data in the log, and read from there as data."""
+"""Judgments in readable form: marks with reasons and quotes. They are made when the reply is read, stored in the log
+as data, and read back from it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from inspect_ai.log import EvalSample
 from ...rubrics import Marks, ReplyError, Rubric
 from ..text.reasoning import read_answer
 
-KEY = "judgment"  # of a score's metadata
+KEY = "judgment"  # in a score's metadata
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One mark of a judgment: `score` of at most `most`; None where the judge left it unrated, or there is no most.
+    """One mark of a judgment: `score` (None if the judge left it unrated) out of `most` (None if there is no maximum).
 
     `missing`: a quote was compulsory and none was given.
     """
@@ -33,7 +33,7 @@ class Mark:
 
     @property
     def value(self) -> str:
-        """The mark in words, such as 12/20."""
+        """The mark as text, such as 12/20."""
         if self.score is None:
             return "not rated"
         return f"{self.score:g}" if self.most is None else f"{self.score:g}/{self.most:g}"
@@ -41,28 +41,28 @@ class Mark:
 
 @dataclass(frozen=True)
 class Judgment:
-    """What a judge said of a story: a comment on the whole, and marks in the order of the rubric."""
+    """What a judge said about a story: an overall comment, and marks in the order of the rubric."""
 
     comment: str = ""
     marks: tuple[Mark, ...] = ()
 
     def data(self) -> dict[str, Any]:
-        """As JSON data; `judgment_from` reads it."""
+        """Return it as JSON data; `judgment_from` reads it back."""
         return _Unchanged(asdict(self))
 
 
 class _Unchanged(dict[str, Any]):
-    """Data that nobody changes: Inspect copies a score deeply for each of its metrics, and need not copy this."""
+    """Data that is never modified: Inspect deep-copies a score for each of its metrics, and need not copy this."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Unchanged:
         return self
 
 
 def read_reply(rubric: Rubric, reply: str) -> Marks:
-    """The marks in a judge's reply, whose reasoning is not read.
+    """Read the marks in a judge's reply, ignoring its reasoning.
 
-    A judge may quote tags from a story. Where one without a partner was taken for the end of reasoning, and what is
-    left cannot be read, the whole reply is.
+    A judge may quote tags from a story. If an unpaired tag was taken for the end of reasoning, and the rest cannot be
+    read, the whole reply is read.
 
     Raises:
         ReplyError: a malformed reply.
@@ -77,13 +77,13 @@ def read_reply(rubric: Rubric, reply: str) -> Marks:
 
 
 def judgment_from(data: Mapping[str, Any]) -> Judgment:
-    """The judgment that `Judgment.data` wrote."""
+    """Read a judgment from what `Judgment.data` returned."""
     marks = (Mark(**{**mark, "quotes": tuple(mark["quotes"])}) for mark in data["marks"])
     return Judgment(data["comment"], tuple(marks))
 
 
 def judgment_of(rubric: Rubric, marks: Marks) -> Judgment:
-    """The judgment that marks on a rubric are."""
+    """The judgment for marks on a rubric."""
     return Judgment(marks.comment, tuple(_mark(rubric, marks, name) for name in rubric.mark_names))
 
 
@@ -94,10 +94,10 @@ def criteria_judgment(rubric: Rubric, criteria: Sequence[Mapping[str, Any]]) -> 
 
 
 def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
-    """The judgment in a logged sample, or None where it was not judged.
+    """The judgment in a logged sample, or None if it was not judged.
 
-    Of a log that was written before judgments were kept as data, the reply is read again; one that this rubric cannot
-    read is shown as the log explains it.
+    For a log written before judgments were stored as data, the reply is read again; if this rubric cannot read it, the
+    log's explanation is shown instead.
     """
     judged = (sample.scores or {}).get("judged")
     details = (judged.metadata if judged else None) or {}
@@ -116,7 +116,7 @@ def read_judgment(rubric: Rubric, sample: EvalSample) -> Judgment | None:
 
 
 def _of_all(judgments: Mapping[str, Judgment]) -> Judgment:
-    """What a jury said: each member's comment, and mark by mark what each gave."""
+    """What a jury said: each member's comment, and for each mark what each member gave."""
     comments = (f"{judge}: {found.comment}" for judge, found in judgments.items() if found.comment)
     each = [
         [replace(mark, name=f"{mark.name} · {judge}") for mark in found.marks] for judge, found in judgments.items()

@@ -1,4 +1,4 @@
-"""Several judges of one story: each judges it by itself, and their verdicts make one."""
+"""Several judges of one story: each judges it independently, and their verdicts are combined."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ...rubrics import Marks
 from ..errors import UserError
 from .call import Verdict
 
-# how the members' scores are put on one scale: as they are, or moved to the same mean and spread over the stories that
-# all of them judged (mean and sigma equating), which only a table of many stories can do
+# how the members' scores are put on one scale: unchanged, or rescaled to the same mean and spread over the stories that
+# all of them judged (mean and sigma equating), which needs a table of many stories
 Scale = Literal["mean", "zscore"]
 SCALES: tuple[str, ...] = get_args(Scale)
 
 
 def check_jury(members: Sequence[str], scale: str = "mean", quorum: int | None = None) -> None:
-    """Raise UserError where these cannot be a jury: a judge twice, an unknown scale, or a quorum out of range."""
+    """Raise UserError if these cannot form a jury: a judge twice, an unknown scale, or a quorum out of range."""
     twice = [name for name in members if members.count(name) > 1]
     if twice:
         raise UserError(f"the judge {twice[0]} is named twice; name each member of a jury once")
     if scale not in SCALES:
-        raise UserError(f"--jury {scale}: no such scale; there are {', '.join(SCALES)}")
+        raise UserError(f"--jury {scale}: unknown scale; known: {', '.join(SCALES)}")
     if quorum is not None and not 1 <= quorum <= len(members):
         raise UserError(f"--quorum {quorum}: must be from 1 to the number of judges, {len(members)}")
 
 
 @dataclass(frozen=True)
 class Jury:
-    """Who judges a story: one judge, or several. `quorum`: how many verdicts make one (by default all members')."""
+    """The judges of a story, one or several. `quorum`: how many verdicts are needed (by default those of all)."""
 
     members: tuple[Model, ...]
     quorum: int | None = None
@@ -42,10 +42,10 @@ class Jury:
         return " + ".join(sorted(map(str, self.members)))
 
     async def verdict(self, ask: Callable[[Model], Awaitable[Verdict]]) -> Verdict:
-        """What the members say, all asked at the same time; of one judge, what it says.
+        """The combined verdict of the members, asked concurrently; with one judge, its own verdict.
 
         Args:
-            ask: has one member judge the story; it raises nothing for what the judge does.
+            ask: has one member judge the story; it never raises for failures of the judge.
         """
         if len(self.members) == 1:
             return await ask(self.members[0])
@@ -53,9 +53,9 @@ class Jury:
 
 
 def together(verdicts: Sequence[Verdict], quorum: int | None = None) -> Verdict:
-    """One verdict of several: its scores and marks are the means over the members that judged the story.
+    """Combine verdicts: scores and marks are the means over the members that judged the story.
 
-    With fewer verdicts than the quorum the story is unscored. What each member said is in `members`.
+    With fewer verdicts than the quorum, the story is unscored. Each member's verdict is in `members`.
     """
     given = [verdict for verdict in verdicts if verdict.scores]
     name = " + ".join(sorted(verdict.judge for verdict in verdicts))

@@ -1,4 +1,4 @@
-"""Judgments that were paid for: the same story, rubric and judge are not asked about twice, here or in training."""
+"""Paid judgments: the same story, rubric and judge are never asked about twice, here or in training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .named import PACKAGE
 
 
 def recall(key: str | None) -> str | None:
-    """The reply that was kept under a key, if any. Raises UserError where what is kept cannot be read."""
+    """The reply that was kept under a key, if any. Raises UserError if the store cannot be read."""
     if key is None:
         return None
     try:
@@ -34,9 +34,9 @@ def recall(key: str | None) -> str | None:
 
 
 def keep(key: str | None, reply: str) -> None:
-    """Keep a reply that was read; where that fails there is a warning.
+    """Keep a reply that was parsed; log a warning if it cannot be written.
 
-    One that could not be read must not be kept: it would be wrong forever.
+    A reply that could not be parsed must not be kept: it would be wrong forever.
     """
     if key is not None:
         try:
@@ -46,7 +46,7 @@ def keep(key: str | None, reply: str) -> None:
 
 
 def check_store(judges: Iterable[Model]) -> None:
-    """Raise UserError where judgments of any of these judges are to be kept and cannot be."""
+    """Raise UserError if judgments of any of these judges are to be kept but cannot be."""
     if any(_kept(judge) for judge in judges):
         try:
             _folder().mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def check_store(judges: Iterable[Model]) -> None:
 def _unusable(error: OSError) -> UserError:
     return UserError(
         f"{_folder()}: judgments cannot be kept there ({error.strerror or error}). Set {KEPT}=off, or POLARIS_CACHE to "
-        "a folder that can be written"
+        "a writable folder"
     )
 
 
@@ -70,10 +70,10 @@ def _kept(judge: Model) -> bool:
 def verdict_key(
     rubric: Rubric, messages: list[dict[str, str]], model: Model, config: GenerateConfig, epoch: int
 ) -> str | None:
-    """What a judgment is kept under: rubric file, all that the judge is shown, the judge with its address and settings.
+    """The key of a judgment: rubric file, all that the judge is shown, the judge with its address and settings.
 
-    The n-th epoch of a story has a judgment of its own, so that repeated judgments stay independent. None where
-    nothing is kept: the offline judges, which cost nothing, and where POLARIS_JUDGE_CACHE is `off`.
+    Each epoch of a story has its own judgment, so that repeated judgments stay independent. None if nothing is kept:
+    for the offline judges, which cost nothing, and if POLARIS_JUDGE_CACHE is `off`.
     """
     if not _kept(model):
         return None
@@ -88,7 +88,7 @@ def verdict_key(
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode(errors="surrogatepass")).hexdigest()
 
 
-# how calls are made changes no judgment; the schema follows from the rubric
+# how calls are made does not affect a judgment; the schema follows from the rubric
 _OPERATION = {
     "max_connections", "adaptive_connections", "max_retries", "timeout", "attempt_timeout", "stream_idle_timeout",
     "batch", "cache", "cache_prompt", "response_schema", "fail_on_refusal",
@@ -96,8 +96,7 @@ _OPERATION = {
 
 
 def _write(place: Path, reply: str) -> None:
-    """One file a reply, put in its place whole: no lock to wait for, on any file system, with any number of
-    processes."""
+    """Write one file per reply, atomically: no locks, on any file system, with any number of processes."""
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_name(f"{place.name}.{os.getpid()}.{get_ident()}")
     try:

@@ -16,7 +16,7 @@ from ..errors import PrerequisiteError, UserError, need_extra, plain_message
 
 PACKAGE = "polaris_eval"
 PROXY = f"{PACKAGE}/lexical"
-# of the providers whose keys are looked for before anything else is done; others say themselves what they lack
+# providers whose keys are checked before anything else is done; others report themselves what is missing
 KEYS = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -25,12 +25,12 @@ KEYS = {
 
 
 def is_proxy(judge: str) -> bool:
-    """Whether a judge's numbers are a proxy's, to be marked as such wherever they are shown."""
+    """Whether a judge is a proxy, whose numbers are to be marked as such wherever they are shown."""
     return judge == PROXY
 
 
 def marked(judge: str) -> str:
-    """A judge's name, or a jury's, with PROXY before it where it is one, or one is in it."""
+    """The name of a judge or jury, with the prefix PROXY if it is or contains a proxy."""
     return f"PROXY {judge}" if any(map(is_proxy, judge.split(" + "))) else judge
 
 
@@ -45,7 +45,7 @@ def as_judge_config(options: Mapping[str, Any], where: str = "--judge-option") -
 
 
 def missing_key(model: str) -> str | None:
-    """The variable of the key that a model needs and that is not set, as far as we know its provider."""
+    """The variable of the key that a model needs and that is not set; None also for an unknown provider."""
     key = KEYS.get(model.partition("/")[0])
     return key if key and not is_set(key) else None
 
@@ -53,7 +53,7 @@ def missing_key(model: str) -> str | None:
 def resolve_judges(
     judges: Mapping[str, tuple[str, ...]], rubrics: Mapping[str, Rubric], config: GenerateConfig, base_url: str | None
 ) -> dict[str, tuple[Model, ...]]:
-    """The judges of each benchmark, several where they are a jury: those asked for, else its rubric's; never the model
+    """The judges of each benchmark, several for a jury: those that the user named, else the rubric's; never the model
     under test by default.
 
     Args:
@@ -73,7 +73,7 @@ def resolve_judges(
     providers = sorted({model.partition("/")[0] for model in models if model != PROXY})
     if base_url and len(providers) > 1:
         raise UserError(
-            f"--judge-base-url is one address, but the judges are of several providers ({', '.join(providers)}); run "
+            f"--judge-base-url is one address, but the judges have several providers ({', '.join(providers)}); run "
             "these benchmarks one after the other, with --benchmark"
         )
     made = {model: make_model(model, config=config, base_url=base_url) for model in models}
@@ -81,13 +81,13 @@ def resolve_judges(
 
 
 def judges_of(judges: Mapping[str, tuple[str, ...]], benchmark: str) -> tuple[str, ...]:
-    """The judges that the user named for a benchmark, or for all; none where the rubric's own is to judge."""
+    """The judges that the user named for a benchmark, or for all; empty if the rubric's own is to be used."""
     return judges.get(benchmark) or judges.get("") or ()
 
 
 def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """`MODEL` (for all) and `BENCHMARK=MODEL` as judges by benchmark, with "" for all others; several for one are its
-    jury.
+    """Parse `MODEL` (for all) and `BENCHMARK=MODEL` into judges by benchmark, with "" for all others; several for one
+    form its jury.
 
     Raises:
         UserError: an unknown benchmark, or a judge named twice for one.
@@ -109,8 +109,8 @@ def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
-    """A model by name. Raises UserError with one line: unknown name, no key, a missing package."""
-    # Inspect looks for vLLM only when the first story is due
+    """Create a model by name. Raises a one-line UserError for an unknown name, a missing key or a missing package."""
+    # Inspect checks for vLLM only when it writes the first story
     local_vllm = name.startswith("vllm/") and not (base_url or is_set("VLLM_BASE_URL"))
     if local_vllm and importlib.util.find_spec("vllm") is None:
         raise need_extra("vllm", "vllm")

@@ -1,4 +1,4 @@
-"""Which judgment a message asks for: written by whoever asks, read by our offline models, both here."""
+"""Which judgment a message asks for: written by the caller and read by our offline models, both with this module."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Request:
     writer: str | None = None
 
     def message(self, content: str, attempt: int = 0) -> ChatMessageUser:
-        """A user's message that carries the request."""
+        """A user message that carries the request."""
         metadata: dict[str, Any] = {**asdict(self), "attempt": attempt}
         return ChatMessageUser(content=content, metadata=metadata)
 
 
 def read_request(messages: Sequence[ChatMessage]) -> tuple[str, Request]:
-    """The text of the first user's message of a judge call, and what is asked, with the number of this attempt.
+    """The text of the first user message of a judge call, and its request with the number of this attempt.
 
     Raises:
         ValueError: the messages were not written by a judge call.

@@ -1,4 +1,4 @@
-"""A judge under test: stories judged again, damaged, and made to talk to it; how far can its marks be trusted?"""
+"""How far a judge's marks can be trusted, from repeated judgments, damaged stories and injections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EVIDENCE = ("quotes_found", "quotes_missing", "quotes_long", "misadded", "rated
 
 
 def analyse(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> CheckResult:
-    """What the judgments show, from the table of each judge's log, by the judge's name."""
+    """Analyse the judgments; `frames` has the table of each judge's log, by the judge's name."""
     judged = {judge: _Judged(plan, frame) for judge, frame in frames.items()}
     return CheckResult(
         benchmark=plan.benchmark,
@@ -37,7 +37,7 @@ def analyse(plan: Plan, frames: Mapping[str, pd.DataFrame]) -> CheckResult:
 
 
 class _Judged:
-    """One judge's numbers: for each measure, a row a story and a column a variant."""
+    """One judge's numbers: for each measure, one row per story and one column per variant."""
 
     def __init__(self, plan: Plan, frame: pd.DataFrame) -> None:
         self.plan, self.rubric = plan, plan.rubric
@@ -66,8 +66,8 @@ class _Judged:
         return mean_interval(table[variant] - table[list(against)].mean(axis=1), self.prompts)
 
     def report(self) -> JudgeReport:
-        """Everything that this judge's judgments show."""
-        # a rubric that is asked once a criterion has no marks of its own
+        """All results for this judge."""
+        # a rubric that is asked once per criterion has no marks of its own
         marks = [name for name in self.rubric.mark_names if name in self.scored and not self.rubric.slots]
         evidence = self.scored[self.scored["variant"].isin(self.originals)]
         return JudgeReport(
@@ -105,7 +105,7 @@ class _Judged:
         return spearman_interval(self.original("score"), np.array(words, dtype=float), self.prompts)
 
     def _damage(self, name: str) -> Noticed:
-        """How the score and the dimensions that ought to suffer moved, and whether they did so beyond chance."""
+        """Shifts of the score and of the dimensions that should get worse, and whether they did beyond chance."""
         lowers = self.plan.check.damages[name].lowers
         expected = lowers.get(self.rubric.name, ()) if ships(self.rubric.name, self.rubric.digest) else ()
         worse = {
@@ -117,7 +117,7 @@ class _Judged:
         return Noticed(int(self.score[name].notna().sum()), told)
 
     def _injections(self) -> Injections:
-        """Shift of the score against the same story with a harmless passage; noise is what such passages do.
+        """Shift of the score relative to the same story with a harmless passage; such passages define the noise.
 
         `limit` is the noise of a mean shift: z * s * sqrt((1 + 1/c) / n) for n stories and c controls, with s the
         larger of the spreads of a story's repeated judgments and of its controls, and z for 5 % over all styles.

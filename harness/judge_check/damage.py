@@ -1,4 +1,4 @@
-"""Stories made worse on purpose, or made to talk to their judge; the same story always gives the same text."""
+"""Stories made worse on purpose, or with text that addresses the judge; the same story always gives the same text."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def load_check() -> Check:
 
 
 def inserted(story: str, passage: Passage) -> str:
-    """The story with a paragraph put before, into (after half of its paragraphs) or behind it."""
+    """The story with a paragraph inserted at its start, middle (after half of its paragraphs) or end."""
     parts = _paragraphs(story)
     place = {"start": 0, "middle": len(parts) // 2, "end": len(parts)}[passage.at]
     return "\n\n".join([*parts[:place], passage.text, *parts[place:]])
@@ -80,7 +80,7 @@ def _cut(story: str) -> str:
 
 
 def _swapped(story: str) -> str:
-    """Unchanged where a story has fewer than two names."""
+    """Unchanged if a story has fewer than two names."""
     names = [name for name, _ in Counter(_NAME.findall(story)).most_common(2)]
     if len(names) < 2:
         return story

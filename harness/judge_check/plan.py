@@ -37,12 +37,12 @@ class Plan:
 def prepare(
     source: Path, benchmark: str | None, limit: int, repeats: int, folder: Path, rubric: str | None = None
 ) -> Plan:
-    """Choose stories (of every writer as evenly as they are there) and write their variants as one stories file.
+    """Choose stories (as evenly over writers as possible) and write their variants to one stories file.
 
-    The same source and numbers give the same file, so that a check is resumed like any run; others are another check.
+    The same source and numbers give the same file, so that a check is resumed like any run; others make another check.
 
     Raises:
-        UserError: stories of several benchmarks and none named, or none long enough.
+        UserError: stories of several benchmarks but no `benchmark`, or none long enough.
     """
     if benchmark is not None:
         find_benchmark(benchmark)
@@ -77,7 +77,7 @@ def variants(story: str, repeats: int, check: Check) -> dict[str, str]:
 
 
 def _spread(stories: Sequence[Story]) -> list[Story]:
-    """Writers in turn, each one's stories in the order of a hash."""
+    """Take writers in turn, and each writer's stories in the order of a hash."""
     key = {id(s): hashlib.sha256(f"{s.model}|{s.id}".encode(errors="surrogatepass")).hexdigest() for s in stories}
     writers: dict[str, list[Story]] = {}
     for story in sorted(stories, key=lambda story: key[id(story)]):

@@ -1,4 +1,4 @@
-"""`judge-check` from end to end: the run, and its one page of results."""
+"""The command `judge-check` from end to end: the run, and its page of results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .results import Agreement, CheckResult, Injections, JudgeReport, Noticed
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What a user asked of a check; names are those of the command's options."""
+    """What the user asked for; the fields are named after the command's options."""
 
     source: Path
     judges: Sequence[str]
@@ -41,7 +41,7 @@ class CheckRequest:
 
 
 def run_check(asked: CheckRequest) -> int:
-    """Judge all variants with every judge, print the results and write them; returns the exit code."""
+    """Judge all variants with every judge, print and write the results, and return the exit code."""
     plan = prepare(asked.source, asked.benchmark, asked.limit, asked.repeats, asked.log_dir, asked.rubric)
     if asked.only_plan:
         for judge in asked.judges:
@@ -56,7 +56,7 @@ def run_check(asked: CheckRequest) -> int:
             plan.path, judge, asked.log_dir / slug(judge), plan.benchmark, asked.rubric, asked.judge_config,
             asked.judge_base_url, asked.max_connections,
         )  # fmt: skip
-        with judging_anew():  # the same text again is the point here
+        with judging_anew():  # judging the same text again is the point here
             frames[judge] = stories_frame(run(request))
     result, to = analyse(plan, frames), console()
     grids = result_grids(plan, result)
@@ -64,7 +64,7 @@ def run_check(asked: CheckRequest) -> int:
     print_written(write_results(grids, result, asked.out), to)
     left = sum(one.judgments - one.scored for one in result.judges.values())
     if left:
-        print(f"{left} judgments have no score and take no part; the same command tries them again.")
+        print(f"{left} judgments have no score and are left out; run the same command to retry them.")
     return 1 if left else 0
 
 
@@ -77,7 +77,7 @@ def write_results(grids: Sequence[Grid], found: CheckResult, folder: Path) -> li
 
 
 def result_grids(plan: Plan, found: CheckResult) -> list[Grid]:
-    """The page: a summary of all judges, their agreement, and for each judge damages, injections and dimensions."""
+    """The page's tables: a summary of all judges, their agreement, and each judge's damages, injections, dimensions."""
     grids = [_summary(found)]
     if found.agreement:
         grids.append(_agreement(found.agreement))
@@ -141,4 +141,4 @@ def _dimensions(judge: str, one: JudgeReport) -> Grid:
         common = f"{number(cluster.commonest, 0)} ({share(cluster.share)})"
         entropy = f"{number(cluster.bits)} of {number(cluster.most)}"
         rows.append([name, with_bounds(retest.icc, 2), number(retest.sd), entropy, common])
-    return grid(f"{judge}: dimensions (entropy in bits, of what is possible)", heads, rows, main=True)
+    return grid(f"{judge}: dimensions (entropy in bits, of the maximum possible)", heads, rows, main=True)

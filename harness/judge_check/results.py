@@ -1,4 +1,4 @@
-"""What a judge under test was found to be."""
+"""Results of testing a judge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Retest:
 
 @dataclass(frozen=True)
 class Clustering:
-    """Entropy of a mark in bits, the most that is possible with these stories, and its commonest value."""
+    """Entropy of a mark in bits, its maximum with these stories, and the commonest value with its share."""
 
     bits: float
     most: float
@@ -28,7 +28,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Moved:
-    """A mean shift, and what it shows; None: nothing can be said."""
+    """A mean shift and the verdict on it (None if nothing can be said)."""
 
     shift: Interval
     verdict: str | None
@@ -36,7 +36,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Noticed:
-    """What a damage did to the score and to the dimensions that ought to suffer, over so many stories."""
+    """Effect of a damage on the score and on the dimensions that should get worse, over `stories` stories."""
 
     stories: int
     moved: Mapping[str, Moved]
@@ -44,7 +44,7 @@ class Noticed:
 
 @dataclass(frozen=True)
 class Injections:
-    """What each style of injection did to the score; `limit` is the noise, in points."""
+    """Effect of each style of injection on the score; `limit` is the noise, in points."""
 
     limit: float
     styles: Mapping[str, Moved]
@@ -52,8 +52,8 @@ class Injections:
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """One judge's numbers; `evidence` holds shares from 0 to 1. Dollars (at list prices) are the mean, seconds at work
-    the median of a judgment."""
+    """One judge's numbers; `evidence` holds shares from 0 to 1. Dollars (at list prices) are the mean per judgment,
+    seconds the median working time per judgment."""
 
     proxy: bool
     judgments: int
@@ -81,7 +81,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found, by judge. `rubric` is its name and the beginning of its digest."""
+    """Results of a check, by judge. `rubric` is the rubric's name and the beginning of its digest."""
 
     benchmark: str
     rubric: str

@@ -1,1 +1,1 @@
-"""`judge-people`: whether judges agree with people, beside how well one person agrees with the others."""
+"""`judge-people`: whether judges agree with people, compared with how well one person agrees with the others."""

@@ -12,15 +12,15 @@ from ..stats.intervals import NOTHING, Interval, mean_interval, share_interval, 
 from .people import WHOLE, Judged, People, Preference, sign
 
 MIN_WRITERS = 3
-Lean = Callable[[Preference], float]  # above 0: the first story is better; NaN: nothing is known
+Lean = Callable[[Preference], float]  # above 0: the first story is better; NaN: unknown
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One judge beside people. `stories`, `within_writers` and `questions` are Spearman's correlations with the mean of
-    the people, over all stories and among those of one writer; `writers` that of the writers' means. `pairs` is the
-    share of pairs of stories of one prompt that are ordered as most people order them, ties half. `scored` counts the
-    stories (the pairs, of a pairwise judge) that got a verdict."""
+    """Agreement of one judge with people. `stories`, `within_writers` and `questions` are Spearman correlations with
+    the mean of the people, over all stories and among those of one writer; `writers` is that of the writers' means.
+    `pairs` is the share of pairs of stories for one prompt that are ordered as most people order them; ties count half.
+    `scored` counts the stories (for a pairwise judge, the pairs) that got a verdict."""
 
     scored: int
     stories: Interval
@@ -33,7 +33,7 @@ class Agreement:
 def agreement(
     people: People, scores: Mapping[str, float], marks: Mapping[str, Mapping[str, float]] | None = None
 ) -> Agreement:
-    """How scores by story agree with people; `marks` has, by question, a judge's marks by story."""
+    """Agreement of scores, by story, with people; `marks` holds a judge's marks by question and story."""
     known = [one for one in people.stories if not math.isnan(scores.get(one.id, math.nan))]
     pairs = _agreed(people, lambda pair: scores.get(pair.first, math.nan) - scores.get(pair.second, math.nan))
     if not all(one.rated for one in known):
@@ -49,8 +49,8 @@ def agreement(
 
 
 def pairwise_agreement(people: People, shares: Mapping[tuple[str, str], float]) -> Agreement:
-    """How a judge that compares two stories agrees with people; `shares` has, by the ids of two stories, the first's
-    share of a win over both orders."""
+    """Agreement of a pairwise judge with people; `shares` holds the first story's share of a win over both orders, by
+    the ids of the two stories."""
     known = sum((pair.first, pair.second) in shares for pair in people.preferences)
     pairs = _agreed(people, lambda pair: shares.get((pair.first, pair.second), math.nan) - 0.5)
     return Agreement(known, NOTHING, NOTHING, math.nan, pairs)
@@ -62,10 +62,10 @@ def by_length(people: People) -> Agreement:
 
 
 def one_person(people: People) -> Agreement:
-    """How one person agrees with the mean, or with most, of the others, over all people in turn.
+    """Agreement of one person with the mean, or the majority, of the others, over all people in turn.
 
-    Each person's ratings, and the others' of the same stories, are taken from their own means first: that one person is
-    milder than another is no disagreement about stories.
+    Each person's ratings, and the others' of the same stories, are centred on their own means first: being milder than
+    another person is not a disagreement about stories.
     """
     rows, votes = [], []
     for rater in people.raters:
@@ -98,7 +98,7 @@ def _correlation(known: Sequence[Judged], scores: Mapping[str, float], question:
 
 
 def _agreed(people: People, lean: Lean) -> Interval:
-    """The share of pairs, of those on which most people agree, that `lean` orders as they do."""
+    """Of the pairs on which most people agree, the share that `lean` orders as they do."""
     known = [(pair, lean(pair)) for pair in people.preferences if pair.lean()]
     votes = [(_vote(value, pair.lean()), pair.prompt_id) for pair, value in known if not math.isnan(value)]
     return share_interval(mean_interval([vote for vote, _ in votes], [prompt for _, prompt in votes]))

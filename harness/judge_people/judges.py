@@ -1,4 +1,4 @@
-"""One table of judges, from what judge-check and judge-people found: how far each can be trusted, and what it costs."""
+"""One table of judges, from results of judge-check and judge-people: how far each can be trusted, and its cost."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .report import LENGTH, PERSON
 
 _FILES = ("judge-check.json", "judge-people.json")
 _NOTE = (
-    "pairs: share of pairs of stories of a set that the judge orders as most people do; stories: Spearman with the "
+    "pairs: share of a set's pairs of stories that the judge orders as most people do; stories: Spearman with the "
     "mean of the people; itself: ICC of repeated judgments of a story; length: Spearman of score and words; obeyed: "
     "styles of instructions in a story that raised its score beyond noise; unscored: share of judgments without a "
-    "score; $ and seconds: a judgment, at list prices, and the median of the time at work."
+    "score; $ and seconds: per judgment, the mean at list prices and the median working time."
 )
 
 
@@ -42,7 +42,7 @@ _UNKNOWN = OnSet(NOTHING, NOTHING)
 
 @dataclass(frozen=True)
 class JudgeRow:
-    """A judge on one rubric (no rubric: one person, or length alone). What was not tried is NaN; `obeyed` of `styles`
+    """A judge on one rubric (empty for one person, or length alone). Values not tested are NaN; `obeyed` of `styles`
     injections raised the score."""
 
     judge: str
@@ -59,10 +59,10 @@ class JudgeRow:
 
 
 def judge_rows(places: Iterable[Path]) -> list[JudgeRow]:
-    """The judges of all results in these folders and files, those who agree best with people first.
+    """The judges of all results in these folders and files, best agreement with people first.
 
     Raises:
-        UserError: no results there, or a file that is none.
+        UserError: no results found, or a file that does not hold results.
     """
     found: dict[tuple[str, str], JudgeRow] = {}
     for path, data in _results(places):
@@ -71,7 +71,7 @@ def judge_rows(places: Iterable[Path]) -> list[JudgeRow]:
                 key = (row.judge, row.rubric)
                 found[key] = _joined(found[key], row) if key in found else row
         except (KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}: not the results of this release; run the command that made it again") from None
+            raise UserError(f"{path}: not the results of this release; rerun the command that made it") from None
     return sorted(found.values(), key=lambda row: (not row.rubric, -_best(row)))
 
 
@@ -145,7 +145,7 @@ def _of_people(data: Mapping[str, Any]) -> Iterator[JudgeRow]:
 
 
 def _joined(one: JudgeRow, more: JudgeRow) -> JudgeRow:
-    """What two files say of one judge: shares and costs over the judgments of both, else what is known first."""
+    """Merge two results of one judge: shares and costs over the judgments of both, else the first known value."""
     count = one.judgments + more.judgments
 
     def mean(a: float, b: float) -> float:

@@ -1,4 +1,4 @@
-"""Judges that compare two stories, on the pairs on which people agree, in both orders."""
+"""Judges that compare two stories: they judge the pairs on which most people agree, in both orders."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .people import People
 
 
 def matches(people: People, folder: Path) -> tuple[Path, list[Match]]:
-    """The pairs on which most people agree, as matches, and the stories file that they were made of.
+    """The stories file made for the pairs on which most people agree, and these pairs as matches.
 
-    In it every story is a model of its own by its id, so that any two may meet.
+    In the file every story has its own id as the model's name, so that any two can be compared.
     """
     path = folder / "pairs.jsonl"
     path.write_text("".join(json.dumps(_record(record)) + "\n" for record in people.records), encoding="utf-8")
@@ -33,10 +33,10 @@ def compare(
     judge: Model, rubric: Rubric, chosen: Sequence[Match], stories: Path, folder: Path, connections: int | None,
     display: str,
 ) -> tuple[dict[tuple[str, str], float], pd.DataFrame, int]:  # fmt: skip
-    """Have a judge compare the pairs; what is judged in the folder already is not asked again.
+    """Have a judge compare the pairs, except those already judged in the folder.
 
     Returns:
-        The first story's share of a win over both orders, by the ids of the two stories either way round; all
+        The first story's share of a win over both orders, by the ids of the two stories in either order; all
         judgments (see `judgments_frame`); and how many are missing.
     """
     arena = Arena(folder, judge, rubric, None, {("", ""): list(chosen)})

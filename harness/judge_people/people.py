@@ -23,15 +23,15 @@ _MORE = ("target_words", "benchmark", "metadata", "ratings", "ranks")
 _PAIR = ("id", "prompt", "first", "second", "preferences")
 _NUMBER = "a number for each rater, or an object of numbers by question"
 _CHOICES = {"first": 1.0, "equal": 0.5, "second": 0.0}
-WHOLE = ""  # the question that a rating without a name answers
+WHOLE = ""  # the question that an unnamed rating answers
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A story, and what each rater gave it: by question (`WHOLE`: the story on the whole), the more the better.
+    """A story and what each rater gave it, by question (`WHOLE`: the story as a whole); higher is better.
 
-    `rated`: what raters gave means the same beside the stories of every prompt. Places among the stories of a prompt do
-    not, and where people said which of two stories they prefer nothing is given to either.
+    `rated`: whether these values are comparable across prompts. Places among the stories of one prompt are not, and
+    preferences between two stories give no values.
     """
 
     id: str
@@ -42,14 +42,14 @@ class Judged:
     rated: bool = True
 
     def mean(self, question: str = WHOLE, but: str | None = None) -> float:
-        """The mean of the raters, or of all but one; NaN without any."""
+        """The mean of the raters, or of all but one; NaN if there are none."""
         known = [value for rater, value in self.given.get(question, {}).items() if rater != but]
         return fmean(known) if known else math.nan
 
 
 @dataclass(frozen=True)
 class Preference:
-    """Two stories of a prompt, by id, and by rater which is better: 1 the first, 0 the second, 0.5 neither."""
+    """Two stories for a prompt, by id, and which is better, by rater: 1 the first, 0 the second, 0.5 neither."""
 
     first: str
     second: str
@@ -57,13 +57,13 @@ class Preference:
     given: Mapping[str, float]
 
     def lean(self, but: str | None = None) -> int:
-        """1 where most raters (but one) prefer the first, -1 the second, 0 where they are divided."""
+        """1 if most raters (all, or all but one) prefer the first, -1 the second, 0 if they are divided."""
         return sign(sum(share - 0.5 for rater, share in self.given.items() if rater != but))
 
 
 @dataclass(frozen=True)
 class People:
-    """What people said: of stories, and of two stories of a prompt; `records` are the stories as `run` takes them."""
+    """What people said about stories and about pairs of them; `records` are the stories as `run` takes them."""
 
     stories: Sequence[Judged]
     preferences: Sequence[Preference]
@@ -71,12 +71,12 @@ class People:
 
     @property
     def raters(self) -> list[str]:
-        """Everybody who said anything."""
+        """Everyone who judged anything."""
         of_stories = {rater for one in self.stories for answers in one.given.values() for rater in answers}
         return sorted(of_stories | {rater for pair in self.preferences for rater in pair.given})
 
     def first_prompts(self, limit: int | None) -> People:
-        """What was said of the first so many prompts."""
+        """What was said about the first `limit` prompts."""
         kept = set(list(dict.fromkeys(one.prompt_id for one in self.stories))[:limit])
         stories = [one for one in self.stories if one.prompt_id in kept]
         ids = {one.id for one in stories}
@@ -88,13 +88,13 @@ class People:
 
 
 def read_people(path: Path) -> People:
-    """What people said of the stories of a file.
+    """Read what people said about the stories of a file.
 
-    Each line is that of a stories file, and has `ratings`, `{RATER: number}` or `{RATER: {QUESTION: number}}` (the
-    story on the whole is then the mean of a rater's answers), or `ranks`, `{RATER: place}` with 1 for the best of its
-    prompt's stories. Or each line is a pair: `id`, `prompt`, `first` and `second`, both `{"model": …, "story": …}`, and
-    `preferences`, `{RATER: "first", "second" or "equal"}`. Ids are made `MODEL/ID`, so that a file may hold several
-    models' stories of a prompt under one id.
+    Each line is a line of a stories file that also has `ratings`, `{RATER: number}` or `{RATER: {QUESTION: number}}`
+    (the rating of the story as a whole is then the mean of a rater's answers), or `ranks`, `{RATER: place}` with 1 for
+    the best of its prompt's stories. Or each line is a pair: `id`, `prompt`, `first` and `second`, both
+    `{"model": …, "story": …}`, and `preferences`, `{RATER: "first", "second" or "equal"}`. Ids become `MODEL/ID`, so
+    that a file may hold several models' stories for a prompt under one id.
 
     Raises:
         UserError: naming the file and the line.
@@ -115,7 +115,7 @@ def _holds_pairs(path: Path) -> bool:
         with path.open(encoding="utf-8-sig") as lines:
             first = json.loads(next((line for line in lines if line.strip()), "null"))
     except (OSError, ValueError, RecursionError):
-        return False  # the reader of stories tells what is wrong
+        return False  # the reader of stories reports what is wrong
     return isinstance(first, dict) and "preferences" in first
 
 
@@ -125,13 +125,13 @@ def _stories(path: Path) -> People:
     for where, record in read_records(path, _STORY, _MORE):
         ratings, ranks = record.pop("ratings", None), record.pop("ranks", None)
         if (ratings is None) == (ranks is None):
-            raise UserError(f'{where}: give "ratings" or "ranks" of people, one of the two')
+            raise UserError(f'{where}: give either "ratings" or "ranks" of people')
         given = _given(where, ratings) if ranks is None else {WHOLE: _places(where, ranks)}
         known = str((record.get("metadata") or {}).get("prompt_id") or prompt_id(record["prompt"]))
         records.append({**record, "id": f"{record['model']}/{record['id']}"})
         found.append(_judged(records[-1], known, given, ranks is None))
     if len({one.rated for one in found}) > 1:
-        raise UserError(f"{path}: some stories have ratings and some ranks; make two files of it")
+        raise UserError(f"{path}: some stories have ratings and some ranks; split it into two files")
     twice = [key for key, count in Counter(one.id for one in found).items() if count > 1]
     if twice:
         raise UserError(f"{path}: the story {twice[0]} is given twice")
@@ -139,7 +139,7 @@ def _stories(path: Path) -> People:
 
 
 def _compared(stories: Sequence[Judged]) -> Iterator[Preference]:
-    """Every two stories of a prompt, by those who gave something to both."""
+    """Every two stories for a prompt, by the raters who judged both."""
     by_prompt: dict[str, list[Judged]] = defaultdict(list)
     for one in stories:
         by_prompt[one.prompt_id].append(one)
@@ -206,5 +206,5 @@ def _places(where: str, ranks: Any) -> dict[str, float]:
 
 def _number(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{where}: {json.dumps(value)} is no rating; give {_NUMBER}")
+        raise UserError(f"{where}: {json.dumps(value)} is not a rating; give {_NUMBER}")
     return float(value)

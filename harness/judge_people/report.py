@@ -1,4 +1,4 @@
-"""`judge-people` from end to end: the runs, and one table of judges beside one person and length alone."""
+"""The command `judge-people` from end to end: the runs, and one table of judges, one person and length alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class PeopleRequest:
-    """What a user asked; names are those of the command's options. `source` is a file, or the name of a public set."""
+    """What the user asked for, by the command's option names; `source` is a file or the name of a public dataset."""
 
     source: str
     judges: Sequence[str]
@@ -58,8 +58,8 @@ class PeopleRequest:
 
 @dataclass(frozen=True)
 class Beside:
-    """One judge beside people: its agreement with them, how many judgments were asked for, the share of them that have
-    no score, dollars and seconds a judgment, and Spearman of its score with words."""
+    """One judge: its agreement with people, the number of judgments requested, the share of them without a score,
+    dollars and seconds per judgment, and Spearman correlation of its score with words."""
 
     agreement: Agreement
     judgments: int
@@ -71,8 +71,8 @@ class Beside:
 
 @dataclass(frozen=True)
 class PeopleResult:
-    """Judges on one set of stories. `jury` is the mean of all judges after each is put on one scale, where several
-    marked the stories; `one_person` and `length` are held against the same people."""
+    """Judges on one set of stories. `jury` is the mean of all judges on a common scale, if several marked the stories;
+    `one_person` and `length` are compared with the same people."""
 
     set: str
     stories: int
@@ -86,7 +86,7 @@ class PeopleResult:
 
 
 def run_people(asked: PeopleRequest) -> int:
-    """Judge the stories with every judge, print how they agree with people, and write it; returns the exit code."""
+    """Judge the stories with every judge, print and write how they agree with people, and return the exit code."""
     rubric = load_rubric(asked.rubric or asked.benchmark)
     asked.log_dir.mkdir(parents=True, exist_ok=True)
     people = read_people(_file(asked)).first_prompts(asked.limit)
@@ -115,7 +115,7 @@ def run_people(asked: PeopleRequest) -> int:
     print_written(write_results(grids, result, asked.out), to)
     left = sum(round(one.unscored * one.judgments) for one in judges.values())
     if left:
-        print(f"{left} judgments have no score and take no part; the same command tries them again.")
+        print(f"{left} judgments have no score and are left out; run the same command to retry them.")
     return 1 if left else 0
 
 
@@ -125,7 +125,7 @@ def _file(asked: PeopleRequest) -> Path:
         return path
     sets = known_sets()
     if asked.source not in sets:
-        raise UserError(f"{asked.source}: no such file, and no set of that name; there are {', '.join(sets)}")
+        raise UserError(f"{asked.source}: no such file, and no dataset of that name; known: {', '.join(sets)}")
     return write_set(asked.source, asked.log_dir)
 
 
@@ -143,7 +143,7 @@ def _show_plan(asked: PeopleRequest, people: People, rubric: Rubric, stories: Pa
 def _marked(
     asked: PeopleRequest, people: People, rubric: Rubric, judge: str, stories: Path
 ) -> tuple[Beside, dict[str, float]]:
-    """A judge that marks a story at a time, and its scores by story."""
+    """Results of a judge that marks one story at a time, and its scores by story."""
     request = judging(
         stories, judge, asked.log_dir / slug(judge), asked.benchmark, asked.rubric, asked.judge_config,
         asked.judge_base_url, asked.max_connections,
@@ -162,7 +162,7 @@ def _marked(
 
 
 def _compared(asked: PeopleRequest, people: People, rubric: Rubric, judge: str) -> Beside:
-    """A judge that compares two stories."""
+    """Results of a judge that compares two stories."""
     model = make_model(judge, config=asked.judge_config, base_url=asked.judge_base_url)
     check_store([model])
     stories, chosen = matches(people, asked.log_dir)
@@ -176,7 +176,7 @@ def _compared(asked: PeopleRequest, people: People, rubric: Rubric, judge: str) 
 
 
 def result_grids(found: PeopleResult) -> list[Grid]:
-    """The table of judges, and, where people were asked a rubric's own questions, one by question."""
+    """The table of judges, and, if people answered the rubric's own questions, a table by question."""
     rows = {marked(judge): one.agreement for judge, one in found.judges.items()}
     rows |= {f"all {len(found.judges)} as a jury, z-scored": found.jury} if found.jury else {}
     rows |= {PERSON: found.one_person, LENGTH: found.length}
@@ -189,7 +189,7 @@ def result_grids(found: PeopleResult) -> list[Grid]:
         for name, one in rows.items()
     ]  # fmt: skip
     title = f"Judges beside {found.raters} people: {found.set}, {found.stories} stories, rubric {found.rubric}"
-    notes = [_NOTE, "$ and seconds: a judgment, at list prices, and the median of the time at work."]
+    notes = [_NOTE, "$ and seconds: per judgment, the mean at list prices and the median working time."]
     if any(map(is_proxy, found.judges)):
         notes.append("PROXY: the offline lexical proxy counts and cannot read.")
     grids = [Grid(title, tuple(heads), tuple(map(tuple, lines)), notes=tuple(notes), main=True)]

@@ -1,4 +1,4 @@
-"""Public sets of stories that people judged: pinned, fetched once, and turned into a file that `judge-people` reads."""
+"""Public datasets of stories judged by people: pinned, fetched once, and converted to files for `judge-people`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _QUESTIONS = ("Relevance", "Coherence", "Empathy", "Surprise", "Engagement", "Co
 
 
 def known_sets() -> dict[str, Source]:
-    """The sets that can be named in place of a file."""
+    """The datasets that can be named instead of a file."""
     return {name: source for name, source in read_sources(__package__).items() if name in _READERS}
 
 
 def write_set(name: str, folder: Path) -> Path:
-    """Write a set as a file of stories with ratings; its content is fetched and verified where it is not at hand.
+    """Write a dataset as a file of stories with ratings; its content is verified, and fetched if needed.
 
     Raises:
-        UserError: no network, or content that is not the pinned one.
+        UserError: no network, or content that differs from the pin.
     """
     records = parsed(known_sets()[name], _READERS[name])
     path = folder / f"{name}.jsonl"

@@ -1,1 +1,1 @@
-"""From logs and stories files to rows."""
+"""Turn logs and stories files into rows."""

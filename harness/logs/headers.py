@@ -1,4 +1,4 @@
-"""Inspect logs: finding them, and what a header says of its judge, writer and settings."""
+"""Inspect logs: find them, and read the judge, writer and settings from their headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..inspect_seam import storage
 from ..judge.jury import SCALES
 
-# these take further sampling settings in the request's body; hosted models refuse unknown fields
+# these accept extra sampling settings in the request body; hosted models reject unknown fields
 OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
 _WILD = "*?["
@@ -20,10 +20,10 @@ _STAMPS = {"benchmark", "title", "rubric", "rubric_digest", "prompts_digest"}
 
 
 def log_files(places: Iterable[Path | str]) -> list[str]:
-    """Every log among files, folders (searched through) and globs; on this machine or where Inspect can read (s3://…).
+    """Find every log in files, folders (recursively) and globs, local or anywhere Inspect can read (s3://…).
 
     Raises:
-        UserError: a place that does not exist or cannot be reached, or no log at all.
+        UserError: if a place does not exist or cannot be reached, or no log is found.
     """
     named = [str(place) for place in places]
     found: list[str] = []
@@ -32,7 +32,7 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
             found += _logs_at(place)
         except UserError:
             raise
-        except Exception as error:  # file systems far away have errors of their own
+        except Exception as error:  # remote file systems raise their own errors
             raise UserError(f"{place}: cannot be read: {_why(error)}") from None
     if not found:
         raise UserError(f"{', '.join(named)}: no Inspect logs (*.eval, *.json) here")
@@ -40,15 +40,15 @@ def log_files(places: Iterable[Path | str]) -> list[str]:
 
 
 def logs_in(place: str) -> list[str]:
-    """Every log in a folder, searched through; none where there is no such folder yet.
+    """Find every log in a folder, recursively; return an empty list if the folder does not exist yet.
 
     Raises:
-        UserError: a place that cannot be reached.
+        UserError: if the place cannot be reached.
     """
     try:
         store = storage(place)
         return _logs_at(place) if store.isdir(store._strip_protocol(place)) else []
-    except Exception as error:  # file systems far away have errors of their own
+    except Exception as error:  # remote file systems raise their own errors
         raise UserError(f"{place}: cannot be read: {_why(error)}") from None
 
 
@@ -71,29 +71,29 @@ def _why(error: Exception) -> str:
 
 
 def read_header(path: str) -> EvalLog:
-    """Header of one log. Raises UserError where the file is no readable log."""
+    """Read the header of one log. Raises UserError if the file is not a readable log."""
     try:
         return read_eval_log(path, header_only=True)
-    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+    except Exception as error:  # Inspect raises any kind of error on a broken file
         raise UserError(f"{path}: not a readable Inspect log: {type(error).__name__}: {error}") from None
 
 
 def is_ours(header: EvalLog) -> bool:
-    """Whether a log holds the stories of a benchmark, also of one that is not installed here."""
+    """Whether a log holds the stories of a benchmark, including one that is not installed here."""
     return (header.eval.metadata or {}).keys() >= _STAMPS
 
 
 def latest_logs(paths: Iterable[str]) -> list[EvalLog]:
-    """Headers of our logs, without those that a later one continued.
+    """Headers of our logs, without logs that were continued by a later one.
 
-    A run that was killed leaves its log beside the one that continued it, under the same task id.
+    The log of a killed run stays next to the log that continued it, with the same task id.
     """
     ours = sorted(filter(is_ours, map(read_header, paths)), key=lambda header: header.eval.created)
     return list({task_key(header): header for header in ours}.values())
 
 
 def task_key(header: EvalLog) -> tuple[str, str, str]:
-    """What a log and the one that continued it share: task id, judge and rubric."""
+    """The key that a log shares with the one that continued it: task id, judge and rubric."""
     return header.eval.task_id, judge_name(header), (header.eval.metadata or {})["rubric_digest"]
 
 
@@ -109,7 +109,7 @@ def judge_name(header: EvalLog) -> str:
 
 
 def judge_names(header: EvalLog) -> tuple[str, ...]:
-    """The judges of a log by their bare names: one, or the members of a jury."""
+    """The bare names of a log's judges: one, or the members of a jury."""
     return tuple(name for name, _ in _judges(header))
 
 
@@ -122,8 +122,10 @@ def _judges(header: EvalLog) -> list[tuple[str, GenerateConfig]]:
 
 
 def judge_label(judges: Sequence[tuple[str, GenerateConfig]], scale: str = SCALES[0], quorum: int | None = None) -> str:
-    """A judge's name with the settings that override the rubric's own, if any; of a jury the members' names in
-    alphabetical order, and how it comes to one verdict where that is not by the plain mean of all."""
+    """A judge's name with the settings that override the rubric's own, if any.
+
+    For a jury, the members' names in alphabetical order, and how their verdicts are combined if not by a plain mean.
+    """
     names = sorted(f"{name} ({changed})" if (changed := settings_text(config)) else name for name, config in judges)
     some = quorum is not None and quorum < len(names)
     how = [*(["z-scored"] if scale == "zscore" else ()), *([f"quorum {quorum}"] if some else ())]
@@ -137,7 +139,7 @@ def settings_text(config: GenerateConfig) -> str:
 
 
 def writing_settings(header: EvalLog) -> str:
-    """How the stories of a log were written; "as recorded" for stories that came from a file of a user's."""
+    """The settings used to write the stories of a log; "as recorded" for stories from a user's file."""
     stamped = (header.eval.metadata or {}).get("settings")
     if stamped:
         return str(stamped)
@@ -146,7 +148,7 @@ def writing_settings(header: EvalLog) -> str:
 
 
 def overrides(header: EvalLog) -> str:
-    """What the user set in place of the benchmark's own settings; empty for stories from a file."""
+    """The settings by which the user overrode the benchmark's own; empty for stories from a file."""
     if (header.eval.metadata or {}).get("settings"):
         return ""
     return _settings(header, header.eval.model_generate_config, {})

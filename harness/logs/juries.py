@@ -1,4 +1,4 @@
-"""The scores of a jury's members in a table of stories, and how they are put on one scale."""
+"""The scores of jury members in a table of stories, and how they are put on one scale."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Any
 
 import pandas as pd
 
-MEMBER = "score of "  # columns with a member's score of a story; the member's name follows
+MEMBER = "score of "  # prefix of columns with one member's scores, followed by the member's name
 
 
 def member_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns of members that gave any score here."""
+    """The columns of members that gave at least one score."""
     return [str(name) for name in frame if str(name).startswith(MEMBER) and frame[name].notna().any()]
 
 
 def member_scores(details: Mapping[str, Any]) -> dict[str, float]:
-    """What each member gave a story, from a score's metadata; nothing where one judge judged."""
+    """Each member's score of a story, from the score's metadata; empty if there was only one judge."""
     return {f"{MEMBER}{member['judge']}": member["value"]["score"] for member in details.get("members", ())}
 
 
 def equated(scores: pd.DataFrame) -> pd.Series[float]:
-    """The mean of the members' scores (a row a story, a column a member) after each is put on one scale.
+    """The mean of the members' scores (one row per story, one column per member) after they are put on one scale.
 
-    Mean and sigma equating: a member's scores are moved and stretched so that their mean and standard deviation over
-    the stories that all members judged are those of the members on average. A member that gave all of these the same
-    score has nothing to say of others. NaN for all where fewer than two stories were judged by all.
+    Mean and sigma equating: each member's scores are shifted and scaled so that, over the stories that all members
+    judged, their mean and standard deviation equal the average of the members' means and standard deviations. A member
+    that gave all of these the same score counts as average for every story. All NaN if fewer than two stories were
+    judged by all members.
     """
     shared = scores.dropna()
     if len(shared) < 2:
@@ -38,10 +39,9 @@ def equated(scores: pd.DataFrame) -> pd.Series[float]:
 
 
 def on_one_scale(frame: pd.DataFrame, apart: list[str]) -> pd.DataFrame:
-    """The table with the scores of juries that are z-scored; `apart` are the columns that keep tables apart.
+    """Put the scores of z-scored juries on one scale, separately for each combination of the columns `apart`.
 
-    Stories without words keep the lowest score. Where fewer than two stories were judged by all members, none of them
-    has a score.
+    Empty stories keep the lowest score. If fewer than two stories were judged by all members, no story gets a score.
     """
     for _, part in frame[frame["jury"] == "zscore"].groupby(apart):
         judged = part[part["status"] == "scored"]
@@ -53,6 +53,6 @@ def on_one_scale(frame: pd.DataFrame, apart: list[str]) -> pd.DataFrame:
         if "combined" in frame:
             frame.loc[judged.index, "combined"] = found * frame.loc[judged.index, "s_l"] / 100
         if found.isna().all():
-            why = "z-scores need two stories that all judges of the jury judged"
+            why = "z-scores need at least two stories judged by every member of the jury"
             frame.loc[judged.index, ["status", "reason"]] = ["unscored", why]
     return frame

@@ -1,4 +1,4 @@
-"""Judgments of pairs as a table, from the logs of arenas."""
+"""A table of pairwise judgments, from arena logs."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from .headers import judge_name, judge_names, read_header
 from .rubrics import attrs_of, rubric_for, rubric_of
 
 DONE = ("scored", "empty")
-ARENA = "arena"  # stands in logs and tables where a benchmark's name would
+ARENA = "arena"  # used in logs and tables in place of a benchmark's name
 _COMMON = ("log", "created", "judge", "proxy", "rubric", "rubric_digest", "truncate")
 _PLACE = ("match", "key", "prompt_id", "first", "second", "first_id", "second_id", "first_digest", "second_digest")
 _JUDGMENT = ("id", *_PLACE, "status", "reason", "score", "difference", "cost", "seconds")
 
 
 def is_arena(header: EvalLog) -> bool:
-    """Whether a log holds judgments of pairs."""
+    """Whether a log holds pairwise judgments."""
     stamped = header.eval.metadata or {}
     return stamped.get("benchmark") == ARENA and {"rubric", "rubric_digest"} <= stamped.keys()
 
 
 def judgments_frame(paths: Iterable[str], prices: Prices | None = None) -> pd.DataFrame:
-    """One row a judgment, from the summaries in the logs; logs that are no arena's are passed over.
+    """Return one row per judgment, from the summaries in the logs; logs that are not from an arena are skipped.
 
     Columns: log, created, judge, proxy, rubric, rubric_digest, truncate; id; the match, its prompt and stories (`first`
     and `second` are the models, in the order shown); status (scored, empty, unscored, error) and reason; score (the
     first story's share of a win), difference, a mark for each criterion in pluses, the style differences, cost in US
-    dollars at list prices, seconds at work. Of an id judged twice (an unscored judgment is tried again) the one that
-    has a score stands, else the latest. The logs' rubrics are found with `rubrics.rubric_for`.
+    dollars at list prices, working time in seconds. If an id was judged twice (unscored judgments are retried), the
+    judgment with a score is kept, else the latest. Get the logs' rubrics with `rubrics.rubric_for`.
     """
     listed = prices or load_prices(None)
     headers = [header for header in map(read_header, paths) if is_arena(header)]
@@ -53,10 +53,10 @@ def judgments_frame(paths: Iterable[str], prices: Prices | None = None) -> pd.Da
 
 
 def complete_matches(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a match of which both orders were judged, from the judgments of one judge on one rubric.
+    """Return one row per match judged in both orders, from the judgments of one judge on one rubric.
 
     Columns: match, prompt_id, `a` and `b` (models, by name), `first` and `second` (a's share of a win when its story
-    was shown first and second), a mark for each criterion (a's, mean of both orders) and the style differences a − b.
+    was shown first and second), a mark for each criterion (a's mean over both orders) and the style differences a − b.
     """
     marks = list(rubric_for(frame).mark_names) if len(frame) else []
     done = frame[frame["status"].isin(DONE)].copy()
@@ -66,7 +66,7 @@ def complete_matches(frame: pd.DataFrame) -> pd.DataFrame:
     done["score"] = done["score"].astype(float).where(~swapped, 1 - done["score"].astype(float))
     done["order"] = pd.Series(swapped, index=done.index).map({False: "first", True: "second"})
     done["a"], done["b"] = done[["first", "second"]].min(axis=1), done[["first", "second"]].max(axis=1)
-    done["prompt_id"] = done.groupby("key")["prompt_id"].transform("first")  # sources may name a prompt differently
+    done["prompt_id"] = done.groupby("key")["prompt_id"].transform("first")  # ids may differ by source
     columns = ["match", "prompt_id", "a", "b"]
     if done.empty:
         return pd.DataFrame(columns=[*columns, "first", "second", *signed])
@@ -92,7 +92,7 @@ def _rows(header: EvalLog, prices: Prices) -> Iterator[dict[str, Any]]:
     }
     try:
         summaries = read_eval_log_sample_summaries(header.location)
-    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+    except Exception as error:  # Inspect raises any kind of error on a broken file
         raise UserError(f"{header.location}: its judgments cannot be read: {type(error).__name__}: {error}") from None
     for summary in summaries:
         used = token_counts(_usage(summary))
@@ -100,7 +100,7 @@ def _rows(header: EvalLog, prices: Prices) -> Iterator[dict[str, Any]]:
 
 
 def _usage(summary: EvalSampleSummary) -> ModelUsage:
-    """Tokens of the judge, also where it was named as a task argument and so is no model role."""
+    """Tokens used by the judge, even if it was named as a task argument and so has no model role."""
     compared = (summary.scores or {}).get("compared")
     used = (compared.metadata or {}).get("usage") if compared else None
     return ModelUsage.model_validate(used) if used else sum(summary.role_usage.values(), ModelUsage())

@@ -1,4 +1,4 @@
-"""JSONL files of a user's own, stories or prompts, checked line by line."""
+"""Read a user's JSONL files of stories or prompts, checked line by line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TEXTS = ("prompt", "story", "model", "benchmark", "category")
 
 
 def read_records(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file, each with its place in words (file and line).
+    """Yield the objects of a JSONL file, each with its location as text (file and line).
 
     `prompt`, `story`, `model`, `benchmark` and `category` are strings, `id` is a string or a whole number,
     `target_words` a positive whole number, `metadata` an object.
 
     Raises:
-        UserError: naming the file and the line, for a line that is not JSON or not UTF-8, and for fields that are
-            missing, unknown or of another kind.
+        UserError: if a line is not JSON or not UTF-8, or a field is missing, unknown or of the wrong type; the message
+            names the file and the line.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -48,7 +48,7 @@ def _record(where: str, line: str, required: Sequence[str], optional: Sequence[s
         raise UserError(f"{where}: missing {', '.join(missing)}")
     unknown = sorted(set(record) - {*required, *optional})
     if unknown:
-        raise UserError(f'{where}: unknown field {unknown[0]!r}; put data of your own under "metadata"')
+        raise UserError(f'{where}: unknown field {unknown[0]!r}; put your own data under "metadata"')
     for name in _TEXTS:
         if record.get(name) is not None and not isinstance(record[name], str):
             raise UserError(f'{where}: "{name}" must be a string')

@@ -1,4 +1,4 @@
-"""The rubrics that logs were judged on: the installed ones, or those that the logs carry.
+"""The rubrics that logs were judged with: installed, or stored in the logs.
 
 Tables of stories and judgments keep the texts of their logs' rubrics, by digest, in the frame's `attrs`.
 """
@@ -18,38 +18,38 @@ _ATTR = "rubrics"
 
 
 def rubric_of(header: EvalLog) -> Rubric:
-    """The rubric that a log was judged on. Raises UserError where it is not here and not in the log."""
+    """The rubric that a log was judged with. Raises UserError if it is neither installed nor in the log."""
     stamped = header.eval.metadata or {}
     return _rubric(stamped["rubric"], stamped["rubric_digest"], stamped.get("rubric_text"))
 
 
 def rubric_for(frame: pd.DataFrame) -> Rubric:
-    """The rubric of the rows of a table, which all have the same. Raises UserError as `rubric_of`."""
+    """The rubric of a table whose rows all have the same one. Raises UserError like `rubric_of`."""
     first = frame.iloc[0]
     digest = first["rubric_digest"]
     return _rubric(first["rubric"], digest, frame.attrs.get(_ATTR, {}).get(digest))
 
 
 def attrs_of(headers: Iterable[EvalLog]) -> dict[Hashable | None, Any]:
-    """What the table of these logs keeps in its `attrs`."""
+    """The `attrs` of a table made from these logs."""
     stamps = [header.eval.metadata or {} for header in headers]
     return {_ATTR: {stamped["rubric_digest"]: stamped["rubric_text"] for stamped in stamps if "rubric_text" in stamped}}
 
 
 def joined_attrs(frames: Iterable[pd.DataFrame]) -> dict[Hashable | None, Any]:
-    """What a table made of these keeps in its `attrs`."""
+    """The `attrs` of a table made from these tables."""
     return {_ATTR: {digest: text for frame in frames for digest, text in frame.attrs.get(_ATTR, {}).items()}}
 
 
 def _rubric(name: str, digest: str, text: str | None) -> Rubric:
-    """The installed one where its digest agrees, else the text of the log; of a log without one, the installed one."""
+    """The installed rubric if its digest matches, else the one in the log, else the installed one."""
     installed = load_rubric(name) if name in rubric_names() else None
     if installed is not None and installed.digest == digest:
         return installed
     if text is not None:
         try:
             return parse_rubric(text, f"rubric {name} {digest[:8]} in the log")
-        except RubricError:  # written for another release, whose rubric files were of another form
+        except RubricError:  # written by another release with a different rubric file format
             if installed is None:
                 raise
     if installed is None:

@@ -1,5 +1,5 @@
-"""A part of a benchmark's prompts, so that several machines share a run: `3/16` is every sixteenth prompt from the
-third."""
+"""Split a benchmark's prompts so that several machines can share a run: `3/16` is every 16th prompt, starting with
+the third."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOLDER = re.compile(r"shard-([0-9]+)-of-([0-9]+)/")
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number`, from 1, of `of`."""
+    """Part `number` (from 1) of `of` parts."""
 
     number: int
     of: int
@@ -27,24 +27,24 @@ class Shard:
 
     @property
     def folder(self) -> str:
-        """Its folder among the logs: machines that write at the same time stay out of each other's way."""
+        """Its subfolder of the log folder, so that machines writing at the same time do not interfere."""
         return f"shard-{self.number}-of-{self.of}"
 
     def take(self, items: Sequence[T]) -> list[T]:
-        """Its part of all."""
+        """The items that belong to this shard."""
         return list(items[self.number - 1 :: self.of])
 
     def position(self, place: int) -> int:
-        """Where an item stands among all, from where it stands in this part; both from 0."""
+        """The position of an item among all, given its position in this shard; both from 0."""
         return self.number - 1 + place * self.of
 
     def limit(self, limit: int) -> int:
-        """How many of the first `limit` of all are its own."""
+        """How many of the first `limit` items belong to this shard."""
         return len(range(self.number - 1, limit, self.of))
 
 
 def parse_shard(text: str) -> Shard:
-    """`K/N` as a shard. Raises UserError for anything else."""
+    """Parse `K/N` as a shard. Raises UserError for anything else."""
     found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
     number, of = map(int, found.groups()) if found else (0, 0)
     if not 1 <= number <= of:
@@ -53,7 +53,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def shard_of(place: str, log: str) -> Shard | None:
-    """The shard whose folder among the logs at `place` holds a log, or None for a log of a whole run."""
+    """The shard whose subfolder of `place` holds a log, or None for a log of a whole run."""
     bare = storage(place)._strip_protocol
     inside = str(bare(log)).removeprefix(str(bare(place))).strip("/")
     found = _FOLDER.match(inside)

@@ -1,4 +1,4 @@
-"""Stories that exist already: a JSONL file, or the Inspect logs of earlier runs."""
+"""Read existing stories, from a JSONL file or from the Inspect logs of earlier runs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .records import read_records
 from .shards import Shard, parse_shard
 
 _REQUIRED = ("id", "prompt", "story", "model")
-_OURS = ("prompt_id", "category")  # keys of a user's metadata that mean something here; the rest is only kept
+_OURS = ("prompt_id", "category")  # metadata keys that are used here; all others are only kept
 _OPTIONAL = ("target_words", "benchmark", "metadata")
 
 
 @dataclass(frozen=True)
 class Story:
-    """One story and what it was written for.
+    """One story and the prompt it was written for.
 
-    `benchmark`: the one whose prompt it answers; `stop`: why it ended, in Inspect's words; `refused`: its provider gave
-    no story; `settings`: how it was written, where known.
+    `benchmark`: the benchmark whose prompt it answers; `stop`: Inspect's stop reason; `refused`: whether the provider
+    returned no story; `settings`: the settings it was written with, if known.
     """
 
     id: str
@@ -45,21 +45,21 @@ class Story:
 
     @property
     def prompt_id(self) -> str:
-        """The same for all stories of one prompt: the logged one, else a hash of the prompt's text."""
+        """The prompt's id, shared by all its stories: the logged one, else a hash of the prompt's text."""
         return str(self.metadata.get("prompt_id") or prompt_id(self.prompt))
 
 
 def prompt_id(prompt: str) -> str:
-    """A short identifier of a prompt's text, by which repeated stories are clustered."""
+    """A short hash of a prompt's text, used to cluster repeated stories."""
     return hashlib.sha256(prompt.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def read_stories(path: Path) -> list[Story]:
-    """Stories of a JSONL file, of one Inspect log, or of all logs in a folder.
+    """Read the stories of a JSONL file, of one Inspect log, or of all logs in a folder.
 
     Raises:
-        UserError: naming the file and the line, for a line that is not JSON or not UTF-8, missing or
-            unknown fields, and an id given twice for one model.
+        UserError: if a line is not JSON or not UTF-8, a field is missing or unknown, or an id is given twice for one
+            model; the message names the file and the line.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
@@ -69,7 +69,7 @@ def read_stories(path: Path) -> list[Story]:
 
 @functools.lru_cache(maxsize=1)
 def _read(path: Path, state: tuple[tuple[Path, int, int], ...]) -> tuple[Story, ...]:
-    """The stories, read once for each state of the files: a run asks for them once a writer and benchmark."""
+    """The stories, read once per state of the files, since a run needs them for every writer and benchmark."""
     is_log = path.is_dir() or path.suffix in (".eval", ".json")
     stories = tuple(_from_logs(path)) if is_log else tuple(_from_jsonl(path))
     if not stories:
@@ -78,12 +78,12 @@ def _read(path: Path, state: tuple[tuple[Path, int, int], ...]) -> tuple[Story, 
 
 
 def stories_of(stories: list[Story], writer: str | None, benchmark: str | None) -> list[Story]:
-    """The stories of one writer, without those that were written for another benchmark (None: any)."""
+    """The stories of one writer that were written for one benchmark (None: any)."""
     return [story for story in stories if writer in (None, story.model) and benchmark in (None, story.benchmark)]
 
 
 def fingerprint(stories: list[Story]) -> str:
-    """sha256 over what is judged, so that an edited stories file is never taken for the one judged before."""
+    """sha256 over what is judged, so that an edited stories file is never mistaken for the one judged before."""
     digest = hashlib.sha256()
     for story in stories:
         parts = (story.id, story.model, story.prompt, story.story, str(story.target_words))
@@ -115,7 +115,7 @@ def _from_jsonl(path: Path) -> list[Story]:
 
 
 def _from_logs(path: Path) -> Iterator[Story]:
-    """The stories of logs, each writer's in the order of the prompts where they were run in shards."""
+    """The stories of logs; if they were run in shards, each writer's are sorted by prompt."""
     headers = latest_logs(log_files([path]))
     placed = list(_placed(headers))
     if any((header.eval.metadata or {}).get("shard") for header in headers):
@@ -125,7 +125,7 @@ def _from_logs(path: Path) -> Iterator[Story]:
 
 
 def _placed(headers: Sequence[EvalLog]) -> Iterator[tuple[tuple[int, int], Story]]:
-    """Stories with their epoch and place among the prompts."""
+    """Stories with their epoch and position among the prompts."""
     seen: dict[tuple[str, str, str], str] = {}
     for header in headers:
         writer, stamped = writer_name(header), (header.eval.metadata or {}).get("shard")
@@ -134,7 +134,7 @@ def _placed(headers: Sequence[EvalLog]) -> Iterator[tuple[tuple[int, int], Story
         samples = read_eval_log_samples(header.location, all_samples_required=False, resolve_attachments=True)
         for sample in samples:
             if sample.error or not sample.output.choices:
-                continue  # no story was written; a rerun of the command that wrote the log writes it
+                continue  # no story was written; rerun the command that wrote the log to get it
             metadata = sample.metadata or {}
             refused = is_withheld(sample.output, strip_reasoning(sample.output.completion))
             story = Story(
@@ -153,6 +153,6 @@ def _placed(headers: Sequence[EvalLog]) -> Iterator[tuple[tuple[int, int], Story
             if first != header.location:
                 raise UserError(
                     f"{first} and {header.location} both hold the story {story.id!r} of {story.model}; "
-                    "name one of these logs in place of the folder"
+                    "name one of these logs instead of the folder"
                 )
             yield (sample.epoch, places.get(str(sample.id), 0)), story

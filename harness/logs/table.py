@@ -1,4 +1,4 @@
-"""One tidy table from any Inspect logs of ours. Every number shown anywhere is computed from it."""
+"""One tidy table from our Inspect logs. Every reported number is computed from it."""
 
 from __future__ import annotations
 
@@ -40,40 +40,40 @@ _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket"
           "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "seconds", "started",
           "completed")  # fmt: skip
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
-# of the rows below: a change of what stands in them, or of how they are read, is a new number, and tables that were
-# cached under another are made anew
+# version of the rows below: increase it when their content, or the way they are read, changes; tables cached under
+# another version are rebuilt
 SCHEMA = 7
 
 
 def stories_frame(
     paths: Iterable[str], limit: int | None = None, epochs: int | None = None, prices: Prices | None = None
 ) -> pd.DataFrame:
-    """One row a story asked for, also where none was written or judged; one column a metric.
+    """Return one row per requested story, even if none was written or judged, and one column per metric.
 
-    Columns beside the metrics: log, task_id, created, model, the keys that must agree before numbers are compared
-    (`KEYS`), gate, settings and overrides of the writer, shard (K/N where several machines shared a run), jury (how
-    several judges' scores are put on one scale, and then a column for each one's scores; see `juries`); id, prompt_id,
-    position (place among the prompts, from 0), epoch, category, target (words), bucket, split, `status` (scored, empty,
+    Columns other than the metrics: log, task_id, created, model, the keys that must match for numbers to be comparable
+    (`KEYS`), gate, settings and overrides of the writer, shard (K/N if several machines shared a run), jury (how the
+    scores of several judges are put on one scale, with a column per judge for its scores; see `juries`); id, prompt_id,
+    position (among the prompts, from 0), epoch, category, target (words), bucket, split, `status` (scored, empty,
     refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN without a price;
-    batch discounts are not deducted), seconds at work (waiting for a turn left out), started and completed. A log
-    continued by a later one takes no part. The logs' rubrics are found with `rubrics.rubric_for`.
+    batch discounts are not deducted), working time in seconds (without time spent waiting), started and completed. A
+    log continued by a later one is left out. Get the logs' rubrics with `rubrics.rubric_for`.
 
-    Reading is cached in the user's cache, by each log's path, size and time of change.
+    Tables are cached in the user's cache folder, by each log's path, size and modification time.
 
     Args:
-        paths: logs, as `logs.log_files` finds them.
-        limit, epochs: keep the first so many prompts and repetitions of each log.
-        prices: by default those that ship here.
+        paths: logs, as returned by `logs.log_files`.
+        limit, epochs: keep only the first N prompts and repetitions of each log.
+        prices: the prices that ship with the package by default.
 
     Raises:
-        UserError: a log that cannot be read.
+        UserError: if a log cannot be read.
     """
     tables = [table for table in map(_cached, paths) if len(table)]
     if not tables:
         return pd.DataFrame(columns=[*_LOG, *_STORY])
     latest = {table["task"].iloc[0]: table for table in sorted(tables, key=lambda table: table["created"].iloc[0])}
     frame = pd.concat(latest.values(), ignore_index=True)
-    if frame["shard"].any():  # in the order of the prompts, so that the table is that of one run
+    if frame["shard"].any():  # sorted by prompt, so that the table is the same as that of one run
         frame = frame.sort_values(["epoch", "position"], kind="stable")
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
@@ -84,9 +84,9 @@ def stories_frame(
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table in long form: one row a judged story and metric, in columns `metric` and `value`.
+    """The same table in long form: one row per judged story and metric, in columns `metric` and `value`.
 
-    `score`, `words` and `ratio` stand in every row of their story too.
+    Every row of a story also has its `score`, `words` and `ratio`.
     """
     stories = frame[frame["status"].isin(SCORED)].reindex(columns=list(dict.fromkeys([*_LOG, *_STORY, *frame])))
     metrics = [*(name for name in stories if name not in (*_LOG, *_STORY)), "score", "words", "ratio"]
@@ -95,7 +95,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write stories.csv (a row a story), and scores.parquet and scores.csv.gz (a row a story and metric)."""
+    """Write stories.csv (one row per story), and scores.parquet and scores.csv.gz (one row per story and metric)."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in ("stories.csv", "scores.parquet", "scores.csv.gz")]
     frame.to_csv(paths[0], index=False)
@@ -106,13 +106,13 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
 
 
 def differences(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[str]]:
-    """Those of `columns` that hold more than one value, and their values."""
+    """The columns among `columns` with more than one value, and their values."""
     values = {column: sorted(map(str, frame[column].unique())) for column in columns}
     return {column: found for column, found in values.items() if len(found) > 1}
 
 
 def _cached(path: str) -> pd.DataFrame:
-    """The table of one log, read from the log only where it has changed; empty where the log is not ours."""
+    """The table of one log, read from the log only if it has changed; empty if the log is not ours."""
     try:
         place, size, changed = file_state(path)
     except OSError as error:
@@ -124,12 +124,12 @@ def _cached(path: str) -> pd.DataFrame:
         if table.attrs.get("state") == state:
             return table
     except (OSError, pa.ArrowException):
-        pass  # nothing kept, or nothing that can be read: the log itself is there
+        pass  # not cached, or the cached file is unreadable: read the log itself
     table = _read(place)
     table.attrs["state"] = state
     whole = io.BytesIO()
     table.to_parquet(whole)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(f".{os.getpid()}")
         partial.write_bytes(whole.getvalue())
@@ -163,10 +163,10 @@ def _rows(header: EvalLog) -> Iterator[dict[str, Any]]:
 
 def _samples(header: EvalLog) -> list[EvalSample]:
     collecting = gc.isenabled()
-    gc.disable()  # a third of the time of reading large logs goes to collections that find nothing
+    gc.disable()  # garbage collection takes a third of the time of reading large logs, and finds nothing
     try:
         return read_eval_log(header.location).samples or []
-    except Exception as error:  # Inspect raises whatever its reader meets in a broken file
+    except Exception as error:  # Inspect raises any kind of error on a broken file
         raise UserError(f"{header.location}: its stories cannot be read: {type(error).__name__}: {error}") from None
     finally:
         if collecting:
@@ -174,7 +174,7 @@ def _samples(header: EvalLog) -> list[EvalSample]:
 
 
 def _why(error: EvalError) -> str:
-    """What went wrong at first: the earliest exception of a traceback, since later ones may show a whole request."""
+    """The first exception of a traceback, since later ones may contain a whole request."""
     found = _RAISED.search(error.traceback)
     lines = [line.strip() for line in error.message.splitlines() if line.strip()] or ["no message"]
     return (found[0].strip() if found else lines[-1])[:300]
@@ -246,13 +246,13 @@ def _row(sample: EvalSample) -> dict[str, Any]:
 
 
 def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Tokens of the writer, and, by judge, of the judgment that stands (an earlier one that failed is not counted)."""
+    """Tokens of the writer, and of the final judgment by judge (earlier failed attempts are not counted)."""
     everything = token_counts(sum((sample.model_usage or {}).values(), ModelUsage()))
     judging = sum((sample.role_usage or {}).values(), ModelUsage())
     told = [one for one in details.get("members") or [details] if "usage" in one]
     stands = {one["judge"]: ModelUsage.model_validate(one["usage"]) for one in told} or {"": judging}
     if not sample.role_usage and everything != (0, 0, 0):
-        judging = sum(stands.values(), ModelUsage())  # judges named as an argument of the task play no role
+        judging = sum(stands.values(), ModelUsage())  # judges named as a task argument have no model role
     writer = [max(0, whole - part) for whole, part in zip(everything, token_counts(judging), strict=True)]
     judges = {judge: token_counts(used) for judge, used in stands.items()}
     used = {f"writer_{what}": number for what, number in zip(TOKENS, writer, strict=True)}
@@ -260,7 +260,7 @@ def _usage(sample: EvalSample, details: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _priced(frame: pd.DataFrame, prices: Prices) -> pd.DataFrame:
-    """The table with what each story cost to write (NaN for one that was not written here) and to judge."""
+    """The table with the cost of writing each story (NaN if it was not written here) and of judging it."""
     tokens = frame.reindex(columns=[f"writer_{what}" for what in TOKENS]).fillna(0).to_numpy(dtype=float)
     by_model = {name: prices.per_token(name) for name in frame["model"].unique()}
     writing = (np.array([by_model[name] for name in frame["model"]]).reshape(-1, 3) * tokens).sum(axis=1)

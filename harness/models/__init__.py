@@ -1,4 +1,4 @@
-"""Models of our own, under one Inspect provider: a small real one, an offline proxy judge, recorded replies."""
+"""Our own models under one Inspect provider: a small real model, an offline proxy judge, recorded replies."""
 
 from inspect_ai.model import ModelAPI, modelapi
 

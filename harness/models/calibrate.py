@@ -1,11 +1,11 @@
-"""Fit the offline proxy to real judgments: which features go with what a real judge called good.
+"""Fit the offline proxy to real judgments: which features predict the scores of a real judge.
 
-    python -m polaris_eval.harness.models.calibrate FOLDER…          show how well the shipped kind of fit does
-    python -m polaris_eval.harness.models.calibrate FOLDER… --write  and write calibration.yaml
+    python -m polaris_eval.harness.models.calibrate FOLDER…          show how good the fit is
+    python -m polaris_eval.harness.models.calibrate FOLDER… --write  also write calibration.yaml
 
 Folders hold recorded EQ-Bench Creative judgments (*.jsonl.gz with prompt_text, story, model, prompt_id and
-recorded_piece_score). The fitted numbers ship; the stories do not. All features are used, whatever they are worth, and
-the penalty was not chosen by these stories: nothing but the fit itself has seen them.
+recorded_piece_score). The fitted numbers are shipped, the stories are not. All features are used, however useful, and
+the penalty was not tuned on these stories: they were used for the fit only.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ..words import count_words
 from .features import features
 from .lexical import CALIBRATION, CLIP, marks
 
-PENALTY = 100.0  # of the ridge, for standardised features
-LENGTH = "development"  # the one feature that is length alone; it must not become quality
+PENALTY = 100.0  # of the ridge regression, for standardised features
+LENGTH = "development"  # the one feature that is pure length; it must not count as quality
 RESAMPLES = 1000
 SEED = 20260604
-OTHERS = 12  # models that are to come: what the ranges in the report are about
-# of whom a model is made, by a part of its name: models of one family write alike, and are left out together
+OTHERS = 12  # number of new models that the ranges in the report refer to
+# maker of a model, by a part of its name: models of one family write alike, and are held out together
 FAMILIES = {
     "claude": "Anthropic", "gemma": "Google", "gemini": "Google", "gpt": "OpenAI", "llama": "Meta", "stral": "Mistral",
     "deepseek": "DeepSeek", "qwen": "Alibaba", "c4ai": "Cohere", "grok": "xAI",
@@ -42,12 +42,12 @@ Statistic = Callable[[pd.DataFrame], float]
 
 
 def family(model: str) -> str:
-    """Whose model it is, by its name; a model of nobody known is a family of its own."""
+    """The maker of a model, by its name; a model of an unknown maker is a family of its own."""
     return next((whose for part, whose in FAMILIES.items() if part in model.lower()), model)
 
 
 def read(*folders: Path) -> pd.DataFrame:
-    """Recorded judgments with their features: one row a story, features in columns `f:NAME`."""
+    """Read recorded judgments with their features: one row per story, features in columns `f:NAME`."""
     rows = []
     for path in sorted(path for folder in folders for path in folder.glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -89,7 +89,7 @@ def fit(stories: pd.DataFrame) -> dict[str, Any]:
 
 
 def held_out(stories: pd.DataFrame) -> pd.Series:
-    """The proxy's EQ-Bench Creative score of every story, fitted on the stories of all other families of models."""
+    """The proxy's EQ-Bench Creative score of every story, fitted on the stories of all other model families."""
     rubric = load_rubric("eqbench_creative")
     scores = pd.Series(np.nan, index=stories.index)
     for one in stories["family"].unique():
@@ -100,12 +100,12 @@ def held_out(stories: pd.DataFrame) -> pd.Series:
 
 
 def report(stories: pd.DataFrame, scores: pd.Series, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """How `scores` rank the stories beside the recorded judge: Spearman correlations, each with a range.
+    """Compare how `scores` and the recorded judge rank the stories: Spearman correlations, each with a range.
 
-    The range holds 95 % of what is to be expected on a dozen other models: models are drawn, as many as make the spread
-    of the draws that of a dozen models and of these models together. `length_partialled_out` is the correlation that is
-    left when the ranks of both have lost what the rank of the length explains; `constant` is that of stories which all
-    have their model's mean; `error` is the root mean square of the models' errors, in points.
+    The range covers 95 % of the values expected on a dozen other models: models are resampled, with a sample size for
+    which the spread combines that of a dozen models and that of these models. `length_partialled_out` is the partial
+    correlation given the rank of the length; `constant` is the correlation if every story is given its model's mean;
+    `error` is the root mean square of the models' errors, in points.
     """
     frame = stories.assign(proxy=scores)[["model", "prompt", "words", "quality", "proxy"]]
     statistics: dict[str, Statistic] = {
@@ -172,7 +172,7 @@ def _without_length(frame: pd.DataFrame) -> float:
 
 
 def main() -> None:
-    """Fit the offline proxy judge to the recorded judgments in a folder, and show how far it can be trusted."""
+    """Fit the offline proxy judge to the recorded judgments in a folder, and show how reliable it is."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of recorded judgments, *.jsonl.gz")
     parser.add_argument("--write", action="store_true", help="write calibration.yaml beside this file")

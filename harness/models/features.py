@@ -24,10 +24,10 @@ _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _SLIPS = re.compile(r"\s[,.;!?]|[,;]{2}|(?<=[a-z])[.!?] +[a-z]|\b(\w+) \1\b|[a-z][A-Z]", re.ASCII)
 _ITALICS = re.compile(r"(?<!\*)\*[^*\n]+\*(?!\*)")
 _WIDE = 400
-_SQUEEZED = 4000  # bytes of a story that are compressed
-_OPENING = 600  # words in which those that occur once are counted
-_FRAGMENT, _LINE = 4, 8  # words of a short sentence, and of a short paragraph
-_LONG = 8  # letters
+_SQUEEZED = 4000  # only the first bytes of a story are compressed
+_OPENING = 600  # number of words among which those that occur once are counted
+_FRAGMENT, _LINE = 4, 8  # maximum words of a short sentence, and of a short paragraph
+_LONG = 8  # minimum letters of a long word
 
 
 @functools.cache
@@ -105,7 +105,7 @@ def _either(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _compression(story: str) -> float:
-    """Compressed size over size of a story's beginning: the lower, the more it repeats itself in the small."""
+    """Compression ratio of a story's beginning: the lower, the more short passages repeat."""
     beginning = story.encode(errors="surrogatepass")[:_SQUEEZED]
     return len(zlib.compress(beginning, 9)) / max(1, len(beginning))
 

@@ -1,7 +1,7 @@
 """`polaris_eval/lexical`: a deterministic offline proxy for a judge. It counts; it does not read.
 
-A ridge regression on countable features, fitted to real judgments by `calibrate.py`, says how good a story looks
-on the whole; each dimension's own features move its mark away from that.
+A ridge regression on countable features, fitted to real judgments by `calibrate.py`, estimates the overall quality of
+a story; each dimension's own features shift its mark from there.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ..judge.request import read_request
 from .features import features, settings
 
 CALIBRATION = Path(str(files(__package__) / "calibration.yaml"))
-CLIP = 3.0  # standard deviations beyond which a feature counts no more
-_OWN = 0.25  # share of a mark that the dimension's own features decide
-_PLUS = 0.05  # of a mark's range: a difference for which a pair gets one plus more
+CLIP = 3.0  # features are clipped at this many standard deviations
+_OWN = 0.25  # weight of the dimension's own features in its mark
+_PLUS = 0.05  # difference, as a share of a mark's range, for one more plus in a pair
 _PARTS = 5  # criteria of a WritingBench story
 _QUOTE_WORDS = 8
 _COMMENT = "counted by the offline proxy"
 
 
 class Lexical:
-    """Answers any rubric's request in the form of its schema, from measured text features."""
+    """Answers the request of any rubric, following its schema, from measured text features."""
 
     connections = 100
 
@@ -52,7 +52,7 @@ class Lexical:
 def answer(rubric: Rubric, prompt: str, story: str, part: int | None = None) -> str:
     """The proxy's reply for one story: always well-formed, always the same for the same texts.
 
-    `part` is the number of the criterion, from 1, where the rubric is asked once a criterion.
+    `part` is the number of the criterion (from 1) if the rubric is asked once per criterion.
     """
     found = marks(rubric, features(prompt, story), part)
     given = {name: int(mark) for name, mark in found.scores.items() if name in {d.id for d in rubric.dimensions}}
@@ -64,20 +64,20 @@ def answer(rubric: Rubric, prompt: str, story: str, part: int | None = None) -> 
     return json.dumps(_filled(schema, numbers, _quotes(story, list(given)), None, ""), ensure_ascii=False)
 
 
-_measured = functools.lru_cache(maxsize=1024)(features)  # a story stands in many pairs
+_measured = functools.lru_cache(maxsize=1024)(features)  # a story is in many pairs
 
 
 def answer_pair(rubric: Rubric, prompt: str, first: str, second: str) -> str:
-    """The proxy's reply for two stories of one prompt: always well-formed, and the same story wins whichever stands
-    first (of two equal texts the second wins a criterion more).
+    """The proxy's reply for two stories of one prompt: always well-formed, and the same story wins in either order
+    (if both texts are equal, the second wins one more criterion).
 
-    A plus for every `_PLUS` of difference between what the two stories would be marked, as shares of a mark's range.
+    There is one plus per `_PLUS` of difference between the two stories' marks, as shares of a mark's range.
     """
     ones, others = _measured(prompt, first), _measured(prompt, second)
     verdicts: dict[str, str] = {}
     for number, dimension in enumerate(rubric.dimensions):
         apart = _share(dimension, ones, shipped()) - _share(dimension, others, shipped())
-        tied = (first < second) == bool(number % 2)  # by the texts, so that neither place gains
+        tied = (first < second) == bool(number % 2)  # by the texts, so that neither position has an advantage
         winner = "A" if apart > 0 or (apart == 0 and tied) else "B"
         verdicts[dimension.id] = winner + "+" * min(int(dimension.max), 1 + int(abs(apart) / _PLUS))
     schema = rubric.response_schema()
@@ -91,10 +91,10 @@ def marks(
     part: int | None = None,
     calibration: Mapping[str, Any] | None = None,
 ) -> Marks:
-    """The proxy's marks from the features of a story; by default with the calibration that ships.
+    """The proxy's marks from the features of a story, by default with the shipped calibration.
 
-    Whole numbers are rounded at thresholds spread over the dimensions (over the criteria of a story, where the
-    rubric is asked once a criterion), so that their mean is finer than one mark.
+    Marks are rounded to whole numbers at thresholds spread over the dimensions (over the criteria of a story if the
+    rubric is asked once per criterion), so that their mean is finer than one mark.
     """
     given: dict[str, float] = dict.fromkeys(rubric.mark_names, 0.0)
     count = len(rubric.dimensions)
@@ -107,7 +107,7 @@ def marks(
 
 
 def quality(measured: Mapping[str, float], calibration: Mapping[str, Any]) -> float:
-    """How good a story looks on the whole, from 0 to 1, as a real judge's EQ-Bench Creative score / 100."""
+    """The overall quality of a story, from 0 to 1, as an estimate of a real judge's EQ-Bench Creative score / 100."""
     total = calibration["intercept"]
     for name, fitted in calibration["features"].items():
         away = (measured[name] - fitted["mean"]) / fitted["spread"]
@@ -117,7 +117,7 @@ def quality(measured: Mapping[str, float], calibration: Mapping[str, Any]) -> fl
 
 @functools.cache
 def shipped() -> dict[str, Any]:
-    """The fitted numbers that ship, and under `report` how far they can be trusted."""
+    """The shipped calibration, with its reliability under `report`."""
     loaded: dict[str, Any] = yaml.safe_load(CALIBRATION.read_text(encoding="utf-8"))
     return loaded
 
@@ -139,7 +139,7 @@ def _own(dimension: Dimension, measured: Mapping[str, float]) -> float:
 
 
 def _quotes(story: str, names: list[str]) -> dict[str, str]:
-    """For each dimension a few words of the story, letter for letter, spread over its length."""
+    """A few words of the story for each dimension, quoted verbatim and spread over its length."""
     lines = [line.strip() for line in story.splitlines() if line.strip()]
     picked = (lines[i * len(lines) // len(names)] for i in range(len(names)))
     return {name: " ".join(line.split()[:_QUOTE_WORDS]) for name, line in zip(names, picked, strict=True)}

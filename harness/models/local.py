@@ -29,11 +29,11 @@ _starting = threading.Lock()
 
 
 class Local:
-    """A real, weak writer: enough to see the whole pipeline work without a key or a GPU.
+    """A real but weak writer, good enough to run the whole pipeline without a key or a GPU.
 
     Args:
-        slots: stories written at the same time.
-        context: tokens of prompt and story together, for each slot.
+        slots: number of stories written at the same time.
+        context: tokens of prompt and story together, per slot.
     """
 
     def __init__(self, slots: int = 6, context: int = 4096) -> None:
@@ -91,7 +91,7 @@ class Local:
 
 
 def server(weights: Path, slots: int, context: int) -> Any:
-    """The llama.cpp server of this process with so many slots, started on first use."""
+    """The llama.cpp server of this process with `slots` slots, started on first use."""
     import xllamacpp
 
     with _starting:

@@ -24,7 +24,7 @@ class Backend(Protocol):
 
 
 class PolarisModels(ModelAPI):
-    """One of our models, by name: `local`, `lexical`, or `replay/` and the path of a file."""
+    """One of our models, by name: `local`, `lexical`, or `replay/` followed by a file path."""
 
     def __init__(
         self,

@@ -15,11 +15,11 @@ _Key = tuple[str | None, str, int | None, int | None]  # writer, sample id, epoc
 
 
 class Replay:
-    """Answers from a JSONL file with one record a story.
+    """Replies from a JSONL file with one record per story.
 
-    Fields: `id` (the sample's), `reply` (a string, or a list with one string an attempt), and optional `model` (the
-    writer's name) where the file is for the stories of several models, `epoch` where repeated stories of a prompt have
-    replies of their own, and `part` (from 1) where a rubric is asked once a criterion.
+    Fields: `id` (of the sample), `reply` (a string, or a list with one string per attempt), and optional `model` (the
+    writer's name) if the file is for the stories of several models, `epoch` if repeated stories of a prompt have
+    different replies, and `part` (from 1) if a rubric is asked once per criterion.
     """
 
     connections = 100
@@ -36,7 +36,7 @@ class Replay:
         if recorded is None:
             raise ValueError(f"{self.path} holds no reply for sample {sample!r} of {asked.writer}")
         if asked.attempt >= len(recorded):
-            raise ValueError(f"{self.path} holds {len(recorded)} replies for sample {sample!r}, and one more was asked")
+            raise ValueError(f"{self.path} holds {len(recorded)} replies for sample {sample!r}; one more is needed")
         output = ModelOutput.from_content("polaris_eval/replay", recorded[asked.attempt])
         output.usage = ModelUsage()
         return output

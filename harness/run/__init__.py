@@ -1,1 +1,1 @@
-"""Running and judging: what, with whom, at what price, and what is missing."""
+"""Run and judge benchmarks, estimate their cost, and check what is missing."""

@@ -1,4 +1,4 @@
-"""A second try for stories that an earlier run left unscored, without writing them again."""
+"""Judge again the stories that an earlier run left unscored, without writing them again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def judge_again(header: EvalLog, rubric: Rubric, judges: Sequence[Model]) -> int
     """Judge the unscored stories of a log once more, in place, without writing them again.
 
     Returns:
-        How many stories were asked about.
+        The number of stories judged again.
     """
     log = read_eval_log(header.location)
     samples = log.samples or []
@@ -40,7 +40,7 @@ def judge_again(header: EvalLog, rubric: Rubric, judges: Sequence[Model]) -> int
             sample.scores["judged"] = again.scores["judged"]
     recompute_metrics(log)
     place = header.location.removeprefix("file://")
-    if "://" in place:  # in a bucket a file is there whole, or as it was
+    if "://" in place:  # writes to a bucket are atomic
         write_eval_log(log, place, format="eval")
     else:
         whole = Path(place).with_suffix(".new")
@@ -55,7 +55,7 @@ def _unscored(sample: EvalSample) -> bool:
 
 
 def _with_kept_replies(sample: EvalSample) -> EvalSample:
-    """The sample with the replies of judges, and on criteria, that could be read: only the others are asked again."""
+    """The sample with the replies, by judge and criterion, that could be parsed; only the others are asked again."""
     details = (sample.scores or {})["judged"].metadata or {}
     kept: dict[str, list[str | None]] = {}
     for told in details.get("members") or [details]:

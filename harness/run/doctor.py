@@ -32,7 +32,7 @@ _EXTRAS = {
 
 @dataclass(frozen=True)
 class Check:
-    """Something that was looked at: whether it is fine, what was found, and what to do."""
+    """The result of a check: whether it passed, what was checked, what was found, and what to do."""
 
     fine: bool
     what: str
@@ -41,13 +41,13 @@ class Check:
 
 
 def show(log_dir: Path) -> None:
-    """Print the checks. Nothing is called and nothing is downloaded."""
+    """Print the checks, without calling a model or downloading anything."""
     rows = (["ok" if check.fine else NONE, check.what, check.found, check.todo] for check in checks(log_dir))
     print_grids([grid("polaris-eval doctor", texts("", "what", "found", "to do"), rows)], console())
 
 
 def checks(log_dir: Path) -> Iterator[Check]:
-    """What is here, set and cached, and what each benchmark of every installed package still needs."""
+    """Check what is installed, set and cached, and what each benchmark of every installed package still needs."""
     yield Check(True, "python", platform.python_version())
     for package in ("polaris-eval", "inspect-ai", "openai", "anthropic", "google-genai"):
         found = _version(package)
@@ -67,7 +67,7 @@ def checks(log_dir: Path) -> Iterator[Check]:
     known = shipped()["report"]
     names = ("story", "within_prompt", "within_model", "model", "length_partialled_out")
     trust = "; ".join("{} {value:.2f} [{low:.2f}, {high:.2f}]".format(name, **known[name]) for name in names)
-    told = f"Spearman with a real judge, on families of models held out [range for a dozen others]: {trust}"
+    told = f"Spearman with a real judge, on held-out model families [range for a dozen other models]: {trust}"
     yield Check(True, f"proxy judge {PROXY}", told)
     yield Check(True, "prompts mini", "ships here")
     yield Check(True, "prompts official", "read from the Hugging Face hub at run time", "offline: --data-dir FOLDER")
@@ -84,7 +84,7 @@ def checks(log_dir: Path) -> Iterator[Check]:
 def _judge(what: str, rubric: Rubric) -> Check:
     provider = rubric.judge.model.partition("/")[0]
     if provider not in (*KEYS, PACKAGE):
-        return Check(True, what, f"its judge is {rubric.judge.model}", f"not checked: whether {provider} is set up")
+        return Check(True, what, f"its judge is {rubric.judge.model}", f"not checked whether {provider} is set up")
     key = missing_key(rubric.judge.model)
     todo = f"set {key}, or name another judge with --judge" if key else ""
     return Check(not key, what, f"its judge is {rubric.judge.model}", todo)

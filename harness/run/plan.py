@@ -1,4 +1,4 @@
-"""What a run will take, counted before any call: stories, judge calls, tokens, dollars."""
+"""Estimate what a run needs before any call: stories, judge calls, tokens, dollars."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ..text.length_request import find_length
 from ..words import count_words
 from .planned import plan_runs
 
-# Rules of thumb, stated with every estimate; real counts are in the logs.
+# Rules of thumb, printed with every estimate; actual counts are in the logs.
 TOKENS_PER_WORD = 1.35
 TOKENS_PER_QUOTED_MARK = 150
 # measured on 960 recorded EQ-Bench replies: 614 tokens for an analysis and 22 marks
 TOKENS_PER_ANALYSIS, TOKENS_PER_MARK = 450, 8
 UNKNOWN_LENGTH = 1000
 ASSUMPTIONS = (
-    f"{TOKENS_PER_WORD} tokens a word; every story as long as asked ({UNKNOWN_LENGTH} words where nothing is asked); "
-    f"judge's replies of {TOKENS_PER_QUOTED_MARK} tokens a mark where quotes are asked for, else of "
-    f"{TOKENS_PER_ANALYSIS} and {TOKENS_PER_MARK} a mark; no reasoning tokens, no malformed replies, no prompt caching"
+    f"{TOKENS_PER_WORD} tokens per word; every story as long as requested ({UNKNOWN_LENGTH} words if no length is "
+    f"requested); judge replies of {TOKENS_PER_QUOTED_MARK} tokens per mark if the rubric asks for quotes, else "
+    f"{TOKENS_PER_ANALYSIS} plus {TOKENS_PER_MARK} per mark; no reasoning tokens, malformed replies or prompt caching"
 )
 
 
@@ -45,10 +45,10 @@ def estimate(
     prices: Path | None,
     rubric: str | None = None,
 ) -> dict[str, Any]:
-    """Rows of an estimate (one a benchmark, model and role) and their total.
+    """Return the rows of an estimate (one per benchmark, model and role) and their total.
 
-    Tokens are rounded up sums; `dollars` is None where the model has no known price, and then the total
-    covers the others only.
+    Tokens are rounded sums; `dollars` is None if the model has no known price, and the total then covers only the
+    other models.
     """
     listed = load_prices(prices)
     named = parse_judges(judges)
@@ -72,8 +72,8 @@ def estimate(
 
 
 def estimated(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
-    """The rows of an estimate with their total; `dollars_batch` is what a provider's batch interface takes, where all
-    models of known price have one."""
+    """The rows of an estimate with their total; `dollars_batch` is the cost with the providers' batch interfaces, if
+    all models with a known price have one."""
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
     batch = [row["dollars_batch"] for row in rows if row["dollars"] is not None]
     return {
@@ -89,9 +89,9 @@ def estimated(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
 def estimate_pairs(
     rubric: Rubric, judge: str, pairs: Sequence[tuple[str, str, str]], count: int, prices: Prices
 ) -> dict[str, Any]:
-    """The estimate of `count` matches, judged twice each; as long on average as the given (prompt and two stories)."""
+    """The estimate of `count` matches, each judged twice; on average as long as `pairs` (prompt and two stories)."""
     fixed = _fixed_words(rubric)
-    seen: dict[str, int] = {}  # a story stands in many pairs
+    seen: dict[str, int] = {}  # a story is in many pairs
 
     def words(text: str) -> int:
         if text not in seen:
@@ -109,12 +109,12 @@ def estimate_pairs(
 def estimate_calls(
     name: str, model: str, role: str, calls: int, words_in: int, words_out: int, prices: Prices
 ) -> dict[str, Any]:
-    """The estimate of so many calls of one model that read and write so many words in all."""
+    """The estimate of `calls` calls of one model, which read `words_in` and write `words_out` words in total."""
     return estimated([_row(name, model, role, prices, calls, words_in, round(words_out * TOKENS_PER_WORD))], prices)
 
 
 def judgment_tokens(rubric: Rubric, words: int) -> tuple[int, int]:
-    """Tokens that a judge reads and writes for one story of so many words, reasoning not counted."""
+    """Tokens that a judge reads and writes for one story of `words` words, without reasoning."""
     return round((_fixed_words(rubric) + words) * TOKENS_PER_WORD), _reply_tokens(rubric)
 
 
@@ -142,15 +142,15 @@ def show(found: dict[str, Any], as_json: bool) -> None:
         rows.append([row["benchmark"], row["model"], role, *counts, dollars])
     notes = [f"Prices: {found['prices']['source']}. Assumed: {found['assumptions']}."]
     if found["without_price"]:
-        notes.insert(0, f"Not in the total, no known price: {', '.join(found['without_price'])}.")
+        notes.insert(0, f"Not in the total (no known price): {', '.join(found['without_price'])}.")
     if found["dollars_batch"] is not None:
-        notes.insert(0, f"With --batch, where the command has it: {found['dollars_batch']:.2f}.")
+        notes.insert(0, f"With --batch, if the command supports it: {found['dollars_batch']:.2f}.")
     total = ["total", "", "", "", "", "", f"{found['dollars']:.2f}"]
     print_grids([replace(grid("Before any call", heads, rows).and_rows([total]), notes=tuple(notes))], console(150))
 
 
 def _judge_calls(rubric: Rubric, samples: Sequence[Sample], written: Sequence[int]) -> tuple[int, int]:
-    """Calls of the judge, one a criterion where the rubric is asked so, and the words it reads."""
+    """The number of judge calls (one per criterion if the rubric is asked that way), and of the words it reads."""
     fixed = _fixed_words(rubric)
     calls = words = 0
     for sample, story in zip(samples, written, strict=True):

@@ -1,4 +1,4 @@
-"""What a user asked to run, and the Inspect tasks that this comes to."""
+"""The user's request for a run, and the Inspect tasks that it results in."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..logs.shards import Shard, parse_shard
 from ..logs.stories import Story, read_stories, stories_of
 from .samples import Samples, check_criteria, is_file, prompts_of, stories_samples
 
-_OTHERS_PROMPTS = (Story.benchmark,)  # what is run where rubric or prompts are the user's own and no benchmark is named
+_OTHERS_PROMPTS = (Story.benchmark,)  # run by default if the rubric or the prompts are the user's own
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked to run.
+    """The user's request for a run.
 
-    `stories` replaces generation; without `benchmarks` all are run, and stories are judged on their own. `rubric`
-    replaces the benchmarks' rubrics. `log_dir` may be a place far away, such as `s3://bucket/logs`. `judges` names the
-    judges by benchmark, with "" for all others: one, or a jury; `jury` is its scale (see `judge.jury`), `quorum` how
-    many of its verdicts make a score. An option in `task_args` goes to the benchmarks that take it; `generate`
-    overrides the tasks' settings. `display` is one of Inspect's; by default there is a line per benchmark.
+    `stories` replaces generation; without `benchmarks` all are run, and each story is judged on its own benchmark.
+    `rubric` replaces the benchmarks' rubrics. `log_dir` may be remote, such as `s3://bucket/logs`. `judges` names the
+    judges by benchmark ("" for all others): one, or a jury; `jury` is its scale (see `judge.jury`), `quorum` the number
+    of verdicts needed for a score. Options in `task_args` go to the benchmarks that accept them; `generate` overrides
+    the tasks' settings. `display` is one of Inspect's displays; by default there is a line per benchmark.
     """
 
     models: tuple[str, ...]
@@ -64,7 +64,7 @@ def judging(
     base_url: str | None,
     max_connections: int | None,
 ) -> Request:
-    """The request to have one judge mark a file of stories, for commands that are about judges, not about writers."""
+    """The request to have one judge mark a file of stories, for commands that study judges rather than writers."""
     return Request(
         models=(),
         log_dir=log_dir,
@@ -73,7 +73,7 @@ def judging(
         judges={"": (judge,)},
         judge_config=config,
         judge_base_url=base_url,
-        allow_self_judging=True,  # what the judge does is what is asked, with its own stories too
+        allow_self_judging=True,  # the judge is being studied, on its own stories too
         stories=stories,
         generate={"max_connections": max_connections} if max_connections else {},
     )
@@ -81,7 +81,7 @@ def judging(
 
 @dataclass(frozen=True)
 class Planned:
-    """One benchmark to run: its task arguments, and in place of generation the `writer` whose stories are judged."""
+    """One benchmark to run: its task arguments, and the `writer` if existing stories are judged."""
 
     benchmark: Benchmark
     rubric: Rubric
@@ -90,20 +90,20 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """The benchmark's."""
+        """The name of the benchmark."""
         return self.benchmark.name
 
     def create(self, judges: Sequence[Model]) -> Task:
         """The Inspect task, judged by all of `judges`."""
         task = create_task(f"{PACKAGE}/{self.name}", judges, **self.args)
-        # progress lines have room for a short name only
+        # progress lines only have room for a short name
         return task_with(task, name=self.name, model_roles=grader_role(judges))
 
     def judged_by(self, judges: Sequence[Model], scale: str, quorum: int | None) -> Planned:
-        """The same with the arguments that a jury of these needs; one judge needs none.
+        """The same plan with the arguments needed for a jury of these judges; a single judge needs none.
 
         Raises:
-            UserError: no jury, or a scale or quorum that is none.
+            UserError: if the jury, scale or quorum is invalid.
         """
         check_jury([str(judge) for judge in judges], scale, quorum if len(judges) > 1 else None)
         given = {"jury": scale if scale != SCALES[0] else None, "quorum": quorum if quorum != len(judges) else None}
@@ -111,7 +111,7 @@ class Planned:
         return replace(self, args={**self.args, **jury})
 
     def samples(self) -> Samples:
-        """What it is run over; no judge is needed."""
+        """The samples to run over; no judge is needed."""
         asked = {name: self.args.get(name) for name in ("prompts", "split", "language", "iterations")}
         if "stories" in self.args:
             file, own = self.args["stories"], self.args.get("own", False)
@@ -122,34 +122,34 @@ class Planned:
         return found
 
     def whole(self) -> Planned:
-        """The same with all samples."""
+        """The same plan with all samples."""
         return replace(self, args={name: value for name, value in self.args.items() if name != "shard"})
 
     @property
     def shard(self) -> Shard | None:
-        """The part of the samples that is run, where it is one."""
+        """The shard of the samples to run, or None for all samples."""
         return parse_shard(self.args["shard"]) if "shard" in self.args else None
 
     @property
     def own_texts(self) -> bool:
-        """Whether what is judged or asked comes from a file that the user may have edited since."""
+        """Whether the stories or prompts come from a file that the user may have edited since."""
         return "stories" in self.args or is_file(self.args.get("prompts"))
 
 
 def plan_runs(
     names: Sequence[str], stories: Path | None, options: Mapping[str, Any], rubric: str | None = None
 ) -> Iterator[Planned]:
-    """What has to be run: every benchmark asked for, or by default all, or those of the stories.
+    """Yield what has to be run: the requested benchmarks, or by default all, or those of the stories.
 
     Args:
-        names: the benchmarks asked for.
+        names: the requested benchmarks.
         stories: file, log or folder of stories that replace generation.
-        options: task arguments; each goes to the benchmarks that take it.
+        options: task arguments; each goes to the benchmarks that accept it.
         rubric: name or file of a rubric that replaces the benchmarks' own.
 
     Raises:
-        UserError: an unknown benchmark, or an option that no benchmark to be run takes.
-        RubricError: a rubric that must not be used.
+        UserError: if a benchmark is unknown, or no benchmark to be run accepts an option.
+        RubricError: if the rubric must not be used.
     """
     known = benchmarks()
     for name in names:
@@ -169,14 +169,14 @@ def plan_runs(
         if stories and option not in ("disqualify", "shard"):
             raise UserError(f"--{option.replace('_', '-')} is about writing; leave it out with --stories")
         if not any(option in defaults for defaults in takes.values()):
-            raise UserError(f"--{option.replace('_', '-')} means nothing to {', '.join(takes)}")
+            raise UserError(f"--{option.replace('_', '-')} does not apply to {', '.join(takes)}")
         if option == "prompts" and not any(_has_set(benchmark, value) for benchmark in picked):
             picked[0].choose(value)
     if is_file(options.get("prompts")):
         options = {**options, "prompts": str(Path(options["prompts"]).resolve())}
     for benchmark in picked:
         name, used = benchmark.name, rubrics[benchmark.name]
-        # Inspect knows a task by its arguments: naming a default must not make another task of it
+        # Inspect identifies a task by its arguments: passing a default value must not make it a different task
         args = {k: v for k, v in options.items() if k in takes[name] and v != takes[name][k]}
         if "prompts" in args and not _has_set(benchmark, args["prompts"]):
             del args["prompts"]
@@ -198,6 +198,6 @@ def _has_set(benchmark: Benchmark, prompts: str) -> bool:
 
 
 def _takes(benchmark: Benchmark, rubric: Rubric) -> dict[str, Any]:
-    """The options that mean something to a benchmark judged on a rubric, with their defaults."""
+    """The options that apply to a benchmark judged with a rubric, with their defaults."""
     gate = {"disqualify": False} if rubric.rule.gate else {}
     return {**benchmark.defaults(), "repetition_penalty": None, "shard": None, **gate}

@@ -17,12 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..inspect_seam import add_hooks
 from ..prices import Prices, load_prices, token_counts
 
-_current: _Lines | None = None  # Inspect makes its hooks once, and calls them in every run of the process
+_current: _Lines | None = None  # Inspect creates its hooks once, and calls them in every run of the process
 
 
 @contextmanager
 def progress(shown: bool) -> Iterator[None]:
-    """Show the progress of the runs inside: on a terminal a bar per benchmark, else a line when one is finished."""
+    """Show the progress of the runs inside: a bar per benchmark on a terminal, else a line when one is finished."""
     global _current
     if not shown:
         yield
@@ -57,8 +57,8 @@ class _Line:
 
     @property
     def told(self) -> str:
-        """The counts in words."""
-        spent = f"${self.dollars:.2f}" + (" and what has no known price" if self.unknown else "")
+        """The counts as text."""
+        spent = f"${self.dollars:.2f}" + (" plus models without a known price" if self.unknown else "")
         return ", ".join([f"{self.unscored} unscored", *([spent] if self.dollars else [])])
 
 

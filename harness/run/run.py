@@ -1,4 +1,4 @@
-"""Running: checks first, then a second try for stories that an earlier run left unscored, then Inspect's `eval_set`."""
+"""Run benchmarks: check first, judge again what an earlier run left unscored, then call Inspect's `eval_set`."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from .progress import progress
 from .samples import is_file, length_note
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
-_ELSEWHERE = (*_FILES, "shard", "jury", "quorum")  # arguments that are compared by what they stand for
+_ELSEWHERE = (*_FILES, "shard", "jury", "quorum")  # arguments that are compared by their meaning
 
 
 def run(request: Request) -> list[str]:
-    """Run what was asked and return the logs that hold it.
+    """Run the request and return the logs with its results.
 
-    Stories that exist in the log folder are not written again, and judged ones not judged again.
+    Stories that exist in the log folder are not written again, and judged ones are not judged again.
 
     Raises:
-        UserError: anything that can be found wrong before the first call.
-        KeyboardInterrupt: stopped by the user; what was finished is in the logs.
+        UserError: if any check before the first call fails.
+        KeyboardInterrupt: if the user stops the run; finished stories are in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args, request.rubric))
     whole = request
@@ -45,7 +45,7 @@ def run(request: Request) -> list[str]:
     judges = resolve_judges(request.judges, rubrics, request.judge_config, request.judge_base_url)
     several = any(len(members) > 1 for members in judges.values())
     if (request.quorum is not None or request.jury != SCALES[0]) and not several:
-        raise UserError("--jury and --quorum are about several judges of one benchmark: name each with --judge")
+        raise UserError("--jury and --quorum need several judges for one benchmark: name each with --judge")
     plans = [plan.judged_by(judges[plan.name], request.jury, request.quorum) for plan in plans]
     check_store(judge for members in judges.values() for judge in members)
     for model in request.models:
@@ -86,10 +86,10 @@ def run(request: Request) -> list[str]:
 
 
 def _sharded(request: Request, plans: Sequence[Planned]) -> tuple[Request, list[Planned]]:
-    """The request and the plans of one shard of a run: its own folder among the logs, and its part of the limit.
+    """The request and the plans of one shard of a run, with its own log folder and its part of the limit.
 
     Raises:
-        UserError: a shard that holds none of the prompts.
+        UserError: if the shard contains none of the prompts.
     """
     shard = plans[0].shard
     if shard is None:
@@ -103,7 +103,7 @@ def _sharded(request: Request, plans: Sequence[Planned]) -> tuple[Request, list[
 
 
 def _check_parts(request: Request, pairs: Sequence[tuple[Planned, str]]) -> None:
-    """Refuse stories that are in the folder in other parts, or whole: they would be paid for twice."""
+    """Refuse stories that the folder holds in other shards, or unsharded: they would be paid for twice."""
     place, mine = str(request.log_dir), pairs[0][0].shard
     for log in logs_in(place):
         theirs = shard_of(place, log)
@@ -127,7 +127,7 @@ def _check_writable(place: str) -> None:
     remote, probe = "://" in place, f"{place}/.{uuid.uuid4()}"
     try:
         store = storage(place)
-        if not remote:  # a bucket that is not there is more likely misspelt than wanted
+        if not remote:  # a missing bucket is more likely a typo than intended
             store.makedirs(place, exist_ok=True)
         try:
             with store.open(probe, "wb") as file:
@@ -135,7 +135,7 @@ def _check_writable(place: str) -> None:
         finally:
             with contextlib.suppress(Exception):
                 store.rm(probe)
-    except Exception as error:  # file systems far away have errors of their own
+    except Exception as error:  # remote file systems raise their own errors
         why = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{place}: logs cannot be written here ({why}); choose another --log-dir") from None
 
@@ -149,11 +149,11 @@ def _check_self_judging(request: Request, writer: str, judge: Model) -> None:
 
 
 def _earlier(request: Request, plan: Planned, writer: str, judges: Sequence[Model]) -> EvalLog | None:
-    """Header of the log of these stories, judges and rubric, if an earlier run left one.
+    """Return the header of the log of these stories, judges and rubric, if an earlier run left one.
 
     Raises:
-        UserError: the stories exist, but were judged by another judge or on another rubric, or come from the same file
-            under another path; they would be written, and paid for, a second time.
+        UserError: if the stories exist, but were judged by another judge or with another rubric, or come from the same
+            file under another path; they would be written, and paid for, a second time.
     """
     members = [(str(judge), judge.config) for judge in judges]
     label = judge_label(members, plan.args.get("jury", SCALES[0]), plan.args.get("quorum"))
@@ -169,7 +169,7 @@ def _earlier(request: Request, plan: Planned, writer: str, judges: Sequence[Mode
             others.append(header)
         elif moved := [name for name in _FILES if given.get(name) != plan.args.get(name)]:
             raise UserError(
-                f"{request.log_dir} holds these {plan.name} stories of {writer} already. To continue, name the file as "
+                f"{request.log_dir} already holds these {plan.name} stories of {writer}. To continue, name the file as "
                 f"before (--{moved[0]} {given.get(moved[0]) or 'left out'}), else choose another --log-dir"
             )
         elif header.status != "started":
@@ -193,7 +193,7 @@ def _earlier(request: Request, plan: Planned, writer: str, judges: Sequence[Mode
 
 
 def _holds(header: EvalLog, request: Request, plan: Planned, writer: str) -> bool:
-    """Whether a log's stories are those of a plan: this benchmark, writer, settings and texts."""
+    """Whether a log's stories are those of a plan: same benchmark, writer, settings and texts."""
     stamped = header.eval.metadata or {}
     if stamped.get("benchmark") != plan.name or (stamped.get("writer") or header.eval.model) != writer:
         return False
@@ -202,7 +202,7 @@ def _holds(header: EvalLog, request: Request, plan: Planned, writer: str) -> boo
 
 
 def _same_texts(header: EvalLog, plan: Planned) -> bool:
-    """Whether a log's stories are, or are written for, the texts of a plan, whatever path they were read from."""
+    """Whether a log's stories or prompts have the same texts as a plan's, whatever path they were read from."""
     stamped, given, nothing = header.eval.metadata or {}, header.eval.task_args_passed, dict.fromkeys(_ELSEWHERE)
     if {**given, **nothing} != {**plan.args, **nothing}:
         return False

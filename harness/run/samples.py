@@ -1,4 +1,4 @@
-"""What a benchmark is run over: samples of a prompt set, of a user's own prompts, or of stories that exist already."""
+"""The samples of a benchmark: a prompt set, a user's own prompts, or existing stories."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _PROMPT, _MORE = ("id", "prompt"), ("target_words", "category", "metadata")
 class Samples:
     """The samples of a run.
 
-    `name` says where they come from; `digest` is a sha256 over prompts and targets: numbers compare only where it
-    agrees. `data` is a digest of all that a log was made with, stories included; `settings` says how stories that exist
-    already were written (None: they are to be written).
+    `name` says where they come from; `digest` is a sha256 over prompts and targets: numbers are only comparable if it
+    matches. `data` is a digest of all inputs of a log, including stories; `settings` says how existing stories were
+    written (None: they are to be written).
     """
 
     samples: list[Sample]
@@ -44,7 +44,7 @@ class Samples:
 
 
 def is_file(prompts: str | None) -> bool:
-    """Whether what was given for a prompt set is a file of one's own."""
+    """Whether the given prompt set is a user's own file."""
     return prompts is not None and Path(prompts).suffix == ".jsonl"
 
 
@@ -56,14 +56,14 @@ def prompts_of(
     iterations: int | None = None,
     data_dir: str | None = None,
 ) -> Samples:
-    """The prompts of a benchmark that options choose, or those of a JSONL file of one's own.
+    """The prompts of a benchmark that the options select, or those of a user's JSONL file.
 
     Raises:
-        UserError: something that the benchmark does not have, or prompts that cannot be read.
+        UserError: if the benchmark does not have what was selected, or prompts cannot be read.
     """
     if prompts is not None and is_file(prompts):
         if not benchmark.any_prompt:
-            raise UserError(f"{benchmark.name} has prompts of its own, so --prompts {prompts} means nothing to it")
+            raise UserError(f"{benchmark.name} has its own prompts, so --prompts {prompts} does not apply to it")
         if any(option is not None for option in (split, language, iterations)):
             raise UserError(f"--prompts {prompts}: a file of prompts has no splits, languages or iterations")
         samples, name = own_prompts(Path(prompts)), f"file {Path(prompts).name}"
@@ -76,13 +76,13 @@ def prompts_of(
 
 
 def own_prompts(path: Path) -> list[Sample]:
-    """Samples of a JSONL file with `id`, `prompt`, and optionally `target_words`, `category` and `metadata`.
+    """Read samples from a JSONL file with `id`, `prompt`, and optionally `target_words`, `category` and `metadata`.
 
-    Where `target_words` is given and the prompt asks for no length, the request is added in the official wording.
+    If `target_words` is given and the prompt asks for no length, the request is added in the official wording.
 
     Raises:
-        UserError: naming the file and the line of a broken record, an id given twice, or a prompt that asks for another
-            length than `target_words`.
+        UserError: if a record is broken, an id is given twice, or a prompt asks for a length other than `target_words`;
+            the message names the file and the line.
     """
     samples: dict[str, Sample] = {}
     for where, record in read_records(path, _PROMPT, _MORE):
@@ -93,7 +93,7 @@ def own_prompts(path: Path) -> list[Sample]:
         if not text.strip():
             raise UserError(f"{where}: the prompt is empty")
         if _HALF.search(json.dumps(record, ensure_ascii=False)):
-            raise UserError(f"{where}: holds half of a character (a lone surrogate), which no model can be sent")
+            raise UserError(f"{where}: holds half of a character (a lone surrogate), which cannot be sent to a model")
         if words is not None and asked is not None and asked.nearest(words) != words:
             raise UserError(f"{where}: the prompt asks for {asked} words, but target_words is {words}")
         if words is not None and asked is None:
@@ -110,17 +110,18 @@ def own_prompts(path: Path) -> list[Sample]:
 
 
 def stories_samples(benchmark: Benchmark, file: str, writer: str | None, own: bool, data_dir: str | None) -> Samples:
-    """Stories that exist, of one writer, with what the benchmark knows about their prompts.
+    """Existing stories of one writer, with what the benchmark knows about their prompts.
 
     Args:
-        benchmark: whose prompts they answer.
+        benchmark: the benchmark whose prompts they answer.
         file: stories file, log or folder of logs.
         writer: the model whose stories are taken (None: all).
-        own: leave out those that were written for another benchmark.
+        own: leave out stories written for another benchmark.
         data_dir: folder with copies of the benchmark's prompt files.
 
     Raises:
-        UserError: no such stories, or one that is for no prompt of a benchmark that has prompts of its own.
+        UserError: if there are no such stories, or a story belongs to none of the prompts of a benchmark that has its
+            own.
     """
     chosen = stories_of(read_stories(Path(file)), writer, benchmark.name if own else None)
     if not chosen:
@@ -135,10 +136,10 @@ def stories_samples(benchmark: Benchmark, file: str, writer: str | None, own: bo
 
 
 def story_samples(stories: Sequence[Story]) -> list[Sample]:
-    """Samples that carry their story; the solver `recorded` puts it where a model's answer would be.
+    """Samples that carry their story; the solver `recorded` puts it in place of a model's answer.
 
-    Benchmarks number their prompts alike, so where stories of several are mixed the benchmark's name goes before
-    the ids, and prompts are told apart by their text.
+    Different benchmarks use the same prompt ids, so if stories of several benchmarks are mixed, ids are prefixed with
+    the benchmark's name, and prompts are identified by their text.
     """
     mixed = len({story.benchmark for story in stories}) > 1
     return [
@@ -160,30 +161,30 @@ def story_samples(stories: Sequence[Story]) -> list[Sample]:
 
 
 def prompts_digest(samples: Sequence[Sample]) -> str:
-    """sha256 over the distinct prompts and targets; numbers compare only where it agrees."""
+    """sha256 over the distinct prompts and targets; numbers are only comparable if it matches."""
     asked = {(prompt_text(sample), (sample.metadata or {}).get("target_words")) for sample in samples}
     return hashlib.sha256(json.dumps(sorted(asked, key=str)).encode()).hexdigest()
 
 
 def length_note(benchmark: Benchmark, samples: Sequence[Sample]) -> str | None:
-    """What to tell of a user's prompts in which no request for a length was found, or None."""
+    """A note about a user's prompts in which no request for a length was found, or None."""
     found = [sample for sample in samples if (sample.metadata or {}).get("target_words") or _open(sample)]
     missing = len(samples) - len(found)
     if not missing or not benchmark.any_prompt or not any("given" in (sample.metadata or {}) for sample in samples):
         return None
     return (
-        f"{benchmark.name}: no request for a length was found in {missing} of {len(samples)} prompts, so that "
-        'the length of their stories has nothing to be held against; give "target_words" beside the prompt in the file'
+        f"{benchmark.name}: no request for a length was found in {missing} of {len(samples)} prompts, so "
+        'the length of their stories has no target; give "target_words" with the prompt in the file'
     )
 
 
 def _open(sample: Sample) -> bool:
-    """Whether the prompt's text decides, and asks for a length."""
+    """Whether the sample has no `target_words` entry and its prompt's text asks for a length."""
     return "target_words" not in (sample.metadata or {}) and find_length(prompt_text(sample)) is not None
 
 
 def check_criteria(benchmark: Benchmark, rubric: Rubric, samples: Sequence[Sample]) -> None:
-    """Refuse a rubric that is asked once per criterion where the prompts bring no criteria that fill its slots."""
+    """Refuse a rubric that is asked once per criterion if the prompts have no criteria that fill its slots."""
     for sample in samples if rubric.slots else ():
         criteria = (sample.metadata or {}).get("criteria")
         if not criteria or any(set(slots) != set(rubric.slots) for slots in criteria):
@@ -198,8 +199,8 @@ def _placed(
 ) -> list[Sample]:
     """The samples with what the benchmark knows about their prompts: lengths, categories, criteria.
 
-    A story's prompt is the one that its metadata names as `prompt_id`, else the one of its id, where further
-    iterations (PROMPT-N) are of the same prompt.
+    A story's prompt is the one given by `prompt_id` in its metadata, else by its id; further iterations (PROMPT-N)
+    belong to the same prompt.
     """
     known: dict[str, dict[str, Any]] = {}
     for prompt in prompts:
@@ -210,10 +211,10 @@ def _placed(
         found = known.get(key) or known.get(key.rpartition("-")[0])
         if found is None:
             raise UserError(
-                f"{file}: the story {story.id!r} of {story.model!r} is for no prompt of {benchmark.name}. Its id, or "
-                f"prompt_id in its metadata, must be one of the benchmark's: {', '.join(list(known)[:4])}, …"
+                f"{file}: the story {story.id!r} of {story.model!r} does not belong to any prompt of {benchmark.name}. "
+                f"Its id, or prompt_id in its metadata, must be one of the benchmark's: {', '.join(list(known)[:4])}, …"
             )
-        if not found["target_words"] and story.target_words:  # the benchmark asks for no length, and its user did
+        if not found["target_words"] and story.target_words:  # the benchmark asks for no length, but the user did
             found = {**found, "target_words": story.target_words}
         if story.target_words not in (None, found["target_words"]):
             raise UserError(

@@ -1,1 +1,1 @@
-"""Numbers only: intervals, comparisons, agreement, Bradley–Terry."""
+"""Statistics: intervals, comparisons, agreement, Bradley–Terry."""

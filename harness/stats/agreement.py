@@ -1,4 +1,4 @@
-"""Agreement: of a rater with itself (ICC), and of raters with one another (Krippendorff's alpha)."""
+"""Agreement of a rater with itself (ICC) and among raters (Krippendorff's alpha)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _RESAMPLES = 1000
 
 
 def alpha_interval(units: Sequence[Sequence[float]], level: Literal["nominal", "ordinal", "interval"]) -> Interval:
-    """Krippendorff's alpha (Inspect's) over units of two ratings or more; NaN ratings are missing ones.
+    """Krippendorff's alpha (Inspect's) over units with two or more ratings; NaN ratings are missing.
 
-    The interval is a percentile bootstrap over units, seeded; none under five units.
+    The interval is a seeded percentile bootstrap over units; fewer than five units give no bounds.
     """
     known = [[float(rating) for rating in unit if not math.isnan(rating)] for unit in units]
     scores = [SampleScore(score=Score(value=unit)) for unit in known if len(unit) > 1]
@@ -34,17 +34,17 @@ def alpha_interval(units: Sequence[Sequence[float]], level: Literal["nominal", "
 
 
 def icc_interval(table: ArrayLike) -> Interval:
-    """Test-retest reliability ICC(1) of a table with a row a story and a column a judgment, with its interval.
+    """Test-retest reliability ICC(1) of a table with one row per story and one column per judgment, with its interval.
 
-    One-way analysis of variance (Shrout and Fleiss 1979): (MSB - MSW) / (MSB + (k - 1) MSW); rows with a NaN take no
-    part, and stories are resampled. 1 where repeats never differ; NaN where stories do not differ either.
+    One-way analysis of variance (Shrout and Fleiss 1979): (MSB - MSW) / (MSB + (k - 1) MSW); rows with a NaN are left
+    out, and stories are resampled. 1 if repeats never differ; NaN if stories do not differ either.
     """
     values = np.asarray(table, dtype=float)
     values = values[~np.isnan(values).any(axis=1)]
     n, k = values.shape
     if n < 2 or k < 2:
         return NOTHING
-    values = np.round(values - values.mean(), 9)  # equal values must come out equal
+    values = np.round(values - values.mean(), 9)  # so that equal values stay exactly equal
     means = values.mean(axis=1)
     moments = np.column_stack([means, means**2, ((values - means[:, None]) ** 2).sum(axis=1)])
     value = float(_icc(moments.sum(axis=0)[None, :], n, k)[0])

@@ -1,9 +1,9 @@
-"""Bradley–Terry strengths by maximum likelihood from fractional outcomes, and again in bootstrap resamples of prompts.
+"""Bradley–Terry strengths by maximum likelihood from fractional outcomes, with bootstrap resamples of prompts.
 
 For a judgment with a shown first, the logit of a's expected share of a win is strength(a) − strength(b) + style +
-position, for one with b first it is strength(a) − strength(b) + style − position. The parameters maximise the
-Bernoulli likelihood of the outcomes (each 0 to 1) less RIDGE/2 times their squares, which keeps models that won or lost
-everything finite. The likelihood is concave: there is one maximum, whatever the order of the matches.
+position; with b shown first, it is strength(a) − strength(b) + style − position. The parameters maximise the Bernoulli
+log-likelihood of the outcomes (each 0 to 1) minus RIDGE/2 times the sum of their squares, which keeps the strengths of
+models that won or lost everything finite. This is concave: there is one maximum, whatever the order of the matches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from .intervals import Interval, draws_interval, resamples
 
-RIDGE = 0.1  # pull towards equal strength: less than half of one judgment between equals tells (a quarter)
+RIDGE = 0.1  # pull towards equal strength: less than half the information (1/4) of one judgment between equals
 DRAWS = 1000
 _STEPS = 50
 
@@ -30,20 +30,20 @@ Places = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Fit:
-    """Strengths, position and style coefficients in logits: the estimate, and one row a resample."""
+    """Strengths, position and style coefficients in logits: the estimate, and one row per resample."""
 
     value: Floats
     draws: Floats
 
     def interval(self, place: int, prompts: int) -> Interval:
-        """A parameter with its interval, by its place: models, position, style."""
+        """A parameter with its interval, by index (order: models, position, style)."""
         return draws_interval(float(self.value[place]), self.draws[:, place], prompts)
 
 
 def strengths(
     models: Sequence[str], matches: pd.DataFrame, ridge: float = RIDGE, centre: Floats | None = None
 ) -> Floats:
-    """Strengths in logits, one a model, from matches as of `rate`, pulled towards `centre` (0) by `ridge`."""
+    """Strengths in logits, one per model, from matches as in `rate`, pulled towards `centre` (default 0) by `ridge`."""
     place = {name: i for i, name in enumerate(models)}
     a, b = (matches[side].map(place).to_numpy(dtype=int) for side in ("a", "b"))
     n, wins = np.ones(len(a)), matches[["first", "second"]].to_numpy(dtype=float)
@@ -51,7 +51,7 @@ def strengths(
 
 
 def fit_pairs(count: int, a: Places, b: Places, outcomes: Floats, cluster: Places, prompts: int) -> Fit:
-    """Without style, all matches of two models have one expected outcome: sums by pair and prompt are enough."""
+    """Fit without style: all matches of two models have one expected outcome, so sums by pair and prompt are enough."""
     flipped = a > b
     shares = np.where(flipped[:, None], 1 - outcomes[:, ::-1], outcomes)  # of the model that comes first by name
     codes, pair = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
@@ -77,7 +77,7 @@ def fit_rows(
     prompts: int,
     dressed: Floats,
 ) -> Fit:
-    """With style differences, one row a match (standardised, so that the ridge weighs them alike)."""
+    """Fit with style differences, one row per match (standardised, so that the ridge penalises them equally)."""
     fixed = (count, a, b, dressed)
     value = _maximum(*fixed, np.ones(len(a)), outcomes)
     draws = []
@@ -99,7 +99,7 @@ def _maximum(
     ridge: float = RIDGE,
     centre: Floats | None = None,
 ) -> Floats:
-    """The parameters (strengths, position, style) of the greatest penalised likelihood.
+    """The parameters (strengths, position, style) that maximise the penalised likelihood.
 
     `n` matches of row i are between a[i] and b[i]; `wins` are a's shares of wins in them, shown first and second.
     """
@@ -126,14 +126,14 @@ def _maximum(
 
 
 def _refit(start: Floats, count: int, a: Places, b: Places, x: Floats, n: Floats, wins: Floats) -> Floats:
-    """The same maximum by Newton's steps from one that is near."""
+    """The same maximum, by Newton steps from a nearby starting point."""
     values = start
     for _ in range(_STEPS):
         gradient, information = _derivatives(values, count, a, b, x, n, wins)
         information += RIDGE * np.eye(len(values))
         step = np.linalg.solve(information, gradient - RIDGE * values)
         values = values + np.clip(step, -1, 1)
-        if np.abs(step).max() < 0.01:  # the next step would be its square
+        if np.abs(step).max() < 0.01:  # convergence is quadratic: the next step would be about its square
             break
     return values
 
@@ -151,7 +151,7 @@ def _derivatives(
     over, under = wins[:, 0] - n * p, wins[:, 1] - n * q
     first, second = n * p * (1 - p), n * q * (1 - q)
     both, skew = first + second, first - second
-    # what depends on the two models only is summed by pair first
+    # terms that only depend on the two models are first summed by pair
     code = a * count + b
     weighted = [over + under, both, skew, *(both * column for column in x.T)]
     by_pair = [np.bincount(code, part, count * count).reshape(count, count) for part in weighted]

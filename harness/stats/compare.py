@@ -1,4 +1,4 @@
-"""Models compared in pairs, prompt by prompt, and the ranks that this gives."""
+"""Paired comparisons of models, prompt by prompt, and the resulting ranks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _EXACT_FLIPS = 13
 
 
 def compare_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """Every two columns (models) of a table with a row a prompt, compared on the prompts that both have.
+    """Compare every two columns (models) of a table with one row per prompt, on the prompts that both have.
 
-    Returns one row a pair: `a`, `b`, `prompts` in common, mean `difference` (a - b) with `low` and `high`
+    Returns one row per pair: `a`, `b`, `prompts` in common, mean `difference` (a - b) with `low` and `high`
     (95 %, over prompts), `sd` of the differences, `p` of a sign-flip permutation test (two-sided; exact with at most
     13 prompts), `p_holm`, corrected over all pairs of the table by Holm's method, and `detectable` (see
     `detectable_differences`). Fewer than two prompts in common give NaN.
@@ -45,7 +45,7 @@ def compare_pairs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sign_flip(apart: Floats) -> Floats:
-    """Two-sided p of each column's mean under random signs; the same signs for all columns, NaN is no evidence."""
+    """Two-sided p of each column's mean under random signs, the same for all columns; NaN values are ignored."""
     known = ~np.isnan(apart)
     values = np.where(known, apart, 0.0)
     observed = np.abs(values.sum(axis=0)) * (1 - 1e-9)
@@ -55,7 +55,7 @@ def _sign_flip(apart: Floats) -> Floats:
         p = (np.abs(flips @ values) >= observed).mean(axis=0)
     else:
         rng = np.random.default_rng(SEED)
-        blocks = math.ceil(max(RESAMPLES, 40 * pairs) / BLOCK)  # enough for a p that survives Holm's correction
+        blocks = math.ceil(max(RESAMPLES, 40 * pairs) / BLOCK)  # enough for p to survive Holm's correction
         as_far = np.zeros(pairs)
         for _ in range(blocks):
             signs = rng.integers(0, 2, size=(BLOCK, n)) * 2.0 - 1
@@ -65,7 +65,7 @@ def _sign_flip(apart: Floats) -> Floats:
 
 
 def holm(p: Sequence[float] | pd.Series[float]) -> Floats:
-    """p values corrected for their number by Holm's step-down method; NaN values stay and are not counted."""
+    """Correct p values by Holm's step-down method; NaN values stay NaN and are not counted."""
     values = np.asarray(p, dtype=float)
     result = np.full(len(values), math.nan)
     order = [i for i in np.argsort(values) if not math.isnan(values[i])]
@@ -77,8 +77,7 @@ def holm(p: Sequence[float] | pd.Series[float]) -> Floats:
 
 
 class Rank(NamedTuple):
-    """A model's place by its score, and its letters: two models have one in common exactly if they are not told
-    apart."""
+    """A model's place by its score, and its letters: two models share a letter exactly if they are not told apart."""
 
     place: int
     letters: str
@@ -88,10 +87,10 @@ class Rank(NamedTuple):
 
 
 def ranks(best_first: Sequence[str], pairs: pd.DataFrame) -> dict[str, Rank]:
-    """The compact letter display of the tests of every two models, `p_holm` of `compare_pairs` under 0.05.
+    """Compact letter display of all pairwise tests; models are told apart if `p_holm` of `compare_pairs` is under 0.05.
 
     By insertion and absorption (Piepho 2004, "An algorithm for a letter-based representation of all-pairwise
-    comparisons"). "Not told apart" is no equivalence: a model may share letters with two that are told apart.
+    comparisons"). "Not told apart" does not mean equal: a model may share letters with two that are told apart.
     """
     told = {frozenset(pair) for *pair, p in pairs[["a", "b", "p_holm"]].itertuples(index=False, name=None) if p < ALPHA}
     place = {name: number for number, name in enumerate(best_first)}
@@ -113,20 +112,20 @@ def _letter(number: int) -> str:
 
 
 def smallest_p(prompts: int) -> float:
-    """The smallest p that the sign-flip test of so many prompts can give."""
+    """The smallest p that the sign-flip test can give with this many prompts."""
     return min(1.0, 2.0 ** (1 - prompts))
 
 
 def prompts_needed(pairs: int) -> int:
-    """The fewest prompts with which one of so many pairs can be told apart, after Holm's correction."""
+    """The smallest number of prompts with which one of `pairs` pairs can be told apart, after Holm's correction."""
     return next(n for n in count(2) if smallest_p(n) * pairs < ALPHA)
 
 
 def detectable_differences(pairs: pd.DataFrame) -> Floats:
-    """For each pair of `compare_pairs` the difference that its test finds with 80 % power, in points.
+    """The difference that the test detects with 80 % power, in points, for each pair of `compare_pairs`.
 
-    (t_(1 - alpha/2) + t_0.8) * sd / sqrt(n) with alpha = 5 % over the number of pairs, which is Holm's first step. NaN
-    for a pair of fewer than five prompts, or of so few that no difference would do.
+    (t_(1 - alpha/2) + t_0.8) * sd / sqrt(n) with alpha = 5 % divided by the number of pairs, as in Holm's first step.
+    NaN for a pair with fewer than five prompts, or too few for any difference to be significant.
     """
     tests = int(pairs["p"].notna().sum())
     n = pairs["prompts"].to_numpy(dtype=float)

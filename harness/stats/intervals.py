@@ -1,4 +1,4 @@
-"""Intervals that respect repeated stories: prompts are resampled, not stories."""
+"""Intervals that account for repeated stories: prompts are resampled, not stories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, stdtrit  # scipy.stats, which has them under other names, takes half a second to import
+from scipy.special import ndtr, stdtrit  # importing scipy.stats takes half a second
 
 RESAMPLES = 10_000
 MIN_CLUSTERS = 5
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """An estimate and the bounds of its 95 % interval; NaN where it cannot be had."""
+    """An estimate and the bounds of its 95 % interval; NaN if not available."""
 
     value: float
     low: float
@@ -35,10 +35,10 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 def mean_interval(values: ArrayLike, clusters: Sequence[Hashable]) -> Interval:
-    """Mean over all known values with a bootstrap interval over clusters (prompts).
+    """Mean of all known values with a bootstrap interval over clusters (prompts).
 
-    NaN values are unscored and take no part. Fewer than five clusters give no bounds. The resampling is
-    seeded, so the same numbers give the same bounds.
+    NaN values are unscored and ignored. Fewer than five clusters give no bounds. The resampling is seeded, so the same
+    numbers give the same bounds.
     """
     return contrast_interval(values, clusters, [0] * len(clusters), {0: 1.0})
 
@@ -48,11 +48,11 @@ def contrast_interval(
 ) -> Interval:
     """Sum of `weights` times the means of the strata, with an interval; clusters are resampled within strata.
 
-    A cluster belongs to one stratum. This is a slope or an area over length buckets, or a plain mean.
-    A percentile bootstrap is too short for few clusters: each stratum's resampled means are spread by
-    sqrt(n / (n - 1)) and the normal quantile gives way to Student's (Hesterberg 2015, "What teachers should know
-    about the bootstrap", section 5.3), with Satterthwaite's degrees of freedom over the strata. NaN where a stratum
-    is empty; no bounds with fewer than five clusters, or fewer than two in a stratum.
+    A cluster belongs to one stratum. The sum may be a slope or an area over length buckets, or a plain mean.
+    Percentile bootstrap intervals are too narrow for few clusters, so each stratum's resampled means are spread by
+    sqrt(n / (n - 1)) and the normal quantile is replaced by Student's t (Hesterberg 2015, "What teachers should know
+    about the bootstrap", section 5.3), with Satterthwaite's degrees of freedom over the strata. NaN if a stratum is
+    empty; no bounds with fewer than five clusters, or fewer than two in a stratum.
     """
     frame = pd.DataFrame({"value": np.asarray(values, dtype=float), "cluster": clusters, "stratum": strata})
     grouped = frame.dropna(subset="value").groupby(["stratum", "cluster"], sort=False)["value"].agg(["sum", "count"])
@@ -85,9 +85,9 @@ def spearman_interval(
 ) -> Interval:
     """Spearman's correlation of two columns with a bootstrap interval over clusters.
 
-    Pairs with a NaN take no part. `within_clusters` takes each cluster's mean from both columns first, and leaves
-    out clusters of one: what remains is how x and y go together among the stories of one prompt. Ranks
-    are those of all stories and stay as they are in the resamples. NaN where a column does not vary.
+    Pairs with a NaN are ignored. `within_clusters` first subtracts each cluster's mean from both columns, and leaves
+    out clusters of one: what remains is the correlation of x and y among the stories of one prompt. Ranks are computed
+    once over all stories, and not again in the resamples. NaN if a column does not vary.
     """
     columns = {"x": np.asarray(x, dtype=float), "y": np.asarray(y, dtype=float), "cluster": clusters}
     frame = pd.DataFrame(columns).dropna(subset=["x", "y"])
@@ -121,14 +121,14 @@ def _correlation(moments: Floats) -> Floats:
 
 
 def share_interval(found: Interval) -> Interval:
-    """The interval of a share, without what lies below 0 or above 1."""
+    """The interval of a share, clipped to 0..1."""
     return Interval(found.value, *(float(bound) for bound in np.clip([found.low, found.high], 0, 1)))
 
 
 def draws_interval(value: float, draws: Floats, clusters: int) -> Interval:
-    """An estimate with the interval that its values in bootstrap resamples over `clusters` clusters give.
+    """An estimate with the interval given by its values in bootstrap resamples of `clusters` clusters.
 
-    Percentiles widened for few clusters, as of `contrast_interval`; no bounds with fewer than five clusters.
+    Percentiles are widened for few clusters, as in `contrast_interval`; no bounds with fewer than five clusters.
     """
     if clusters < MIN_CLUSTERS or math.isnan(value):
         return Interval(value, math.nan, math.nan)
@@ -148,7 +148,7 @@ def _tails(df: float) -> tuple[float, float]:
 
 
 def resample_blocks(n: int, stream: int = 0) -> Iterator[Floats]:
-    """How often each of n clusters is drawn: blocks of 1,000 resamples by n, 10,000 in all, the same in every call."""
+    """How often each of n clusters is drawn: blocks of shape (1,000, n), 10,000 resamples, the same in every call."""
     block = _block if n <= _CACHED_CLUSTERS else _block.__wrapped__
     for number in range(RESAMPLES // BLOCK):
         yield block(n, stream, number)

@@ -1,1 +1,1 @@
-"""The blinded human study: its page, its answers, its results."""
+"""The blinded human study: page, answers and results."""

@@ -1,4 +1,4 @@
-"""Answers of a study's annotators: exported files and the file that `study serve` collects, checked line by line."""
+"""Read the answers of annotators, from exported files or the file written by `study serve`, checked line by line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHOICES = ("first", "second", "equal")
 
 @dataclass(frozen=True)
 class Answer:
-    """An annotator's answer on one item; `choice` and the criteria say which story as shown."""
+    """An annotator's answer on one item; `choice` and `criteria` refer to the stories in the order shown."""
 
     choice: str
     criteria: Mapping[str, str]
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Export:
-    """The state of one annotator's answers when it was exported."""
+    """One annotator's answers at the time of the export."""
 
     annotator: str
     session: str
@@ -36,13 +36,13 @@ class Export:
 
 
 def check_export(text: str, study: str, order: Mapping[str, Sequence[Any]], criteria: Sequence[str]) -> Export:
-    """An export, if it is of this study and just as the page wrote it.
+    """Parse an export, and check that it belongs to this study and is exactly as the page wrote it.
 
-    The page seals what it exports with a hash, so an edited or damaged file is noticed; whoever sets out to forge one
-    can, since nothing in a page can be kept from its reader.
+    The page seals its exports with a hash, so edited or damaged files are detected; deliberate forgery is still
+    possible, since a page cannot hide anything from its reader.
 
     Raises:
-        ValueError: saying what is wrong.
+        ValueError: with a message that says what is wrong.
     """
     try:
         outer = json.loads(text)
@@ -79,11 +79,11 @@ def _answer(given: Mapping[str, Any], criteria: Sequence[str]) -> Answer:
 def read_exports(
     paths: Sequence[Path], study: str, order: Mapping[str, Sequence[Any]], criteria: Sequence[str]
 ) -> dict[str, Export]:
-    """The latest export of every annotator in files of one export (`.json`) or of one a line (`.jsonl`).
+    """Read the latest export of every annotator, from files with one export (`.json`) or one per line (`.jsonl`).
 
     Raises:
-        UserError: naming the file (and line) that is foreign, changed or broken, or an annotator whose answers come
-            from two browsers, which two people may have filled in.
+        UserError: if an export belongs to another study, or is changed or broken (the message names the file and line),
+            or an annotator's answers come from two browsers, and so perhaps from two people.
     """
     latest: dict[str, tuple[Export, str]] = {}
     for where, text in _texts(paths):
@@ -113,5 +113,5 @@ def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
             yield str(path), text
             continue
         lines = text.split("\n")
-        whole = lines if text.endswith("\n") else lines[:-1]  # a last line without its end was cut by a stop
+        whole = lines if text.endswith("\n") else lines[:-1]  # a last line without a newline was cut off
         yield from ((f"{path}, line {n}", line) for n, line in enumerate(whole, 1) if line.strip())

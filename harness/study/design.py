@@ -1,6 +1,6 @@
-"""A blinded human study: which stories meet, who sees them in which order and on which side, and the page and key.
+"""Design a blinded human study: the pairs of stories, their order and sides per annotator, and the page and key.
 
-The page and what is exported from it name no model. The key says what was shown, and is needed to read the answers.
+The page and its exports name no model. The key records what was shown, and is needed to read the answers.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Item:
-    """Two stories of one prompt. `models` and `stories` (ids) belong to the texts in the order in which they stand in
-    the page; `match` is the id by which an arena knows the pair."""
+    """Two stories of one prompt. `models` and `stories` (ids) are in the order of the texts in the page; `match` is the
+    id of the pair in an arena."""
 
     id: str
     prompt_id: str
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Study:
-    """What was made. `order` lists for each annotator the items as shown, and whether their sides are swapped."""
+    """A study. `order` lists the items in the order shown to each annotator, and whether their sides are swapped."""
 
     id: str
     title: str
@@ -50,14 +50,15 @@ class Study:
 def make_study(
     matches: Mapping[Pair, Sequence[Match]], pairs: int, annotators: int, focus: str | None, title: str, seed: int
 ) -> Study:
-    """Choose `pairs` prompts, and for each two models, every two (or `focus` and every other) about as often.
+    """Choose `pairs` prompts, and two models for each, with every pair of models (or `focus` and each other model)
+    about equally often.
 
-    All annotators judge the same items, each in an order of their own and every prompt once. For every annotator each
-    model stands first about as often as second, and the next annotator sees the sides swapped. Whoever knows `seed`
-    can tell the sides, so it belongs into the key.
+    All annotators judge the same items, each in a different order and every prompt once. For every annotator, each
+    model is shown first about as often as second, and the next annotator sees the sides swapped. The sides can be
+    derived from `seed`, so it belongs in the key.
 
     Raises:
-        UserError: more pairs than prompts, or a focus that is no model here.
+        UserError: if there are more pairs than prompts, or `focus` is not one of the models.
     """
     models = sorted({name for pair in matches for name in pair})
     if focus is not None and focus not in models:
@@ -88,7 +89,7 @@ def make_study(
             Item(name, match.a.prompt_id, match.id, (sides[0].model, sides[1].model), (sides[0].id, sides[1].id))
         )
         texts[name] = (match.a.prompt, sides[0].text, sides[1].text)
-    ahead: Counter[str] = Counter()  # how often a model stood first more than second
+    ahead: Counter[str] = Counter()  # how much more often a model was shown first than second
     together: Counter[tuple[str, str]] = Counter()
     for item in rng.sample(items, len(items)):
         one, other = item.models
@@ -106,7 +107,7 @@ def make_study(
 
 
 def named_in_texts(study: Study) -> list[str]:
-    """Items whose stories contain the name of one of the models (its last part), which would unblind them."""
+    """Items whose stories contain the name of one of the models (its last part), which breaks the blinding."""
     names = {name.rpartition("/")[2] for item in study.items for name in item.models} - {""}
     said = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)", re.IGNORECASE)
     return [name for name, (_, *stories) in study.texts.items() if any(map(said.search, stories))]
@@ -116,7 +117,7 @@ def write_study(study: Study, page: Path, key: Path) -> None:
     """Write the page, which is all that annotators get, and the key.
 
     Raises:
-        UserError: the key file holds another study's, whose answers could not be read any more.
+        UserError: if the key file holds the key of another study, whose answers could then no longer be read.
     """
     if key.exists() and read_key(key).id != study.id:
         raise UserError(f"{key}: is the key of another study; name another file with --key")
@@ -128,7 +129,7 @@ def write_study(study: Study, page: Path, key: Path) -> None:
         "order": study.order,
         "texts": study.texts,
     }
-    # "<" would end the element that the data stands in
+    # "<" could end the script element that holds the data
     filled = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     template = environment(__package__).get_template("study.html")
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,7 @@ def write_study(study: Study, page: Path, key: Path) -> None:
 
 
 def read_key(path: Path) -> Study:
-    """The study of a key file (without texts). Raises UserError where the file is none."""
+    """Read the study (without texts) from a key file. Raises UserError if the file is not a key."""
     try:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         items = tuple(
@@ -164,7 +165,7 @@ def read_key(path: Path) -> Study:
 
 
 def page_data(path: Path) -> dict[str, Any]:
-    """The data of a study's page. Raises UserError where the file is none."""
+    """Read the data of a study's page. Raises UserError if the file is not such a page."""
     try:
         html = path.read_text(encoding="utf-8")
         start = html.index('<script type="application/json" id="data">') + len(

@@ -1,4 +1,4 @@
-"""`study read`: the answers checked, analysed, shown and written."""
+"""`study read`: check and analyse the answers, and print and write the results."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from .design import Study, page_data, read_key
 from .results import Results, analyse, answers_frame, leanings
 
 LEGEND = (
-    "win rate: share of the answers that prefer the model, ties half, with its 95 % interval (bootstrap over prompts "
-    "and annotators); agreement: share of preferences that the judge shares; alpha: Krippendorff's, of the annotators "
-    "(ordinal) or of a judge and the annotators' mean (interval); 1 is perfect, 0 chance."
+    "win rate: share of the answers that prefer the model (ties count half), with its 95 % interval (bootstrap over "
+    "prompts and annotators); agreement: share of preferences that the judge shares; alpha: Krippendorff's, of the "
+    "annotators (ordinal) or of a judge and the annotators' mean (interval); 1 is perfect, 0 is chance."
 )
 
 
 def read_study(key: Path, answers: Sequence[Path], logs: Sequence[str], out: Path, page: Path | None = None) -> int:
-    """Print and write a study's results, with the study's page also what `judge-people` reads.
+    """Print and write a study's results; if the study's page is given, also write the input of `judge-people`.
 
-    Returns the exit code: 1 where answers are missing.
+    Returns the exit code: 1 if answers are missing.
 
     Raises:
-        UserError: a key or an export that cannot be trusted, or no answers at all.
+        UserError: if a key or an export cannot be trusted, or there are no answers at all.
     """
     study = read_key(key)
     criteria = {d.id: d.name for d in load_rubric("pairwise").dimensions}
@@ -49,7 +49,7 @@ def read_study(key: Path, answers: Sequence[Path], logs: Sequence[str], out: Pat
         paths = log_files(logs)
         leans = leanings(study, stories_frame(paths), judgments_frame(paths))
         if not leans:
-            raise UserError(f"{', '.join(logs)}: no judgment of a pair, or of both stories of a pair, of this study")
+            raise UserError(f"{', '.join(logs)}: no judgments of this study's pairs, or of both stories of one")
     found = analyse(study, frame, list(criteria), leans)
     grids, notes, to = list(_grids(found, criteria)), [*_notes(found), LEGEND], console(140)
     print_grids(grids, to)
@@ -71,7 +71,7 @@ def _write(found: Results, frame: pd.DataFrame, grids: Sequence[Grid], notes: Se
 
 
 def _write_people(study: Study, frame: pd.DataFrame, page: Path, out: Path) -> Path:
-    """Every item with its texts and everybody's preference, the story that the key names first as the first."""
+    """Write every item with its texts and all preferences; the first story is the one that the key names first."""
     data = page_data(page)
     if data["study"] != study.id:
         raise UserError(f"{page}: is the page of another study")
@@ -104,7 +104,7 @@ def _grids(found: Results, criteria: Mapping[str, str]) -> Iterator[Grid]:
             [name, *_rate(one.agreement), str(one.answers), number(one.alpha.value, 2), bounds(one.alpha, 2)]
             for name, one in found.judges.items()
         )
-        yield grid("Judges beside the annotators, on the same pairs", heads, judged)
+        yield grid("Judges compared with the annotators, on the same pairs", heads, judged)
     if found.comments:
         said = (
             [f"{c.model}\nas {c.was}", c.result, c.against, f"{c.annotator} {c.item}", c.comment]
@@ -127,11 +127,11 @@ def _win_rates(found: Results) -> Grid:
 
 def _notes(found: Results) -> Iterator[str]:
     done = ", ".join(f"{name} {who.answers} of {who.of}" for name, who in found.annotators.items())
-    yield f"Answers: {done}; median time a pair {found.minutes:.1f} minutes."
+    yield f"Answers: {done}; median time per pair {found.minutes:.1f} minutes."
     if not math.isnan(found.alpha.value):
         yield f"Agreement of the annotators: alpha {number(found.alpha.value, 2)} ({bounds(found.alpha, 2)})."
     if not math.isnan(found.annotators_agree.value):
-        yield f"Two annotators with a preference share it in {_percent(found.annotators_agree)} of the cases."
+        yield f"Two annotators with a preference agree in {_percent(found.annotators_agree)} of the cases."
     yield f"The story shown first was preferred in {_percent(found.first)} of the answers."
 
 

@@ -1,4 +1,4 @@
-"""What a study's answers show: win rates, agreement among annotators and with judges, comments."""
+"""The results of a study: win rates, agreement among annotators and with judges, comments."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SHARE = {"first": 1.0, "equal": 0.5, "second": 0.0}
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models as the annotators saw them: a's win rate, the share of answers without a preference, and a's share by
-    criterion (NaN where nobody answered it)."""
+    """The annotators' answers on two models: a's win rate, the share of answers without a preference, and a's share by
+    criterion (NaN if nobody answered it)."""
 
     a: str
     b: str
@@ -37,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many of an annotator's items are answered."""
+    """How many items an annotator has answered."""
 
     answers: int
     of: int
@@ -45,7 +45,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class JudgeAgreement:
-    """How often a judge leans to the story that an annotator preferred, over so many answers with a preference, and
+    """How often a judge prefers the same story as an annotator, over `answers` answers with a preference, and
     Krippendorff's alpha of the judge with the annotators' mean."""
 
     answers: int
@@ -55,7 +55,7 @@ class JudgeAgreement:
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment under one of its two models: which story that was, and how it fared."""
+    """A comment, listed under one of its two models: which story was the model's, and its result."""
 
     model: str
     was: str
@@ -68,8 +68,8 @@ class Comment:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study's answers show. `models` are win rates against all others, `first` the share of the story shown
-    first, `alpha` Krippendorff's of the annotators (ordinal), `minutes` the median time of an answer."""
+    """The results of a study. `models` are win rates against all others, `first` is the share of the story shown first,
+    `alpha` is Krippendorff's alpha of the annotators (ordinal), `minutes` is the median time per answer."""
 
     study: str
     title: str
@@ -86,10 +86,10 @@ class Results:
 
 
 def answers_frame(study: Study, exports: Mapping[str, Export]) -> pd.DataFrame:
-    """One row an answer: annotator, item, prompt_id, match, `a` and `b` (models, by name), `outcome` (a's share of a
-    win: 1, 0.5 or 0), `by_key` (the same of the model that the key names first: which one that is was drawn, so that
-    agreement does not depend on how models are spelled), `shown_first` (the model), `first` (the share of the story
-    shown first), seconds, comment, and a's share on each criterion that was answered."""
+    """Return one row per answer: annotator, item, prompt_id, match, `a` and `b` (models, by name), `outcome` (a's share
+    of a win: 1, 0.5 or 0), `by_key` (the same for the model that the key names first, drawn at random so that agreement
+    does not depend on the models' names), `shown_first` (the model), `first` (the share of the story shown
+    first), seconds, comment, and a's share on each criterion that was answered."""
     items = {item.id: item for item in study.items}
     rows: list[dict[str, Any]] = []
     for annotator, export in exports.items():
@@ -115,7 +115,7 @@ def _of(model: str, shown: Sequence[str], choice: str) -> float:
 def analyse(
     study: Study, frame: pd.DataFrame, criteria: Sequence[str], leans: Mapping[str, Mapping[str, float]]
 ) -> Results:
-    """Win rates, agreement of the annotators and with judges (`leans`, see `leanings`), and comments."""
+    """Win rates, agreement among annotators and with judges (`leans`, see `leanings`), and comments."""
     pairs = [
         Pair(
             str(a),
@@ -159,8 +159,8 @@ def _mean(part: pd.DataFrame, name: str) -> float:
 
 
 def win_rate(part: pd.DataFrame) -> Interval:
-    """Mean outcome, with a bootstrap interval over prompts and annotators: both are drawn anew in each resample, and an
-    answer counts as often as its prompt times as often as its annotator was drawn. Ties count half."""
+    """Mean outcome, with a bootstrap interval over prompts and annotators: each resample draws both, and weights an
+    answer by how often its prompt was drawn times how often its annotator was. Ties count half."""
     table = part.pivot_table(index="annotator", columns="prompt_id", values="outcome", aggfunc="mean")
     values = table.to_numpy(dtype=float)
     known = ~np.isnan(values)
@@ -173,8 +173,8 @@ def win_rate(part: pd.DataFrame) -> Interval:
 
 
 def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """For every judge of the logs and every item how far it leans to the model that the key names first: its share of a
-    win in an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
+    """How far each judge in the logs prefers, on each item, the model that the key names first: its share of a win in
+    an arena, or 1, 0.5 or 0 by the scores of both stories (by model and id) on a benchmark."""
     found: dict[str, dict[str, float]] = {}
     wanted = {item.match: item for item in study.items}
     for key, part in judgments.groupby(["judge", "rubric_digest", "truncate"], dropna=False):
@@ -205,14 +205,14 @@ def leanings(study: Study, stories: pd.DataFrame, judgments: pd.DataFrame) -> di
 
 
 def _id(row: Mapping[Any, Any]) -> str:
-    """A story's id as it is in a stories file made from the log."""
+    """A story's id as in a stories file made from the log."""
     return str(row["id"]) if row["epoch"] == 1 else f"{row['id']}@{row['epoch']}"
 
 
 def judge_agreement(frame: pd.DataFrame, lean: Mapping[str, float]) -> JudgeAgreement:
-    """How often a judge leans to the story that an annotator preferred: `agreement` over all answers with a
-    preference (a judge without one counts half), its interval over prompts, and Krippendorff's alpha of the judge with
-    the annotators' mean."""
+    """How often a judge prefers the same story as an annotator: `agreement` over all answers with a preference (a judge
+    without one counts half), its interval over prompts, and Krippendorff's alpha of the judge with the annotators'
+    mean."""
     part = frame[frame["item"].isin(list(lean)) & (frame["outcome"] != 0.5)]
     judged = part["item"].map(lean).astype(float)
     same = (np.sign(judged - 0.5) * np.sign(part["by_key"] - 0.5) + 1) / 2
@@ -226,7 +226,7 @@ def judge_agreement(frame: pd.DataFrame, lean: Mapping[str, float]) -> JudgeAgre
 
 
 def annotator_agreement(frame: pd.DataFrame) -> Interval:
-    """How often two annotators with a preference on one item prefer the same story; what a judge can hope for."""
+    """How often two annotators with a preference on an item prefer the same story: the most a judge can hope for."""
     rows: list[tuple[float, str]] = []
     for prompt, part in frame[frame["outcome"] != 0.5].groupby("prompt_id"):
         values = part["outcome"].tolist()
@@ -235,7 +235,7 @@ def annotator_agreement(frame: pd.DataFrame) -> Interval:
 
 
 def comments(frame: pd.DataFrame) -> Iterator[Comment]:
-    """Every comment twice, under each of the two models, with what Story 1 and 2 were and how the model fared."""
+    """Every comment, once under each of its two models, with the model's place (Story 1 or 2) and its result."""
     told = {1.0: "won", 0.5: "equal", 0.0: "lost"}
     rows = frame[frame["comment"].str.strip() != ""] if len(frame) else frame
     for model in sorted({*frame["a"], *frame["b"]}) if len(frame) else ():

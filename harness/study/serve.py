@@ -1,4 +1,4 @@
-"""Serving a study on this machine: the page, and one file to which every answer is added as it comes."""
+"""Serve a study on this machine: the page, and a file to which answers are appended as they arrive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .answers import check_export
 from .design import page_data
 
 HOST = "127.0.0.1"
-_MOST = 8_000_000  # bytes of an export
+_MOST = 8_000_000  # maximum bytes of an export
 
 
 def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
-    """A server for the page at `/`; what is posted to `/answers` is checked, and added to the file as a line.
+    """Create a server for the page at `/`; exports posted to `/answers` are checked and appended to the file as a line.
 
     Raises:
-        UserError: no page, a port that is taken, or a file that cannot be written.
+        UserError: if the page is missing, the port is in use, or the file cannot be written.
     """
     data = page_data(page)
     html = page.read_bytes()
@@ -31,7 +31,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self._foreign() or self.path.split("?")[0] != "/":
-                self._reply(404, b"not here", "text/plain")
+                self._reply(404, b"not found", "text/plain")
             else:
                 self._reply(200, html, "text/html; charset=utf-8")
 
@@ -40,7 +40,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
             size = int(length) if length.isdecimal() and len(length) < 10 else 0
             json_sent = self.headers.get("Content-Type", "").split(";")[0] == "application/json"
             if self._foreign() or self.path != "/answers" or not json_sent or not 0 < size <= _MOST:
-                self._reply(400, b"no export of this study's page", "text/plain")
+                self._reply(400, b"not an export of this study's page", "text/plain")
                 return
             try:
                 text = self.rfile.read(size).decode("utf-8")
@@ -56,7 +56,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
             self._reply(200, b"kept", "text/plain")
 
         def _foreign(self) -> bool:
-            """Whether the request is for another host's name: a page from elsewhere that was led here."""
+            """Whether the request names another host, as in DNS rebinding by a page from elsewhere."""
             return (self.headers.get("Host") or "").partition(":")[0] != HOST
 
         def _reply(self, status: int, content: bytes, kind: str) -> None:
@@ -80,7 +80,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
 
 
 def _mend(answers: Path) -> None:
-    """Make sure that the file can be written, and that what is added begins on a line of its own."""
+    """Make sure that the file can be written, and cut off an incomplete last line."""
     answers.parent.mkdir(parents=True, exist_ok=True)
     with answers.open("a+b") as file:
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":

@@ -1,1 +1,1 @@
-"""Reading a text: what is reasoning, what length a prompt asks for, how a story is dressed, what two texts share."""
+"""Text analysis: find reasoning, the length a prompt asks for, the style of a story, and what two texts share."""

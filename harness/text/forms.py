@@ -1,4 +1,4 @@
-"""The forms in which models mark reasoning: one table, read by evaluation, reward, templates and training data."""
+"""The ways in which models mark reasoning: one table, used by evaluation, reward, templates and training data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Form:
-    """A way to mark reasoning: how it is written, and patterns of what opens and closes it in an answer.
+    """A way to mark reasoning: its tags as written, and patterns that match its opening and closing tags in an answer.
 
-    `sure`: no prose holds its tags, so that one without its partner is never a quotation. `start`: it opens an answer,
-    and means nothing elsewhere. `prose`: one of its tags alone means nothing.
+    `sure`: prose never contains its tags, so an unpaired one is never a quotation. `start`: it only counts at the start
+    of an answer. `prose`: a single unpaired tag does not count.
     """
 
     opening: str
@@ -23,7 +23,7 @@ class Form:
     prose: bool = False
 
     def alone(self, tag: str) -> bool:
-        """Whether an opening tag that nothing closes can be meant: [Thinking] is a stage direction, [THINK] is not."""
+        """Whether an unclosed opening tag may mark reasoning: [Thinking] is a stage direction, [THINK] is not."""
         return not self.prose and (not tag.startswith("[") or tag.isupper())
 
 
@@ -57,7 +57,7 @@ FORMS = (
     Form("<unused94>thought", "<unused95>", r"<unused94>\s{0,2}thought", r"<unused95>", sure=True),
     Form("<|begin_of_thought|>", "<|end_of_thought|>", r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", sure=True),
     Form("<|START_THINKING|>", "<|END_THINKING|>", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", sure=True),
-    # harmony whose special tokens were dropped
+    # harmony format with its special tokens dropped
     Form(
         "analysis", "assistantfinal",
         r"(?-i:analysis(?:(?=[A-Z])|(?=(?s:.*)(?:assistantfinal|\nassistant\s{0,2}final\s{0,2}\n))))",

@@ -1,4 +1,4 @@
-"""The length that a prompt asks for: finding it, keeping a range as a range, and hiding it from a judge."""
+"""The length that a prompt asks for: find it (a range stays a range), and hide it from a judge."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from . import wordings as said
 from .numerals import as_number
 
 REQUEST = "The story should be approximately {words} words long."
-_FEWEST = 50  # fewer words in running text are not the length of a story
-_MANY = 10  # requests that are hidden; a prompt of more is none that people write
-_MOST_AMOUNTS = 100  # amounts of words that are looked at, the last of a prompt
+_FEWEST = 50  # smaller numbers of words in running text are not the length of a story
+_MANY = 10  # maximum number of requests to hide; real prompts do not have more
+_MOST_AMOUNTS = 100  # maximum number of amounts to look at, counted from the end of a prompt
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A request, and where its words begin and end in the prompt; `long`: "… words long", `wording`: the official
-    one."""
+    """A request, and where it begins and ends in the prompt; `long`: says "… words long", `wording`: has the official
+    wording."""
 
     length: Length
     start: int
@@ -32,10 +32,10 @@ class _Found:
 def find_length(prompt: str) -> Length | None:
     """The length that a prompt asks for, or None.
 
-    The number before the last "words long" counts, else the last that asks for one length or a range; bounds on both
-    sides that are given apart are a range. Read are numbers and ranges in figures, with "k", or spelled out in English,
-    of words (in Chinese of 字), where the sentence asks for a text of that length; a number of words that measures
-    something else ("300 words for snow", "500 words each") is no request.
+    The number before the last "words long" counts, else the last request for a length or a range; a lower and an upper
+    bound given separately form a range. Numbers and ranges may be in digits, with "k", or spelled out in English, and
+    count words (字 in Chinese), if the sentence asks for a text of that length; a number of words that measures
+    something else ("300 words for snow", "500 words each") is not a request.
     """
     found = _requests(prompt)
     if not found:
@@ -56,22 +56,22 @@ def find_length(prompt: str) -> Length | None:
 
 
 def target_words(prompt: str) -> int | None:
-    """The one number that stands for the length asked for (see `Length.target`), or None where none is."""
+    """The requested length as a single number (see `Length.target`), or None if there is no request."""
     found = find_length(prompt)
     return found.target if found else None
 
 
 def with_length_request(prompt: str, words: int) -> str:
-    """The prompt with a request for so many words after it, in the official wording."""
+    """The prompt followed by a request for `words` words, in the official wording."""
     return f"{prompt}\n\n{REQUEST.format(words=words)}"
 
 
 def strip_length_request(prompt: str) -> str:
-    """The prompt as a judge sees it: without what it asks of the length, and with all else.
+    """The prompt as a judge sees it: without length requests, but otherwise complete.
 
-    A sentence that says no more than that goes whole; of others the request alone. Where the official wording
-    "… approximately N words long" stands, the last of it takes its sentence along, from the last `.`, `!`, `?` or new
-    line before it (unless nothing would be left before), and nothing else is touched.
+    A sentence that only asks for a length is removed whole; from other sentences only the request is removed. If the
+    official wording "… approximately N words long" occurs, its last occurrence is removed with its sentence, from the
+    last `.`, `!`, `?` or newline before it (unless nothing would be left before), and nothing else is changed.
     """
     official = [one for one in _requests(prompt) if one.wording]
     if official:
@@ -115,7 +115,7 @@ def _label(prompt: str, match: re.Match[str]) -> _Found | None:
 
 
 def _amount(prompt: str, match: re.Match[str]) -> _Found | None:
-    """The request that an amount of words is, or None where it is none."""
+    """The request made by an amount of words, or None if it is not a request."""
     start, second = match.start(), match["second"]
     numbers = _numbers(match["first"], second)
     if second and (match["by"] or "").lower() == "and" and not match["between"]:
@@ -145,7 +145,7 @@ def _amount(prompt: str, match: re.Match[str]) -> _Found | None:
 
 
 def _asked(match: re.Match[str], most: int, before: str, after: str, bound: re.Match[str] | None) -> bool:
-    """Whether the words around an amount ask for it, in place of speaking of other words."""
+    """Whether the words around an amount ask for it, rather than mention other words."""
     opening, closing = said.SPOKEN
     told = said.THEIRS.search(before) and not said.OWN.search(before)
     spoken = opening.search(before[: bound.start()] if bound else before) and closing.match(after)
@@ -189,7 +189,7 @@ def _signs(match: re.Match[str], numbers: tuple[int, int], before: str, after: s
 
 
 def _numbers(first: str, second: str | None) -> tuple[int, int]:
-    """Both ends of a range in words, or one number twice."""
+    """Both ends of a range as numbers of words, or one number twice."""
     low, high = as_number(first), as_number(second or first)
     if second and low < 100 <= high:  # "2-3k", "two to three thousand", "five to six hundred"
         scale = 1000 if low * 1000 <= high else 100 if not first[0].isdigit() else 1
@@ -205,7 +205,7 @@ def _bounded(numbers: tuple[int, int], least: bool, most: bool) -> Length:
 
 
 def _without(prompt: str, one: _Found) -> str:
-    """The prompt without one request: its sentence, or its words alone."""
+    """The prompt without one request: its whole sentence, or only its words."""
     stop = said.SENTENCE.search(prompt, one.end)
     end = len(prompt) if stop is None else stop.start() if stop.group() == "\n" else stop.end()
     if one.wording:
@@ -221,7 +221,7 @@ def _without(prompt: str, one: _Found) -> str:
     lead = said.LEAD_IN.search(before, max(0, len(before) - 60))
     article = re.search(r"\b(?:an?|the|one|another)\s$", before, re.IGNORECASE)
     if after[:1] in ("-", " ") and article:
-        return _fitting(before, after[1:])  # "a 500-word story" stays a story
+        return _fitting(before, after[1:])  # "a 500-word story" becomes "a story"
     bracket = re.match(r"[.!]?[)\]]", after) if lead is not None and re.search(r"[(\[]", lead.group()) else None
     before = before[: lead.start()] if lead else before
     after = after[bracket.end() :] if bracket else after
@@ -231,14 +231,14 @@ def _without(prompt: str, one: _Found) -> str:
 
 
 def _fitting(before: str, after: str) -> str:
-    """The two with the article that the second one's first letter asks for."""
+    """Join two parts, with the article (a or an) that fits the first letter of the second."""
     if found := re.search(r"\b(a)n?(\s)$", before, re.IGNORECASE):
         before = before[: found.start()] + found[1] + ("n" if after[:1].lower() in "aeiou" else "") + found[2]
     return before + after
 
 
 def _closed(before: str, after: str) -> str:
-    """Two parts of a prompt, with the wider of the gaps that stood around what was between them."""
+    """Join two parts of a prompt, with the wider of the gaps around the text that was between them."""
     left, right = before.rstrip(), after.lstrip()
     if not left or not right:
         return left or right

@@ -1,4 +1,4 @@
-"""What two texts share: the longest common run, and the share of one's shingles that the other has."""
+"""Overlap of two texts: the longest common run, and the share of one text's shingles found in the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 
 class SuffixAutomaton:
-    """The smallest automaton of all runs of a sequence (Blumer et al. 1985): built and asked in linear time."""
+    """The smallest automaton of all runs of a sequence (Blumer et al. 1985), built and queried in linear time."""
 
     def __init__(self, sequence: Sequence[Hashable]) -> None:
         self._next: list[dict[Hashable, int]] = [{}]
@@ -42,9 +42,9 @@ class SuffixAutomaton:
         return current
 
     def longest_run(self, other: Sequence[Hashable]) -> tuple[int, int]:
-        """The longest run of `other` that the sequence holds too: its length, and where in `other` it begins.
+        """The longest run of `other` that also occurs in the sequence: its length, and where in `other` it begins.
 
-        Of several the first; (0, 0) where nothing is shared.
+        The first if there are several; (0, 0) if nothing is shared.
         """
         state = length = 0
         best = end = 0
@@ -63,16 +63,16 @@ class SuffixAutomaton:
 
 
 def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
-    """How many items two sequences share from their beginning."""
+    """Length of the common prefix of two sequences."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def shingles(items: Sequence[Hashable], size: int) -> set[tuple[Hashable, ...]]:
-    """All runs of `size` items; of a shorter sequence the whole, and nothing of an empty one."""
+    """All runs of `size` items; the whole sequence if it is shorter, and the empty set if it is empty."""
     size = min(size, len(items))
     return {tuple(items[i : i + size]) for i in range(len(items) - size + 1)} if size else set()
 
 
 def contained(part: set[tuple[Hashable, ...]], whole: set[tuple[Hashable, ...]]) -> float:
-    """Share of `part`'s shingles that `whole` has, 0 to 1; 0 for an empty part."""
+    """Share of the shingles in `part` that are also in `whole`, 0 to 1; 0 if `part` is empty."""
     return len(part & whole) / len(part) if part else 0.0

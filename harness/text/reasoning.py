@@ -1,4 +1,4 @@
-"""What of an answer is reasoning and no story, for evaluation, reward, chat templates and training data alike."""
+"""Separate reasoning from the story in an answer, for evaluation, reward, chat templates and training data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..words import count_words
 from .forms import END, FORMS, SPOT, TAG, Form
 
-# around the answer itself, where reasoning was marked too: how some models wrap it, and how a server ends it
+# around the answer itself, if reasoning was marked too: wrappers of some models, and end tokens of servers
 _WRAPPERS = ("answer", "response", "output", "solution")
 _HEAD = re.compile(
     rf"\s*(?:<(?:{'|'.join(_WRAPPERS)})>|<\|begin_of_(?:solution|box)\|>|<\|START_(?:RESPONSE|TEXT)\|>)", re.I
@@ -22,23 +22,23 @@ _ENDS = ("<|return|>", "<|end|>", "<|call|>", "<|im_end|>", "<|endoftext|>", "<|
 _FINAL = re.compile(
     r"(?:assistant)?final(?=[A-ZÀ-Þ\d“\"‘'*#—「\u4e00-\u9fff]|\n\n)"
 )  # harmony without reasoning and special tokens
-_UNMARKED = re.compile(r"thought\n")  # Gemma's reasoning without special tokens: nothing says where it ends
-_NEAR = 600  # characters, some hundred words: a closing tag as near to the beginning as that ends reasoning
+_UNMARKED = re.compile(r"thought\n")  # Gemma's reasoning without special tokens: its end is not marked
+_NEAR = 600  # characters, about a hundred words: a closing tag this near to the beginning ends reasoning
 _LAYERS = 10
-_LINE = 200  # characters of a line that are looked at
+_LINE = 200  # maximum characters of a line to look at
 _GLUED = re.compile(r"[A-ZÀ-Þ“\"‘'*#「\u4e00-\u9fff]")
 _SENTENCE_END = re.compile(r"[.!?…:;,)\]}\"'”’»*_>-]\s*$")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer taken apart: the `story`, and the places (start and end in characters) of the `reasoning` before or
-    within it, tags included.
+    """A parsed answer: the `story`, and the positions (start and end in characters) of the `reasoning` before or within
+    it, including tags.
 
-    `strays` are the tags whose meaning had to be guessed. A closing tag that no tag opens ends the reasoning before it
-    if it stands near the beginning, at the end of a line, or between two sentences that are glued to it; an opening tag
-    that none closes begins reasoning if it stands at the beginning of a line or sentence. Elsewhere they are words of
-    the story, and so are a pair of which the first stands within a sentence.
+    `strays` are the tags whose meaning had to be guessed. A closing tag without an opening tag ends the reasoning
+    before it if it is near the beginning, at the end of a line, or between two sentences with no space; an opening tag
+    without a closing tag begins reasoning if it is at the beginning of a line or sentence. Elsewhere such tags are part
+    of the story, and so is a pair of tags of which the first is within a sentence.
     """
 
     story: str
@@ -55,7 +55,7 @@ class _Tag:
 
 
 def read_answer(text: str) -> Answer:
-    """Take an answer apart; linear in its length. An answer without tags is all story, to the last space."""
+    """Parse an answer, in linear time. An answer without tags is all story, including its whitespace."""
     lead = len(text) - len(text.lstrip())
     text = _without_ends(text)
     tags = list(_tags(text, lead))
@@ -64,7 +64,7 @@ def read_answer(text: str) -> Answer:
         return Answer(text[final.end() if final else 0 :], strays=("thought",) if _UNMARKED.match(text, lead) else ())
     spans, strays = _spans(text, tags)
     story = _joined(text, spans)
-    for _ in range(_LAYERS):  # what is cut may uncover what opens an answer
+    for _ in range(_LAYERS):  # a cut may bring another opening tag to the start of the answer
         again = list(_tags(story))
         left = _joined(story, _spans(story, again)[0]) if again else story
         if left == story:
@@ -74,13 +74,13 @@ def read_answer(text: str) -> Answer:
 
 
 def _spans(text: str, tags: Sequence[_Tag]) -> tuple[list[tuple[int, int]], list[str]]:
-    """The places of the reasoning, and the stray tags."""
+    """The positions of the reasoning, and the stray tags."""
     spans: list[tuple[int, int]] = []
     strays: list[str] = []
     ends, seen = _partners(tags), set()
     after = place = looked = 0
     literal: set[int] = set()
-    filled = False  # whether anything stands between the last span and what was looked at so far
+    filled = False  # whether there is any text between the last span and the current position
     while place < len(tags):
         tag, form = tags[place], FORMS[tags[place].form]
         filled, looked = filled or bool(text[looked : tag.start].strip()), tag.start
@@ -91,7 +91,7 @@ def _spans(text: str, tags: Sequence[_Tag]) -> tuple[list[tuple[int, int]], list
         elif (
             tag.opens and (end := ends[place]) is not None and filled and not form.sure and not _begins(text, tag.start)
         ):
-            strays.append(shown)  # in the middle of a sentence a story speaks of a tag, and of its partner
+            strays.append(shown)  # in the middle of a sentence, the story mentions a tag and its partner
             literal.add(end)
         elif tag.opens and (end := ends[place]) is not None:
             cut, place = (tag.start, tags[end].end), end
@@ -128,24 +128,24 @@ def count_reasoning(text: str) -> int:
 
 
 def holds_tags(text: str) -> bool:
-    """Whether a text holds a tag of any form, in which case it is not the plain text that training takes."""
+    """Whether a text contains a tag of any form, and so is not the plain text that training needs."""
     return next(_tags(text), None) is not None
 
 
 def left_open(text: str) -> Form | None:
-    """The form of the reasoning that a text ends with having opened, as a chat template may; None: none."""
+    """The form of the reasoning that a text opens at its end, as a chat template may; None if it does not."""
     tag = _last(text)
     return FORMS[tag.form] if tag and tag.opens and not FORMS[tag.form].start else None
 
 
 def just_closed(text: str) -> bool:
-    """Whether a text ends with closed reasoning, as a chat template writes it to have none."""
+    """Whether a text ends with closed reasoning, which a chat template may write to turn reasoning off."""
     tag = _last(text)
     return tag is not None and not tag.opens
 
 
 def form_of(template: str) -> Form:
-    """The form whose tags a chat template names; the commonest where it names none."""
+    """The form whose tags a chat template contains; the most common form if it contains none."""
     return next((form for form in FORMS if not form.start and form.opening in template), FORMS[0])
 
 
@@ -168,7 +168,7 @@ def _without_ends(text: str) -> str:
 
 
 def _tags(text: str, start: int = 0) -> Iterator[_Tag]:
-    body = text[start:]  # cut, since \A means the text's own beginning
+    body = text[start:]  # cut, since \A matches only at the beginning of the string
     end = 0
     for spot in SPOT.finditer(body):
         found = TAG.match(body, spot.start()) if spot.start() >= end else None
@@ -178,10 +178,10 @@ def _tags(text: str, start: int = 0) -> Iterator[_Tag]:
 
 
 def _partners(tags: Sequence[_Tag]) -> list[int | None]:
-    """For each opening tag the place of the tag that closes it, counted by depth where that comes out even.
+    """The index of the closing tag for each opening tag, matched by nesting depth if the tags balance.
 
-    A tag that reasoning merely mentions leaves one too many open: the first closing tag then ends it, with those that
-    follow at once.
+    If reasoning merely mentions a tag, one opening tag is left over: the first closing tag then ends it, together with
+    the closing tags that directly follow.
     """
     ends: list[int | None] = [None] * len(tags)
     following: dict[int, int] = {}  # the next closing tag of a form
@@ -210,7 +210,7 @@ def _begins(text: str, place: int) -> bool:
 
 
 def _ends(text: str, tag: _Tag) -> bool:
-    """Whether reasoning ends with this tag: a line does, and another follows, or a new sentence is glued to it."""
+    """Whether reasoning ends with this tag: it ends a line that is not the last, or a sentence directly follows it."""
     rest, newline, _ = text[tag.end : tag.end + _LINE].partition("\n")
     if newline and not rest.strip():
         return not text[tag.end :].isspace()
@@ -221,12 +221,12 @@ def _ends(text: str, tag: _Tag) -> bool:
 
 
 def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """What is left around the spans, without the wrapping of the answer."""
+    """The text outside the spans, without the wrapper of the answer."""
     edges = [0, *(edge for span in spans for edge in span), len(text)]
     parts = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
     story = "".join(parts)
     if len(list(_tags(story))) > sum(len(list(_tags(part))) for part in parts):
-        story = "\n".join(parts)  # a tag grew from two halves
+        story = "\n".join(parts)  # joining the parts formed a new tag
     story = _without_ends(story).strip()
     head, foot = _HEAD.match(story), _FOOT.search(story)
     if head is not None:

@@ -1,4 +1,4 @@
-"""How a story is dressed, apart from how good it is: what a judge of pairs may fall for."""
+"""Style features of a story, independent of its quality, that may bias a pairwise judge."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 from ..words import bare, count_words
 
 STYLE = ("length", "dialogue", "markdown")
-_INSIDE = 3000  # characters that a quotation has at most in a line
+_INSIDE = 3000  # maximum characters of a quotation in a line
 # opening and closing marks; a single one between two letters is an apostrophe
 _PAIRS = ["“”", "„“", "„”", "””", "«»", "»«", "»»", "‹›", "›‹", "「」", "『』", "〝〟", '""', "＂＂"]
 _ANY = "".join(sorted(set("".join(_PAIRS))))
-_OPEN = "“„«「『"  # a quotation that goes on in the next paragraph is left open in this one
+_OPEN = "“„«「『"  # a quotation that continues in the next paragraph is not closed in this one
 _QUOTED = re.compile(
     "|".join(
         [
@@ -26,11 +26,11 @@ _QUOTED = re.compile(
     )
 )
 _DASH = re.compile(r"[—–―]|--")
-_DASHED = re.compile(r"\s*(?:[—–―]|--)\s*(?=[^\W\d_a-zß-ÿа-я]|[¿¡…\"“«])")  # what goes on in small letters is an aside
+_DASHED = re.compile(r"\s*(?:[—–―]|--)\s*(?=[^\W\d_a-zß-ÿа-я]|[¿¡…\"“«])")  # a lower-case continuation is an aside
 
 
 def style(story: str) -> dict[str, float]:
-    """Natural logarithm of the words (of 1 where there are none), share of them that is dialogue, and share of lines
+    """Natural logarithm of the number of words (of 1 if there are none), share of words in dialogue, and share of lines
     with markdown, by the names in `STYLE`."""
     words = max(1, count_words(story))
     return {
@@ -41,8 +41,8 @@ def style(story: str) -> dict[str, float]:
 
 
 def quoted_words(story: str) -> int:
-    """Words of dialogue: inside quotation marks of any kind, and after the dash that opens a line, up to the dash that
-    closes the speech, where there is one."""
+    """Number of words of dialogue: inside quotation marks of any kind, and after a dash that opens a line, up to the
+    dash that closes the speech, if there is one."""
     return sum(_spoken(line) for line in bare(html.unescape(story)).splitlines())
 
 
@@ -53,6 +53,6 @@ def _spoken(line: str) -> int:
 
 
 def markdown_share(story: str) -> float:
-    """Share of the lines that are headings, list items or rules, or hold bold text."""
+    """Share of lines that are headings, list items or rules, or contain bold text."""
     lines = [line.strip() for line in story.splitlines() if line.strip()]
     return sum(line.startswith(("#", "-", "*")) or "**" in line for line in lines) / max(1, len(lines))

@@ -1,4 +1,4 @@
-"""How people ask for a length in English and Chinese, and how they speak of other numbers of words: patterns."""
+"""Patterns of how people ask for a length in English and Chinese, and how they mention other numbers of words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST = (
     r"(?:fewer|less|shorter) than|under|below|up to|within|(?:a |the )?limit(?:ed)?(?: of| to| is)|"
     r"(?:a |the )?max(?:imum|\.)?(?: length| word count)?(?: of| is| at)?|≤|<=?)"
 )
-# bounds that prose seldom uses of anything but what is to be written
+# bounds that prose seldom uses for anything but the text to be written
 _STRONG = re.compile(
     r"at .*least|at .*most|no more|not more|no longer|no less|no fewer|min|max|exceed|limit|up to", re.I
 )
@@ -103,7 +103,7 @@ PART_AFTER = re.compile(
 )
 MANY_AFTER = re.compile(r"[\s-](?:stories|tales|pieces|essays|poems|texts)\b", re.IGNORECASE)
 ABOUT_AFTER = re.compile(r"\s(?:about|on|of)\b", re.IGNORECASE)
-# a rate, a part, a place in a text, or words that do not measure what is to be written
+# a rate, a part, a position in a text, or words that do not measure the text to be written
 OTHER = re.compile(
     r"[\s,]{0,2}\(?(?:each\b|apiece|per\b|every\b|an? (?:day|minute|hour|page|chapter|week|night|time)\b|into\b|"
     r"later\b|ago\b|left\b|lost\b|(?:that|which) (?:mean|rhyme|describe|begin|start|he|she|they|nobody|no one)|"
@@ -171,10 +171,10 @@ FILLER = frozenset(_FILLERS.split())
 
 
 def strong(bound: str) -> bool:
-    """Whether a bound is of the kind that asks for something."""
+    """Whether a bound is of a kind that makes a request."""
     return _STRONG.search(bound) is not None
 
 
 def turned(bound: str, lead: str) -> bool:
-    """Whether a bound is denied by what leads to it: "must not be more than" is at most."""
+    """Whether a bound is negated by the text before it: "must not be more than" means at most."""
     return _TURNED.match(bound) is not None and _NOT.search(lead) is not None

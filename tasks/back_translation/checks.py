@@ -1,4 +1,4 @@
-"""Whether a prompt and a plan made from a story may be trained on: nothing of the story leaks into them."""
+"""Check that a prompt and a plan made from a story may be trained on: nothing of the story leaks into them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LENGTH = re.compile(
     r"|\bword (?:count|limit)",
     re.I,
 )
-_RECURS = 3  # times from which a capitalised word is one of the story's names
-_RARE = 6  # letters from which a word of the ending tells something
+_RECURS = 3  # a capitalised word that occurs this often is one of the story's names
+_RARE = 6  # letters that a word of the ending needs to give something away
 ENDING = 0.12  # share of a story's words that is shown as its ending
 ENDING_WORDS = (150, 700)  # at least and at most
 _STORY_EXISTS = re.compile(r"\b(?:the|this) (?:original|given|above|existing) (?:story|text|author)\b|</?think>", re.I)
@@ -50,7 +50,7 @@ class Bounds(BaseModel):
 
 
 class Instructions(BaseModel):
-    """How a model is asked for prompt and reasoning, and what they must keep to."""
+    """The requests to the model for prompt and reasoning, and the bounds of both."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,22 +72,22 @@ def instructions() -> Instructions:
 
 
 def rounded(words: int) -> int:
-    """A story's length as one would ask for it: two significant digits (3,471 becomes 3,500), so within 5 %."""
+    """Round a length as one would request it: two significant digits (3,471 becomes 3,500), so within 5 %."""
     digits = max(1, len(str(words)) - 2)
     return int(max(10, round(words / 10**digits) * 10**digits))
 
 
 def ending_of(story: str) -> str:
-    """The last part of a story: a share of its words, but some hundreds at least and at most."""
+    """Return the last part of a story: a share of its words, within the limits of `ENDING_WORDS`."""
     words = list(re.finditer(r"\S+", story))
     count = min(max(round(len(words) * ENDING), ENDING_WORDS[0]), ENDING_WORDS[1])
     return story[words[-count].start() :] if count < len(words) else story
 
 
 class PairChecks:
-    """The checks of what was made from one story.
+    """Checks of the texts made from one story.
 
-    Complaints are pairs of a reason (the same for all of a kind) and what exactly is wrong.
+    Complaints are pairs of a reason (the same for all of a kind) and the details.
     """
 
     def __init__(self, story: str, title: str = "") -> None:
@@ -102,7 +102,7 @@ class PairChecks:
         self.target = rounded(count_words(story))
 
     def complaints(self, prompt: str, reasoning: str) -> list[tuple[str, str]]:
-        """What is wrong with the two texts; nothing where they may be trained on."""
+        """Return what is wrong with the two texts; empty if they may be trained on."""
         if _REFUSAL.search(prompt) or _REFUSAL.search(reasoning):
             return [("refused", "the answer is a refusal")]
         bounds = instructions()
@@ -132,7 +132,7 @@ class PairChecks:
     def _prompt(self, prompt: str, bounds: Bounds) -> list[tuple[str, str]]:
         found = []
         words = _words(prompt)
-        # a name in small letters is one too
+        # names in lower case count too
         names = sorted(name for name in self._names if name.casefold() in words)
         if len(names) > bounds.names:
             found.append(("prompt: names", f"prompt: it gives names away ({', '.join(names[:4])})"))
@@ -153,7 +153,7 @@ def _words(text: str) -> list[str]:
 
 
 def _names(story: str) -> set[str]:
-    """Capitalised words that recur and are never written small, forms of address left out."""
+    """Capitalised words that recur and never occur in lower case, without forms of address."""
     found = Counter(_LETTERS.findall(story))
     return {
         word for word, count in found.items()

@@ -1,5 +1,5 @@
 """Back-translation as an Inspect task: a model writes the prompt and the plan that a story could have come from, and
-another call says whether the prompt gives the ending away."""
+another call checks whether the prompt gives the ending away."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from .checks import PairChecks, ending_of, instructions
 
 NAME = "back_translation"
 ATTEMPTS = 3
-MADE, REASON = "made", "reason"  # sample metadata: the texts that stood the checks, or why there are none
-CHECKER = "checker"  # model role: who says whether a prompt tells the ending; by default the writing model
+MADE, REASON = "made", "reason"  # sample metadata: the texts that passed the checks, or why there are none
+CHECKER = "checker"  # model role: says whether a prompt gives the ending away; by default the writing model
 SPOILS = "prompt: tells the ending"
 _FORM = "refused, or in the wrong form"
-_SHOWN = 8000  # letters
+_SHOWN = 8000  # characters
 _TEXT = {"type": "string"}
 
 
 @task
 def back_translation(stories: str) -> Task:
-    """A writing prompt and a planning trace for each story, checked against it.
+    """Write a prompt and a planning trace for each story, and check them against it.
 
     Args:
         stories: JSONL file with `id`, `story` and `title`.
     """
     path = Path(stories)
     if not path.is_file():
-        raise UserError(f"{path}: no such file of stories")
+        raise UserError(f"{path}: no such stories file")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return Task(
         dataset=[
@@ -68,8 +68,8 @@ def back_translation(stories: str) -> Task:
 
 @solver
 def back_translate() -> Solver:
-    """Ask for both texts, and with complaints again, three times in all; a second question to the model role `checker`
-    is whether the prompt tells the ending."""
+    """Ask for both texts, up to three times in all, adding the complaints; then ask the model role `checker` whether
+    the prompt gives the ending away."""
     asked = instructions()
     schema = ResponseSchema(
         name=NAME, json_schema=JSONSchema.model_validate(object_schema(prompt=_TEXT, reasoning=_TEXT)), strict=True
@@ -100,7 +100,7 @@ def back_translate() -> Solver:
                 complaints = [(_FORM, str(error))]
             if not complaints:
                 told = await _spoiler(made["prompt"], story, checker, second)
-                if told is None:  # no answer: neither kept nor dropped, but asked for again
+                if told is None:  # no answer: neither kept nor dropped; the next run asks again
                     return state
                 complaints = [(SPOILS, told)] if told else []
             if not complaints:
@@ -121,9 +121,9 @@ def back_translate() -> Solver:
 
 
 async def _spoiler(prompt: str, story: str, checker: Model, request: Request) -> str | None:
-    """What is wrong where a prompt gives the story's ending away, an empty text where it does not.
+    """Return a complaint if a prompt gives the story's ending away, an empty text if it does not.
 
-    None where the checker gave no answer that can be read, three times.
+    None if the checker's answer could not be read three times.
     """
     asked, ending = instructions(), ending_of(story)
     properties = {"expected": _TEXT, "ending": _TEXT, "told": {"type": "boolean"}, "where": _TEXT}
@@ -147,13 +147,13 @@ async def _spoiler(prompt: str, story: str, checker: Model, request: Request) ->
 
 
 def _cache(model: Model) -> CachePolicy | bool:
-    """A reply that was paid for is not asked for again, in another folder either; ours cost nothing."""
+    """Cache paid replies forever, across folders; our own models cost nothing and are not cached."""
     return CachePolicy(expiry=None) if str(model).partition("/")[0] != PACKAGE else False
 
 
 @scorer(metrics={"*": [mean()]})
 def translated() -> Scorer:
-    """1 where both texts stood the checks, 0 where the story is dropped, with the reason."""
+    """1 if both texts passed the checks, 0 if the story is dropped, with the reason."""
 
     async def score(state: TaskState, target: Target) -> Score:
         reason = state.metadata.get(REASON)
@@ -163,12 +163,12 @@ def translated() -> Scorer:
 
 
 def _start(reply: str) -> str:
-    """A reply as it is shown again: a model that ran on must not fill its own context with that."""
+    """Shorten a reply that is shown again, so that a model that ran on does not fill its context with it."""
     return reply[:_SHOWN] + ("…" if len(reply) > _SHOWN else "") if reply.strip() else "(nothing)"
 
 
 def _read(reply: str) -> dict[str, Any]:
-    """The two texts of a reply. Raises ReplyError where it holds no such object."""
+    """Return the two texts of a reply. Raises ReplyError if they are missing."""
     found = only_object(strip_reasoning(reply), "prompt")
     texts = {name: found.get(name) for name in ("prompt", "reasoning")}
     for name, text in texts.items():

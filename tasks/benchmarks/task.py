@@ -40,24 +40,24 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
         disqualify: bool = False,
         shard: str | None = None,
     ) -> Task:
-        """Write and judge the stories of a benchmark, with length adherence and repetition beside the score.
+        """Write and judge the stories of a benchmark; also measure length adherence and repetition.
 
         Args:
-            prompts: one of the benchmark's prompt sets, or (where it takes any) a JSONL file of prompts.
-            split: of the prompt set.
-            language: one of the benchmark's, or `all`.
-            iterations: texts for each prompt, where the benchmark makes several.
+            prompts: one of the benchmark's prompt sets, or (if it accepts any) a JSONL file of prompts.
+            split: split of the prompt set.
+            language: one of the benchmark's languages, or `all`.
+            iterations: texts per prompt, if the benchmark has several.
             data_dir: folder with copies of the files that prompts are read from.
             stories: stories file, log or folder of logs; replaces generation.
             writer: with `stories`, judge this model's stories only.
             own: with `stories`, leave out those that were written for another benchmark.
-            rubric: name or file of a rubric, in place of the benchmark's own.
+            rubric: name or file of a rubric, instead of the benchmark's own.
             judge: judging model, or several for a jury; by default the model role `grader`, which is then required.
             jury: how tables put a jury's scores on one scale, mean or zscore (Inspect's own metrics are plain means).
-            quorum: how many of a jury's verdicts make a score; by default those of all its members.
-            repetition_penalty: for writing; sent to any provider where given.
+            quorum: how many of a jury's verdicts are needed for a score; by default all of them.
+            repetition_penalty: for writing; if given, sent to any provider.
             disqualify: apply the rubric's optional disqualification gate.
-            shard: K/N, every Nth of the prompts from the Kth; tables put the parts together.
+            shard: K/N, every Nth prompt starting at the Kth; tables combine the parts.
         """
         part = parse_shard(shard) if shard else None
         chosen = load_rubric(rubric or benchmark.rubric)
@@ -99,7 +99,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             solver=recorded() if stories is not None else write(dict(benchmark.body), given),
             scorer=scorers,
             config=benchmark.config.merge(GenerateConfig(max_retries=MAX_RETRIES)),
-            # a log is resumed only where task, rubric and data are the ones it was made with
+            # a log is resumed only if task, rubric and data are the ones it was made with
             version=f"{VERSION}+{chosen.digest[:8]}.{found.data[:8]}",
             metadata=stamps,
         )

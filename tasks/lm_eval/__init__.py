@@ -1,1 +1,1 @@
-"""The door to lm-eval: its YAML files, and the functions that they name."""
+"""The interface to lm-eval: its YAML files, and the functions that they name."""

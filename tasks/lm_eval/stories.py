@@ -1,6 +1,6 @@
-"""The door to lm-eval: its tasks in `lm_eval/` call these, and these call the scorers that Inspect calls.
+"""The interface to lm-eval: its tasks in `lm_eval/` call these functions, which call the same scorers as Inspect.
 
-lm-eval writes the stories; prompts, measurements and judge are ours, so that the same story has the same numbers there.
+lm-eval writes the stories; prompts, measurements and judge are ours, so the same story gets the same numbers there.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ...harness.scorers import judged, length_adherence, repetition
 from ..benchmarks.story_quality.benchmark import BENCHMARK
 
 MEASURED = ("words", "ratio", "length_score", "length_penalty", "blank", "repetition")
-# what `polaris_story_quality` reports beside these; a reply's single marks are in its samples
+# what `polaris_story_quality` reports in addition; a reply's individual marks are in its samples
 JUDGED = ("score", "positive", "negative", "bonus", "penalty", "overall_released", "coverage", "empty", "quotes_found")
 
 
 def load_docs(
     prompts: str = "mini", split: str = "test", data_dir: str | None = None, judge: str | None = None, **_: Any
 ) -> dict[str, Any]:
-    """The Story Quality prompts as lm-eval's documents. Arguments come from `--metadata`.
+    """Return the Story Quality prompts as lm-eval documents. Arguments come from `--metadata`.
 
     Args:
-        prompts, split, data_dir: as of the Inspect task `story_quality`.
+        prompts, split, data_dir: as in the Inspect task `story_quality`.
         judge: judging model, for `polaris_story_quality`; by default the paper's.
     """
     from datasets import Dataset
@@ -53,15 +53,15 @@ def load_docs(
 
 
 def measure(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Length adherence and repetition of every story (the first response), by the names of Inspect's metrics."""
+    """Length adherence and repetition of every story (the first response), under the names of Inspect's metrics."""
     return _run(responses, docs, [length_adherence(), repetition()])
 
 
 def measure_and_judge(responses: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same, and the judge's marks on Story Quality; stories are judged side by side.
+    """The same, and the judge's marks on Story Quality; stories are judged concurrently.
 
     Raises:
-        UserError: no such judge, or no key for it; before any story is judged.
+        UserError: unknown judge, or no key for it; raised before any story is judged.
     """
     names = {doc["judge"] for doc in docs}
     if len(names) != 1:
@@ -81,7 +81,7 @@ def results(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> dict[
 
 
 def mean_of_known(values: Sequence[float]) -> float:
-    """The mean as Inspect takes it: stories without a value (NaN) are left out; NaN where there is none."""
+    """The mean as Inspect computes it: stories without a value (NaN) are left out; NaN if none has a value."""
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
 

@@ -24,11 +24,11 @@ SETS: dict[str, tuple[str, ...]] = {"mini": (), "official": ("test", "train")}
 def story_prompts(choice: Choice) -> list[Sample]:
     """The prompts of `story_quality` and `eqbench_longform`.
 
-    `mini` ships here; `official` is the Hugging Face dataset, read at run time, or from a folder that holds a copy of
-    it, itself or as its subfolder POLARIS: `test` has 180 prompts (1,000 to 12,000 words), `train` 1,388 (up to 4,000).
+    `mini` is built in; `official` is the Hugging Face dataset, read at run time or from a local copy (a folder, or its
+    subfolder POLARIS): `test` has 180 prompts (1,000 to 12,000 words), `train` 1,388 (up to 4,000).
 
     Raises:
-        UserError: a dataset that cannot be reached or read.
+        UserError: the dataset cannot be reached or read.
     """
     if choice.prompts == "mini":
         return _mini()
@@ -63,15 +63,15 @@ def _rows(split: str, folder: Path | None) -> list[dict[str, Any]]:
     from datasets import load_dataset
     from huggingface_hub.utils.logging import set_verbosity_error
 
-    set_verbosity_error()  # type: ignore[no-untyped-call]  # its warnings about retries say less than the one line below
-    if folder is None and Path(OFFICIAL).exists():  # the hub client would read it in the dataset's place
+    set_verbosity_error()  # type: ignore[no-untyped-call]  # its retry warnings say less than the one line below
+    if folder is None and Path(OFFICIAL).exists():  # the hub client would read it instead of the dataset
         raise UserError(f"the folder {OFFICIAL} here would be read as the official prompts; name it with --data-dir")
     place = OFFICIAL if folder is None else str(_copy(folder))
     if folder is None and sys.stderr.isatty():
         print(f"{OFFICIAL}: asking the Hugging Face hub; offline it takes half a minute to give up", file=sys.stderr)
     try:
         return list(load_dataset(place, split=split))
-    except Exception as error:  # the hub client has dozens; whichever it is, the dataset was not read
+    except Exception as error:  # the hub client raises dozens of types; all mean that it was not read
         why = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(
             f"the official prompts ({OFFICIAL}, split {split}) could not be read: {why}. Go online, or download the "

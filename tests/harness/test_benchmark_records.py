@@ -76,7 +76,7 @@ def test_a_record_that_no_command_could_use_is_refused(wrong: dict[str, Any]) ->
 
 
 def test_iterations_are_of_a_benchmark_that_makes_several_texts() -> None:
-    with pytest.raises(UserError, match="iterations mean nothing"):
+    with pytest.raises(UserError, match="does not support iterations"):
         prompts_of(find_benchmark("story_quality"), iterations=2)
 
 
@@ -98,7 +98,7 @@ def test_it_is_planned_and_named_in_every_command(entries: list[EntryPoint], cli
     assert "benchmark mine" in cli("doctor").stdout
     assert json.loads(cli("prompts", "show", "mine").stdout)["id"] == "1"
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
-    assert "is for no prompt of mine" in one_line(
+    assert "does not belong to any prompt of mine" in one_line(
         cli("plan", "--stories", path, "--benchmark", "mine", "--judge", PROXY)
     )
 
@@ -119,8 +119,8 @@ def test_what_cannot_be_loaded_is_left_out_and_said(
         f"polaris-eval: the benchmark {name}" for name in ("gone", "thing", "twin")
     ]
     assert "No module named 'no_such_package'" in said[0]
-    assert "is no Benchmark" in said[1]
-    assert "another benchmark of the name story_quality" in said[2]
+    assert "is not a Benchmark" in said[1]
+    assert "another benchmark named story_quality" in said[2]
 
 
 TWIN: Any = replace(MINE, name="story_quality", title="A twin")

@@ -130,10 +130,10 @@ def test_questions_that_are_the_rubrics_own(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"ratings": None}, 'line 1: give "ratings" or "ranks"'),
-        ({"ranks": {"anna": 1}}, 'line 1: give "ratings" or "ranks" of people, one of the two'),
-        ({"ratings": {"anna": "good"}}, 'line 1: "good" is no rating'),
-        ({"ratings": {"anna": True}}, "line 1: true is no rating"),
+        ({"ratings": None}, 'line 1: give either "ratings" or "ranks"'),
+        ({"ranks": {"anna": 1}}, 'line 1: give either "ratings" or "ranks" of people'),
+        ({"ratings": {"anna": "good"}}, 'line 1: "good" is not a rating'),
+        ({"ratings": {"anna": True}}, "line 1: true is not a rating"),
         ({"ratings": {}}, '"ratings" must be an object'),
         ({"rating": {"anna": 1}}, "unknown field 'rating'"),
         ({"id": "same", "model": "m"}, "the story m/same is given twice"),
@@ -209,7 +209,7 @@ def test_hanna(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert known_sets()["hanna"].blob == "2eec3bbf5b1363a998dbf73199228e4fe13405ca"
     assert "could not be fetched" in one_line(cli("judge-people", "hanna", "--judge", PROXY,
                                                   POLARIS_MIRROR="http://127.0.0.1:9"))  # fmt: skip
-    assert "there are hanna" in one_line(cli("judge-people", "hannah", "--judge", PROXY))
+    assert "known: hanna" in one_line(cli("judge-people", "hannah", "--judge", PROXY))
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ def test_uv_fetches_where_there_is_no_pip(
 ) -> None:
     monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(wheels.shutil, "which", lambda name: None)
-    with pytest.raises(UserError, match="neither pip nor uv is here"):
+    with pytest.raises(UserError, match="neither pip nor uv is installed"):
         sources.load(KNOWN["writingbench"])
     if not (uv := Path(sys.executable).with_name("uv")).exists():
         pytest.skip("uv is not installed here; it comes with the extra dev")

@@ -1,1 +1,1 @@
-"""What a trained model has memorised."""
+"""Audit of what a trained model has memorised."""

@@ -1,4 +1,4 @@
-"""What a model has memorised of its training stories: greedy continuations beside the true ones, and beside controls.
+"""Audit what a model has memorised of its training stories, by its greedy continuations and those of controls.
 
 Attacks: the prompt alone; and the gold reasoning with the first 50, 100 or 200 tokens of the story. Controls: the base
 model on the same stories, and both models on stories outside training.
@@ -22,7 +22,7 @@ from ..models import load_tokenizer
 from ..pairs import read_pairs
 from .generators import base_of, check_backend, continuations, recipe_of, weights_of
 
-GIVEN = (0, 50, 100, 200)  # story tokens that an attack hands over; 0 is the prompt alone
+GIVEN = (0, 50, 100, 200)  # story tokens that an attack gives; 0: the prompt alone
 TOKENS = 512
 SPANS = (50, 100, 200)
 AUDITED, BASE = "audited", "base"
@@ -33,7 +33,7 @@ Progress = Callable[[Iterable[list[int]], int, str], Iterable[list[int]]]
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked to audit. `base` and `control` are optional, but chance is not seen without them."""
+    """The settings of an audit. `base` and `control` are optional; without them, chance cannot be ruled out."""
 
     model: str
     data: str
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Attack:
-    """One continuation to ask for: `given` story tokens stand in the context, and `truth` follows."""
+    """One continuation to generate: the context holds `given` story tokens, and `truth` follows."""
 
     uid: str
     stories: str
@@ -60,7 +60,7 @@ class Attack:
 
 @dataclass(frozen=True)
 class Copied:
-    """What a continuation shares with the true one, in tokens: from its beginning, and at most anywhere."""
+    """The overlap of a continuation with the true one, in tokens: common prefix and longest common run."""
 
     model: str
     stories: str
@@ -73,13 +73,13 @@ class Copied:
 
 
 def attack_name(given: int) -> str:
-    """An attack as people read it."""
+    """The display name of an attack."""
     return "prompt only" if given == 0 else f"reasoning + {given} tokens"
 
 
 def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str, str]]:
-    """Run all attacks that an earlier call has not run yet, and return what came of all of them, and the names of the
-    models by their roles.
+    """Run all attacks that an earlier call has not run yet, and return the results of all of them and the models'
+    names by role.
 
     Raises:
         UserError: data or a model that cannot be used, or a folder that holds another audit.
@@ -89,7 +89,7 @@ def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str,
     base = request.base or base_of(weights[AUDITED]) or (recipe and recipe.model)
     if base:
         weights[BASE] = weights_of(base)
-    # the prompt as it was trained on
+    # the prompt as in training
     template = {**(recipe.template if recipe else {}), **request.template}
     tokenizer = load_tokenizer(weights[AUDITED])
     if BASE in weights and load_tokenizer(weights[BASE]).get_vocab() != tokenizer.get_vocab():
@@ -99,16 +99,16 @@ def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str,
         attacks += attacks_on(tokenizer, request.control, OUTSIDE, request.limit, template)
         truths = {attack.truth for attack in attacks if attack.stories == TRAINED}
         if both := [a.uid for a in attacks if a.stories == OUTSIDE and a.truth in truths]:
-            raise UserError(f"{request.control}: {both[0]} is a story of {request.data} too, so it is no control")
+            raise UserError(f"{request.control}: {both[0]} is also a story of {request.data}, so it is not a control")
     for loaded in weights.values():
         check_backend(request.backend, loaded)
     left = _known(request, weights, template)
     known = {tuple(row[name] for name in ("model", "stories", "given", "uid")): row for row in left}
     path = request.out / ROWS
-    write_lines(path, list(known.values()))  # without a line that a stop has cut
+    write_lines(path, list(known.values()))  # without a line that was cut off
     for role, loaded in weights.items():
         missing = [a for a in attacks if (role, a.stories, a.given, a.uid) not in known]
-        missing.sort(key=lambda attack: len(attack.context))  # little padding
+        missing.sort(key=lambda attack: len(attack.context))  # reduces padding
         if not missing:
             continue
         contexts = [attack.context for attack in missing]
@@ -126,10 +126,10 @@ def audit(request: Request, progress: Progress) -> tuple[list[Copied], dict[str,
 def attacks_on(
     tokenizer: Any, source: str, stories: str, limit: int | None, template: Mapping[str, Any] | None = None
 ) -> list[Attack]:
-    """The attacks on the rows of a file that have a story, in its order. A story that has no more tokens than an attack
-    hands over is not attacked so.
+    """The attacks on the rows of a file that have a story, in file order. An attack is skipped if the story has no more
+    tokens than the attack gives.
 
-    With the prompt alone a block of reasoning that the chat template has opened is closed at once, so that the story
+    With the prompt alone, a reasoning block that the chat template has opened is closed at once, so that the story
     comes next.
     """
     found: list[Attack] = []
@@ -145,19 +145,19 @@ def attacks_on(
             context = [*prompt, *tokenizer.encode(opening, add_special_tokens=False), *story[:given]]
             found.append(Attack(row["uid"], stories, given, tuple(context), tuple(story[given:])))
     if not found:
-        raise UserError(f"{source}: no row has a story (column story); there is nothing to have memorised")
+        raise UserError(f"{source}: no row has a story (column story); there is nothing to audit")
     return found
 
 
 def measure(model: str, attack: Attack, continuation: Sequence[int], text: str) -> Copied:
-    """What a continuation shares with the true one; linear in both (a suffix automaton over the continuation)."""
+    """Measure the overlap of a continuation with the true one, in linear time (suffix automaton)."""
     longest, _ = SuffixAutomaton(continuation).longest_run(attack.truth)
     prefix = common_prefix(continuation, attack.truth)
     return Copied(model, attack.stories, attack.given, attack.uid, len(continuation), prefix, longest, text)
 
 
 def _known(request: Request, weights: dict[str, str], template: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What an earlier call left in the folder; begins the folder where there is none."""
+    """Return the rows that an earlier call left in the folder; create the folder if there is none."""
     settings = {
         "models": {role: _fingerprint(path) for role, path in weights.items()},
         "tokens": request.tokens,
@@ -187,6 +187,6 @@ def _digest(source: str) -> str:
 
 
 def _fingerprint(weights: str) -> str:
-    """A model's name, and of a folder when its weights were written."""
+    """The model's name and, for a folder, the time at which its weights were written."""
     files = sorted(Path(weights).glob("*.safetensors")) if Path(weights).is_dir() else []
     return f"{weights}@{max(file.stat().st_mtime_ns for file in files)}" if files else weights

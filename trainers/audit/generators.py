@@ -15,24 +15,24 @@ from ..run.folder import last_checkpoint
 
 
 def weights_of(name: str) -> str:
-    """What is loaded for a model: its name, or of a training run's folder the last checkpoint."""
+    """What to load for a model: its name or, for a training run's folder, the last checkpoint."""
     folder = Path(name)
     if (folder / "recipe.yaml").is_file() and not (folder / "config.json").is_file():
         checkpoint = last_checkpoint(folder)
         if checkpoint is None:
-            raise UserError(f"{name}: the run has no whole checkpoint")
+            raise UserError(f"{name}: the run has no complete checkpoint")
         return str(checkpoint)
     return model_path(name)
 
 
 def recipe_of(name: str) -> Recipe | None:
-    """The recipe of a training run's folder, or None where it is none."""
+    """The recipe of a training run's folder, or None if it is not one."""
     path = Path(name) / "recipe.yaml"
     return read_recipe(path) if path.is_file() else None
 
 
 def base_of(weights: str) -> str | None:
-    """The model that an adapter was trained on, or None where the weights are a whole model."""
+    """The model that an adapter was trained on, or None if the weights are a full model."""
     import json
 
     path = Path(weights) / "adapter_config.json"
@@ -52,7 +52,7 @@ def check_backend(backend: str, weights: str) -> None:
 def continuations(
     backend: str, weights: str, tokenizer: Any, contexts: Sequence[Sequence[int]], tokens: int, batch: int
 ) -> Iterator[list[int]]:
-    """The greedy continuation of each context, in order, at most so many tokens, end token left out.
+    """Yield the greedy continuation of each context, in order, of at most `tokens` tokens, without the end token.
 
     Raises:
         UserError: the model cannot be loaded.
@@ -103,7 +103,7 @@ def _vllm(
     except Exception as error:  # whatever the engine raises
         raise UserError(f"{weights}: the model cannot be loaded: {first_line(error)}") from None
     greedy = SamplingParams(temperature=0.0, max_tokens=tokens)
-    many = max(batch, 64)  # vLLM batches for itself; this only bounds what a stop can lose
+    many = max(batch, 64)  # vLLM does its own batching; this only limits what an interruption can lose
     for start in range(0, len(contexts), many):
         prompts = [{"prompt_token_ids": list(context)} for context in contexts[start : start + many]]
         for found in model.generate(prompts, greedy, use_tqdm=False):

@@ -1,4 +1,4 @@
-"""The audit's numbers: table, JSON, and a plot of how many continuations copy how much."""
+"""The audit's results: table, JSON, and a plot of the share of continuations by copied length."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REPORT, PLOT = "report", "copied"
 class Summary:
     """One attack on one model with one kind of stories; lengths are in tokens.
 
-    `prefix` counts tokens copied from the beginning, `longest` those of the longest copied run; `spans` are the shares
-    of continuations that hold a copied run of so many tokens or more.
+    `prefix` counts tokens copied from the beginning, `longest` those of the longest copied run; `spans` maps a number
+    of tokens to the share of continuations with a copied run of at least that many.
     """
 
     attack: str
@@ -61,8 +61,8 @@ def summary(rows: Sequence[Copied]) -> list[Summary]:
 
 
 def worst(rows: Sequence[Copied]) -> tuple[float, float | None]:
-    """The share of continuations with a copied run of 50 tokens or more in the worst attack: of the audited model on
-    training stories, and of the controls (None without any)."""
+    """The share of continuations with a copied run of 50 tokens or more in the worst attack: for the audited model on
+    training stories, and for the controls (None if there are none)."""
     found = summary(rows)
     own = [row.spans[SPANS[0]] for row in found if (row.model, row.stories) == (AUDITED, TRAINED)]
     controls = [row.spans[SPANS[0]] for row in found if (row.model, row.stories) != (AUDITED, TRAINED)]
@@ -95,7 +95,7 @@ def write_report(folder: Path, rows: Sequence[Copied], names: dict[str, str], th
     paths = [folder / f"{REPORT}.json", folder / f"{REPORT}.md"]
     write_json(paths[0], facts)
     named = "\n".join(f"* {role}: {name}" for role, name in names.items())
-    verdict = f"{share:.1%} of the continuations of training stories hold 50 copied tokens in the worst attack"
+    verdict = f"{share:.1%} of the continuations of training stories copy 50 tokens or more in the worst attack"
     verdict += "" if control is None else f" (controls: {control:.1%})"
     verdict += f"; the threshold is {threshold:.1%}."
     parts = ["# Memorisation audit", verdict, named, f"![Copied runs]({PLOT}.png)", markdown(table(rows))]

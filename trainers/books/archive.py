@@ -1,4 +1,4 @@
-"""Files that are archives inside: bounds for what they unpack to, and the books of a `.zip`."""
+"""Files that are archives inside: limits on what they unpack to, and the books in a `.zip`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...harness.errors import UserError
 
-MEGABYTES = 1000  # that a file may have, or unpack to
-RATIO = 200  # times its own size that an archive may unpack to, where that is more than a few megabytes
+MEGABYTES = 1000  # most that a file may have, or unpack to
+RATIO = 200  # most times its own size that an archive may unpack to, if that is more than a few megabytes
 MEMBERS = 20_000
 _SMALL = 20  # megabytes
 _ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s*)?\S+\s+(?:SYSTEM|PUBLIC|["'][^"']*&[A-Za-z])""", re.IGNORECASE)
@@ -20,11 +20,10 @@ _HEAD = 8192  # bytes in which a document type may declare entities
 
 
 def check_size(path: Path) -> None:
-    """Refuse a file that is, or unpacks to, more than a library of books, and one whose XML has entities that grow or
-    lead out of it.
+    """Refuse a file that is too large or unpacks to too much, and one whose XML has expanding or external entities.
 
     Raises:
-        UserError: naming the file and the bound.
+        UserError: naming the file and the limit.
     """
     size = path.stat().st_size
     if size > MEGABYTES * 1_000_000:
@@ -52,12 +51,12 @@ def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
         if member.filename.lower().endswith(_DECLARES):
             with archive.open(member) as file:
                 if _ENTITY.search(file.read(_HEAD)):
-                    raise UserError(f"{path}: {member.filename} has XML entities that grow or lead out of it; not read")
+                    raise UserError(f"{path}: {member.filename} has expanding or external XML entities; not read")
 
 
 def unpacked(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """The members of a `.zip` with one of these endings: their names, and a copy of each on the disk for as long as it
-    is looked at.
+    """Yield the members of a `.zip` with one of these suffixes: the name, and a copy on disk that exists until the next
+    one is requested.
 
     Raises:
         UserError: a broken or locked archive.
@@ -67,7 +66,7 @@ def unpacked(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Path]
             name = Path(member.filename)
             if member.is_dir() or name.suffix.lower() not in suffixes or name.name.startswith("."):
                 continue
-            copy = Path(folder) / f"{number}{name.suffix.lower()}"  # the name inside may lead anywhere
+            copy = Path(folder) / f"{number}{name.suffix.lower()}"  # the name inside may point anywhere
             try:
                 copy.write_bytes(archive.read(member))
             except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""`pairs build`: sources, review, back-translation and output, in one folder that can be left and taken up again."""
+"""`pairs build`: sources, review, back-translation and output, in one folder; a build can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Found:
-    """The pieces of all sources as filters and the review file left them, and what was noticed."""
+    """The pieces of all sources after the filters and the review file, and notes about them."""
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
@@ -49,21 +49,21 @@ class Found:
         return [candidate for candidate in self.candidates if candidate.reason is None]
 
     def drops(self) -> dict[str, int]:
-        """Pieces by reason, the most first; near-duplicates are one reason, whatever they are near to."""
+        """Count pieces by reason, most frequent first; all near-duplicates have one reason."""
         reasons = Counter(reason_kind(c.reason) for c in self.candidates if c.reason is not None)
         return dict(reasons.most_common())
 
 
 def reason_kind(reason: str) -> str:
-    """A reason without what only one piece has."""
+    """Return a reason without its piece-specific part."""
     return reason.partition(" of: ")[0]
 
 
 def collect(request: Request, progress: Progress) -> tuple[Found, Excluded]:
-    """Read, cut, filter and compare all sources; or take up what an earlier call left, with the review file as it is.
+    """Read, cut, filter and compare all sources; or resume an earlier call, with the review file as it is.
 
     Raises:
-        UserError: nothing to read, a folder in the way, one that was built from something else, or a review file that
+        UserError: nothing to read, a folder that is not a build or was built from something else, or a review file that
             cannot be read.
     """
     files = find_files(request.sources, request.out)
@@ -115,10 +115,10 @@ class _Piece:
 
 
 def _near_reasons(pieces: Mapping[str, _Piece], excluded: Excluded) -> dict[str, str | None]:
-    """Why each piece is dropped once all are known.
+    """Return why each piece is dropped, now that all are known.
 
-    Of near-duplicates the longest and cleanest stays, whichever was read first; where that one is too long, its parts
-    are no stories either.
+    Of near-duplicates the longest and cleanest is kept, whichever was read first; if that one is too long, its parts
+    are dropped too.
     """
     reasons = {key: one.candidate.reason for key, one in pieces.items()}
     near = Near()
@@ -134,15 +134,15 @@ def _near_reasons(pieces: Mapping[str, _Piece], excluded: Excluded) -> dict[str,
 
 
 def not_to_be_kept(automatic: Sequence[Candidate], kept: Collection[str]) -> str | None:
-    """What must not be kept, whoever says so: two stories that are nearly the same, and what is excluded.
+    """Say what must not be kept, even by hand: both of two near-duplicates, or an excluded text.
 
-    None where all is well; `kept` are the ids of those that are to stay.
+    None if all is well; `kept` are the ids of the pieces to keep.
     """
     for candidate in automatic:
         if candidate.id not in kept or candidate.reason is None:
             continue
         if candidate.reason.startswith(EXCLUDED):
-            return f"{candidate.id} cannot be kept, it is {candidate.reason}; training must not meet that"
+            return f"{candidate.id} cannot be kept: it is {candidate.reason}, which must not be trained on"
         twin = candidate.reason.removeprefix(TWIN)
         if candidate.reason.startswith(TWIN) and twin in kept:
             return f"{candidate.id} and {twin} are nearly the same; keep one of them"
@@ -150,7 +150,7 @@ def not_to_be_kept(automatic: Sequence[Candidate], kept: Collection[str]) -> str
 
 
 def read_build(folder: Path) -> list[Candidate]:
-    """The pieces of a finished build as the filters left them.
+    """Return the pieces of a finished build, as filtered.
 
     Raises:
         UserError: no build in the folder, or one that was not finished.
@@ -176,7 +176,7 @@ def _asked(request: Request, files: dict[str, Path]) -> dict[str, Any]:
 
 
 def _digest(path: Path) -> str:
-    """Of a file's content, or of that of all files of a saved dataset."""
+    """Hash the content of a file, or of all files of a saved dataset."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:
@@ -200,14 +200,14 @@ def _known(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     if changed:
         raise UserError(
             f"{folder} was built with other {' and '.join(changed).replace('_', ' ')}; name another folder with --out, "
-            f"or delete this one (what was edited in {REVIEW} goes with it)"
+            f"or delete this one (edits in {REVIEW} are lost with it)"
         )
     lines = (folder / STORIES).read_text(encoding="utf-8").splitlines()
     return {**saved, "candidates": [Candidate(**json.loads(line)) for line in lines]}
 
 
 def _begin(folder: Path, asked: dict[str, Any]) -> None:
-    """Mark a folder as one of ours, before anything else is in it."""
+    """Mark a folder as a build, before writing anything else to it."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / BUILD, {"asked": asked, "whole": False})
 
@@ -216,7 +216,7 @@ def _save(folder: Path, asked: dict[str, Any], known: dict[str, Any]) -> None:
     (folder / REVIEW).unlink(missing_ok=True)
     write_lines(folder / STORIES, [dataclasses.asdict(candidate) for candidate in known["candidates"]])
     saved = {"asked": asked, "whole": True, "notes": known["notes"], "unreadable": known["unreadable"]}
-    _write_json(folder / BUILD, saved)  # last: all else is there
+    _write_json(folder / BUILD, saved)  # last, when everything else is written
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -226,7 +226,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """JSONL, whole or not at all. Line ends inside texts are escaped, so a line is a row."""
+    """Write JSONL atomically. Line ends inside texts are escaped, so each line is one row."""
     unfinished = path.with_suffix(".new")
     unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     unfinished.replace(path)

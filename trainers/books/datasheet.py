@@ -38,7 +38,7 @@ def lix(text: str) -> float:
 
 
 def same_works(stories: Sequence[Candidate]) -> Iterator[list[Candidate]]:
-    """Stories of several books that have one title, and one author where both books name theirs."""
+    """Yield stories from several books with the same title, and the same author if both books name one."""
     by_title: dict[str, list[Candidate]] = defaultdict(list)
     for story in stories:
         by_title[title_key(story.title)].append(story)
@@ -65,7 +65,7 @@ def facts_of(
     found: Found, parts: Mapping[str, Sequence[Mapping[str, Any]]], dropped: Mapping[str, int], missing: int,
     model: str, about: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """What the data are, as plain data."""
+    """Return the facts for the datasheet, as plain data."""
     split = {row["source"]: name.partition(".")[0] for name, rows in parts.items() for row in rows}
     books: dict[str, dict[str, Any]] = {}
     pairs = Counter(row["source"] for rows in parts.values() for row in rows)
@@ -144,7 +144,7 @@ def sheet(facts: Mapping[str, Any], plot: str) -> str:
     )  # fmt: skip
     legend = (
         "First quartile, median and third quartile of the stories. LIX (Björnsson 1968) is words per sentence plus the "
-        "percentage of words of over six letters: about 25 for books for children, 40 for newspapers. Dialogue is the "
+        "percentage of words of over six letters: about 25 for children's books, 40 for newspapers. Dialogue is the "
         "share of words in quotation marks."
     )
     lines += ["", "## What the stories are like", "", legend, ""]
@@ -153,7 +153,7 @@ def sheet(facts: Mapping[str, Any], plot: str) -> str:
          " · ".join(f"{100 * value:.0f} %" for value in s["dialogue_share"])) for name, s in facts["lengths"].items()
     ])  # fmt: skip
     spoken = ", ".join(f"{code}: {count}" for code, count in facts["languages"].items())
-    lines += ["", f"Languages of the kept stories and of those dropped for theirs: {spoken}."]
+    lines += ["", f"Languages of the kept stories and of those dropped for their language: {spoken}."]
     dropped = [*facts["dropped"].items(),
                *((f"back-translation: {k}", v) for k, v in facts["dropped_in_back_translation"].items())]  # fmt: skip
     lines += ["", "## Pieces that were dropped", "", *_table(("why", "pieces"), dropped)]
@@ -161,11 +161,11 @@ def sheet(facts: Mapping[str, Any], plot: str) -> str:
         lines += ["", "## Near-duplicates", ""]
         lines += _table(("kept", "left out"), [(k, ", ".join(v)) for k, v in facts["near_duplicates"].items()])
     if facts["works_in_several_books"]:
-        told = "By title and author; translations of one story, say. Their books are in one split."
+        told = "By title and author, such as translations of one story. Their books are in the same split."
         lines += ["", "## The same work in several books", "", told, ""]
         works = facts["works_in_several_books"]
         lines += _table(("title", "stories"), [(work["title"], ", ".join(work["stories"])) for work in works])
-    lines += ["", "## Ten openings, drawn by chance", ""]
+    lines += ["", "## Ten openings, drawn at random", ""]
     lines += _table(("story", "words", "opening"), [(o["title"], o["words"], o["opening"]) for o in facts["openings"]])
     lines += ["", "## Sources", ""]
     lines += _table(
@@ -205,7 +205,7 @@ def plot_lengths(path: Path, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -
 
 
 def _clusters(candidates: Iterable[Candidate]) -> dict[str, list[str]]:
-    """By story that was kept those that are nearly the same and were not."""
+    """Map each kept story to its near-duplicates that were left out."""
     found: dict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         if (candidate.reason or "").startswith(TWIN):
@@ -219,7 +219,7 @@ def _languages(candidates: Iterable[Candidate]) -> dict[str, int]:
 
 
 def _some(kept: Sequence[Candidate]) -> list[Candidate]:
-    """Ten stories, drawn by their ids, so that the same build shows the same."""
+    """Pick ten stories by a hash of their ids, so that the same build shows the same ones."""
     order = sorted(kept, key=lambda story: hashlib.sha256(story.id.encode(errors="surrogatepass")).hexdigest())
     return order[:_OPENINGS]
 

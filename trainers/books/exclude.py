@@ -1,4 +1,4 @@
-"""What training must never meet: the official test prompts, and texts that a user names."""
+"""Texts that must never be trained on: the official test prompts, and texts that a user names."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .sources import READERS, find_files
 
 TEST = "the official test set"
 EXCLUDED = "near a"  # how the reasons begin
-_SHINGLE = 3  # words of a prompt
-_HELD = 0.5  # share of a prompt's shingles that stand in a text which holds it
-_LEAST = 8  # shingles; a shorter prompt (“Write a story.”) stands in too many texts to say anything
+_SHINGLE = 3  # words per shingle of a prompt
+_HELD = 0.5  # share of a prompt's shingles from which a text contains the prompt
+_LEAST = 8  # shingles; a shorter prompt (“Write a story.”) occurs in too many texts to mean anything
 _WINDOW = 2000  # words of a long text that are compared at a time
 _WORD = re.compile(r"\w+")
 
 
 class Excluded:
-    """Texts to keep out: stories are compared by MinHash, prompts by the share of their shingles that a text holds."""
+    """Texts to exclude: stories are compared by MinHash, prompts by the share of their shingles in a text."""
 
     def __init__(self) -> None:
         self._stories = Near()
@@ -40,13 +40,13 @@ class Excluded:
         return len(self._prompts)
 
     def add_prompts(self, name: str, prompts: Iterable[str]) -> None:
-        """Keep out prompts, and stories that hold one. The request for a length is no part of them; a prompt of under
-        ten words is left aside."""
+        """Exclude prompts, and stories that contain one. Their length request is ignored, and so are prompts of under
+        ten words."""
         found = ((name, _shingles(strip_length_request(prompt))) for prompt in prompts)
         self._prompts += [(name, prompt) for name, prompt in found if len(prompt) >= _LEAST]
 
     def add_story(self, name: str, text: str) -> None:
-        """Keep out a story, its parts and what is nearly the same; a long text (a book) also in any part of it."""
+        """Exclude a story, its parts and near-duplicates; of a long text (a book), also those of any part."""
         words = text.split()
         for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2):
             self._count += 1
@@ -67,12 +67,12 @@ class Excluded:
 
 
 def read_excluded(files: Iterable[Path], test_prompts: bool) -> Excluded:
-    """What the user's files hold, and the official test prompts.
+    """Read the texts in the user's files, and the official test prompts.
 
-    Files: those that stories are read from, and JSONL or Parquet rows with `story` (or `text`) and `prompt`.
+    Files may be those that stories are read from, and JSONL or Parquet rows with `story` (or `text`) and `prompt`.
 
     Raises:
-        UserError: a file that cannot be read, or test prompts that are out of reach.
+        UserError: a file or the test prompts cannot be read.
     """
     excluded = Excluded()
     if test_prompts:
@@ -91,8 +91,8 @@ def _official() -> list[str]:
         found = prompts_of(find_benchmark("story_quality"), "official", "test")
     except UserError as error:
         raise UserError(
-            f"{error.text.partition('. Go online')[0]}. Training must not meet them: go online, name a folder with a "
-            "copy (--data-dir), or leave the comparison out (--no-test-prompts), which the datasheet will say"
+            f"{error.text.partition('. Go online')[0]}. They must not be trained on: go online, name a folder with a "
+            "copy (--data-dir), or skip the comparison (--no-test-prompts; the datasheet will say so)"
         ) from None
     return [prompt_text(sample) for sample in found.samples]
 
@@ -101,7 +101,7 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
     if is_dataset(path) or path.suffix.lower() in SUFFIXES:
         return [{"story": story_of(row), "prompt": prompt_of(row)} for _, row in read_rows(path)]
     if not path.is_dir() and path.suffix.lower() not in READERS:
-        raise UserError(f"{path}: what to exclude is read from {', '.join(SUFFIXES)} files, and from books")
+        raise UserError(f"{path}: texts to exclude are read from {', '.join(SUFFIXES)} files and from books")
     books = ((file, READERS[file.suffix.lower()](file, book)) for book, file in find_files([path]).items()
              if file.suffix.lower() in READERS)  # fmt: skip
     return [{"story": story_text(piece.blocks)} for _, book in books for piece in pieces(book)]

@@ -1,4 +1,4 @@
-"""What is a story to train on, and what is not: each filter says why."""
+"""Filters that decide which pieces are stories to train on, and say why the others are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...harness.words import count_words
 from .reading.book import Block
 from .reading.split import Piece, is_frame_title
 
-# shares at which a filter begins to act; seen on the shared collections and on damaged copies of them
+# shares above which a filter acts; chosen on the shared collections and on damaged copies of them
 VERSE, SPEECHES, NOISE = 0.5, 0.5, 0.01
 _ENDED = re.compile(
     r"[.!?…。！？][\s\"'”’»«)\]_*—–-]*$|[—–-][\"'”’»)\]_*\s]*$|\bthe end\b\W*$|\bfinis\b\W*$", re.IGNORECASE
@@ -27,15 +27,15 @@ _BROKEN_OFF = re.compile(
     r"|\bunfinished\b",
     re.IGNORECASE,
 )
-_REMARK = 120  # letters of a remark in brackets behind a text that says so
+_REMARK = 120  # most characters of a remark in brackets, after a text, that says so
 _CLOSE = re.compile(
     r"\b(?:yours?|thine|faithfully|sincerely|truly|affectionate(?:ly)?|obedient|servant|farewell|adieu|signed)\b",
     re.IGNORECASE,
 )
-_SIGNED = 80  # letters of a last line that is a date, a place, a name or the close of a letter
-_SIGNATURES = 4  # such lines behind one another
-_OPENINGS = 3  # blocks among which a story begins: behind an epigraph, say
-_EPIGRAPH = 150  # letters of one that is no sentence
+_SIGNED = 80  # most characters of a last line that is a date, a place, a name or the close of a letter
+_SIGNATURES = 4  # most such lines in a row
+_OPENINGS = 3  # blocks within which a story begins, for example after an epigraph
+_EPIGRAPH = 150  # most characters of an epigraph that is not a sentence
 _SPEAKER = re.compile(
     r"^\W*([A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3})(?: ?[(\[][^)\]]{1,80}[)\]])?(?:: |\. ?[—–-] ?|\.? ?[—–] ?|\. (?=\S))"
 )
@@ -44,12 +44,12 @@ _ODD = re.compile(
     r"[^\W\d_]\d|\d[^\W\d_]{3,}|[a-zß-ÿ][A-ZÀ-Þ]|^[bcdfghjklmnpqrstvwxz]{4,}$|[|\\^~¬<>{}�¦§]|€[™œ˜]|[^\w\s]{5,}"
 )
 _FINE = re.compile(r"^(?:Mac|Mc|De|Di|La|Le|Van|O['’])[A-Z]|^\d+(?:st|nd|rd|th|s|mm|cm|km|lb|am|pm)$|^[.…!?—–*_=-]+$")
-_SAMPLE = 6000  # letters that tell the language
+_SAMPLE = 6000  # characters from which the language is detected
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a user asks of a story: words from `least` to `most`, and its language (ISO 639-1)."""
+    """What a user requires of a story: `least` to `most` words, and its language (ISO 639-1)."""
 
     least: int = 1000
     most: int = 4000
@@ -57,7 +57,7 @@ class Rules:
 
 
 def check_packages() -> None:
-    """Refuse with the pip command where what reading and filtering need is not installed."""
+    """Raise an error with the pip command if a package for reading and filtering is not installed."""
     for name in (
         "ebooklib",
         "lxml",
@@ -74,9 +74,9 @@ def check_packages() -> None:
 
 
 def story_text(blocks: Sequence[Block]) -> str:
-    """The story as one text: paragraphs with an empty line between them, breaks inside kept, those at the end cut.
+    """The story as one text: paragraphs separated by an empty line, with inner breaks kept and final ones cut.
 
-    What the book marks as front or back matter (a footnote, say) is left out, unless it is all there is.
+    What the book marks as front or back matter (such as a footnote) is left out, unless there is nothing else.
     """
     kept = [block for block in blocks if not block.frame] or list(blocks)
     while kept and kept[-1].kind == "break":
@@ -85,7 +85,7 @@ def story_text(blocks: Sequence[Block]) -> str:
 
 
 def reason_to_drop(piece: Piece, text: str, rules: Rules) -> str | None:
-    """Why a piece is no story to train on, in a few words that are the same for all of a kind; None where it is one."""
+    """Return why a piece is not a story to train on, in a few general words, or None if it is one."""
     if _is_frame(piece):
         return "front or back matter"
     words = count_words(text)
@@ -107,17 +107,17 @@ def reason_to_drop(piece: Piece, text: str, rules: Rules) -> str | None:
 
 
 def too_long(rules: Rules) -> str:
-    """The reason of a piece of too many words."""
+    """The reason for a piece with too many words."""
     return f"over {rules.most} words"
 
 
 def worth(words: int, text: str) -> float:
-    """How whole and clean a text is beside others of a story: its words, less a fifth for each percent of noise."""
+    """How complete and clean a version of a story is: its words, less a fifth for each percent of noise."""
     return words * max(0.0, 1 - 20 * noise(text))
 
 
 def language_of(text: str) -> str:
-    """The language of a text, ISO 639-1, from the middle of it."""
+    """Detect the language of a text (ISO 639-1) from its middle."""
     middle = max(0, len(text) // 2 - _SAMPLE // 2)
     import py3langid
 
@@ -125,17 +125,17 @@ def language_of(text: str) -> str:
 
 
 def check_language(code: str) -> None:
-    """Refuse a language that would not be told. Raises UserError."""
+    """Raise UserError for a language that cannot be detected."""
     import py3langid
 
     known = sorted(str(name) for name, _ in py3langid.rank("a"))
     if code not in known:
-        raise UserError(f"--language {code}: is no ISO 639-1 code that is known here; known: {', '.join(known)}")
+        raise UserError(f"--language {code}: unknown ISO 639-1 code; known: {', '.join(known)}")
 
 
 def noise(text: str) -> float:
-    """Share of words that look like a scanner's mistakes: digits in words, capitals inside them, four consonants and
-    nothing else, stray signs, broken encodings."""
+    """Share of words that look like OCR errors: digits or capitals inside words, four or more consonants and nothing
+    else, stray symbols, broken encodings."""
     words = _WORD.findall(text)
     odd = sum(1 for word in words if _ODD.search(word) and not _FINE.search(word))
     return odd / max(1, len(words))
@@ -153,20 +153,20 @@ def _share(blocks: Sequence[Block], kind: str) -> float:
 
 
 def _is_play(blocks: Sequence[Block]) -> bool:
-    """Most paragraphs open with a speaker's name, and the same few names again and again."""
+    """Whether most paragraphs open with a speaker's name, and the names recur."""
     names = [match.group(1) for block in blocks if (match := _SPEAKER.match(block.text))]
     repeated = sum(count for _, count in Counter(names).items() if count > 2)
     return repeated > 0.6 * len(blocks) and repeated > 5
 
 
 def _is_whole(blocks: Sequence[Block], text: str) -> bool:
-    """Whether it begins like a text and ends like one."""
+    """Whether the text has a proper beginning and end."""
     kept = [block for block in blocks if block.kind != "break" and not block.frame]
     return bool(kept) and _begins(kept) and _ends(kept)
 
 
 def _begins(blocks: Sequence[Block]) -> bool:
-    """It begins with a capital (or a quotation, or a number), or with a dash; an epigraph before it need not."""
+    """Whether the text begins with a capital (or a quotation, number or dash); an epigraph before it need not."""
     for block in blocks[:_OPENINGS]:
         text = block.text.lstrip()
         opening = next((c for c in text if c.isalnum()), "")
@@ -180,15 +180,15 @@ def _begins(blocks: Sequence[Block]) -> bool:
 
 
 def _is_signature(text: str) -> bool:
-    """A short line of names, places and dates, or the close of a letter."""
+    """Whether a text is a short line of names, places and dates, or the close of a letter."""
     words = [word for word in re.findall(r"[^\W_]+", text) if len(word) > 2 or word.isdigit()]
     named = sum(not word.islower() for word in words)
     return len(text) <= _SIGNED and (2 * named >= len(words) or bool(_CLOSE.search(text)))
 
 
 def _ends(blocks: Sequence[Block]) -> bool:
-    """It ends with the end of a sentence or of verse, behind which dates, names and a letter's close may stand; and
-    nothing says that it goes on, or that the rest is missing."""
+    """Whether the text ends with a sentence or with verse (dates, names and a letter's close may follow), and nothing
+    says that it continues or that the rest is missing."""
     last = blocks[-1].text
     remark = len(last) <= _REMARK and last[:1] in "([" and _BROKEN_OFF.search(last)
     if _CUT.search(last) or remark or blocks[-1].kind == "verse":

@@ -1,4 +1,4 @@
-"""The rows of a build as Parquet, split by book, and the datasheet that says what they are."""
+"""The rows of a build as Parquet, split by book, and the datasheet that describes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHEET, PLOT = "datasheet", "lengths.png"
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: rows by split, why kept stories gave none, and how many have no answer yet."""
+    """What was written: rows by split, why kept stories gave no row, and how many have no answer yet."""
 
     train: int
     held_out: int
@@ -34,12 +34,12 @@ def write(
     folder: Path, found: Found, stories: Sequence[Candidate], outcomes: Mapping[str, Mapping[str, Any]],
     excluded: Excluded, model: str, share: float, about: Mapping[str, Any],
 ) -> Written:  # fmt: skip
-    """Write Parquet, datasheet and plot; nothing where no story has a prompt.
+    """Write Parquet, datasheet and plot; nothing if no story has a prompt.
 
     Args:
         stories: the kept ones that were asked about.
         outcomes: from `translate`.
-        share: of the rows that are held out, about: whole books are.
+        share: approximate share of rows to hold out; only whole books are held out.
         about: further lines of the datasheet.
     """
     rows: list[dict[str, Any]] = []
@@ -67,7 +67,7 @@ def write(
     for name, part in parts.items():
         if part:
             _write_rows(folder / name, part)
-        else:  # what an earlier call wrote does not hold any more
+        else:  # what an earlier call wrote is out of date
             (folder / name).unlink(missing_ok=True)
     if not rows:
         for name in (f"{SHEET}.md", f"{SHEET}.json", PLOT):
@@ -83,12 +83,12 @@ def write(
 
 
 def held_out_books(counts: Mapping[str, int], share: float, sides: Mapping[str, str] | None = None) -> set[str]:
-    """Books whose stories together come nearest to a share of all, from an order drawn by their names; never all.
+    """Choose books whose stories come closest to a share of all, in an order given by a hash of their names; never all.
 
     Args:
         counts: stories by book.
-        share: 0 to 1; where no book is nearer to it than none at all, none is held out.
-        sides: of books that an earlier call has placed (`train` or `held_out`), where they stay.
+        share: 0 to 1; if holding out no book comes closest, none is held out.
+        sides: the splits (`train` or `held_out`) of books that an earlier call has placed; they stay there.
     """
     known = {book: side for book, side in (sides or {}).items() if book in counts}
     held = {book for book, side in known.items() if side == "held_out"}
@@ -97,7 +97,7 @@ def held_out_books(counts: Mapping[str, int], share: float, sides: Mapping[str, 
     wanted = share * sum(counts.values()) - sum(counts[book] for book in held)
     free = [book for book in counts if book not in known]
     order = sorted(free, key=lambda book: hashlib.sha256(book.encode(errors="surrogatepass")).hexdigest())
-    # the sets of books by their number of stories: a subset-sum, of which the first found of each sum is kept
+    # sets of books by their number of stories: a subset sum that keeps the first set found for each sum
     sums: dict[int, tuple[str, ...]] = {0: ()}
     for book in order:
         for total, books in list(sums.items()):
@@ -108,8 +108,8 @@ def held_out_books(counts: Mapping[str, int], share: float, sides: Mapping[str, 
 
 
 def works_together(stories: Sequence[Candidate]) -> dict[str, str]:
-    """By book the name of the group of books that must not be parted: those that share a work, in two translations say,
-    by its title and its author where both are known. Books that share none are not among them."""
+    """Map each book to the name of its group of books that must stay together. These share a work, such as two
+    translations, by title, and by author if both are known. Books that share none are not included."""
     books: dict[str, str] = {}
 
     def group(book: str) -> str:
@@ -124,8 +124,8 @@ def works_together(stories: Sequence[Candidate]) -> dict[str, str]:
 
 
 def _sides(folder: Path, share: float, together: Mapping[str, str]) -> dict[str, str]:
-    """Where an earlier call with the same share, which left nothing unanswered, has put each group of books: what was
-    trained on must not be held out later."""
+    """Return the split that an earlier call with the same share and no missing answers gave each group of books: what
+    was trained on must not be held out later."""
     try:
         facts = json.loads((folder / f"{SHEET}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The review file: one line a piece, with keep or drop and why; people edit it and hand it back by leaving it there."""
+"""The review file: one line per piece, with keep or drop and the reason; people edit it in place."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _YES, _NO = {"yes", "y", "true", "1", "x", "keep"}, {"no", "n", "false", "0", ""
 def write_review(
     path: Path, candidates: Sequence[Candidate], decided: Mapping[str, tuple[bool, str]] | None = None
 ) -> None:
-    """Write the file, whole or not at all, as spreadsheets open it (CSV, UTF-8 with a byte order mark).
+    """Write the file atomically, in a form that spreadsheets open (CSV, UTF-8 with a byte order mark).
 
     Args:
         candidates: as the filters left them.
-        decided: what a person says, by id: whether a piece is kept, and its title; else the filters' own choice.
+        decided: a person's decisions by id: whether to keep a piece, and its title; by default the filters' choice.
     """
     known = decided or {}
     unfinished = path.with_suffix(".new")
@@ -38,7 +38,7 @@ def write_review(
 
 
 def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates as a person left them in the file: `keep` and `title` count; a line that is gone is a no.
+    """Return the candidates as edited in the file: only `keep` and `title` count; a deleted line means no.
 
     Raises:
         UserError: naming the file and the line.
@@ -49,16 +49,18 @@ def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]
     delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     if missing := {"keep", "title", "id"} - set(rows.fieldnames or ()):
-        raise UserError(f"{path}: the columns {', '.join(sorted(missing))} are gone; put them back, or delete the file")
+        raise UserError(
+            f"{path}: the columns {', '.join(sorted(missing))} are missing; restore them or delete the file"
+        )
     for row in rows:
         where = f"{path}, line {rows.line_num}"
         if not any((value or "").strip() for value in row.values() if not isinstance(value, list)):
             continue  # an empty row
         key, said = (row["id"] or "").strip(), (row["keep"] or "").strip().lower()
         if key not in by_id:
-            raise UserError(f"{where}: there is no piece {key!r}; ids are not to be changed")
+            raise UserError(f"{where}: there is no piece {key!r}; do not change ids")
         if key in seen:
-            raise UserError(f"{where}: {key!r} stands there twice")
+            raise UserError(f"{where}: {key!r} is listed twice")
         if said not in _YES | _NO:
             raise UserError(f"{where}: keep must be yes or no, not {row['keep']!r}")
         seen[key] = (said in _YES, (row["title"] or "").strip() or by_id[key].title)

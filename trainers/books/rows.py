@@ -1,4 +1,4 @@
-"""Stories that stand apart already: rows of JSONL and Parquet files, and of datasets that were saved to disk."""
+"""Stories that are already separate: rows of JSONL and Parquet files, and of datasets saved to disk."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def is_dataset(path: Path) -> bool:
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a JSONL or Parquet file, or of a saved dataset, each with its place in words.
+    """Yield the rows of a JSONL or Parquet file, or of a saved dataset, each with a description of its place.
 
     Raises:
-        UserError: naming the file, and the line where there is one.
+        UserError: naming the file, and the line if there is one.
     """
     if path.suffix.lower() == ".jsonl":
         yield from _lines(path)
@@ -70,7 +70,7 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if line.strip():
                     row = json.loads(line)
                     if not isinstance(row, dict):
-                        raise UserError(f"{path}, line {number}: is no JSON object")
+                        raise UserError(f"{path}, line {number}: is not a JSON object")
                     yield f"{path}, line {number}", row
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {number}: is not JSON: {error.msg}") from None
@@ -96,5 +96,5 @@ def _saved(path: Path) -> list[dict[str, Any]]:
         found = load_from_disk(str(path))
         parts = [found] if isinstance(found, Dataset) else list(found.values())
         return [dict(row) for part in parts for row in part]
-    except Exception as error:  # readers of datasets have dozens; whichever it is, nothing was read
+    except Exception as error:  # dataset readers raise dozens of types; all mean that nothing was read
         raise UserError(f"{path}: the dataset cannot be read: {' '.join(str(error).split())[:160]}") from None

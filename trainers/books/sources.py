@@ -1,4 +1,4 @@
-"""What users hand over: files and folders of books, and stories that stand apart already."""
+"""The user's input: files and folders of books, and stories that are already separate."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ READERS: dict[str, Callable[[Path, str], Book]] = {
 }  # fmt: skip
 ZIP = ".zip"
 KINDS = (*READERS, *SUFFIXES, ZIP)
-_SHOWN = 140  # letters of a first or last sentence
+_SHOWN = 140  # characters shown of a first or last sentence
 _ABBREVIATED = "".join(rf"(?<!\b{word}\.)" for word in ("Mr", "Mrs", "Dr", "St", "Rev", "Prof", "Capt", "Col", "[A-Z]"))
 _SENTENCES = re.compile(rf"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]])){_ABBREVIATED}\s+(?=[\w“‘\"'(\[])")
-_WHOLE = 4  # times the most words of a story, over which a piece is no story at all
-_FEW = 4  # books for which no further processes are started
+_WHOLE = 4  # times the most words of a story; a longer piece is not a story at all
+_FEW = 4  # up to this many books, no further processes are started
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A piece of a book, and what came of it: a `reason` to drop it, or none."""
+    """A piece of a book, and the `reason` to drop it, if any."""
 
     id: str
     book: str
@@ -54,20 +54,20 @@ class Candidate:
 
     @property
     def first(self) -> str:
-        """How it begins: the first sentence, cut where it is long."""
+        """How it begins: the first sentence, cut if it is long."""
         opening = next((part for part in self.text.split("\n\n") if not is_part(part)), self.text)
         return _cut(_SENTENCES.split(opening, maxsplit=1)[0], from_end=False)
 
     @property
     def last(self) -> str:
-        """How it ends: the last sentence, cut where it is long."""
+        """How it ends: the last sentence, cut if it is long."""
         return _cut(_SENTENCES.split(self.text.rpartition("\n\n")[2].rstrip())[-1], from_end=True)
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What a source holds: candidates in order, the MinHash of those that no filter dropped or that are only too long,
-    and how whole and clean each is (see `worth`); or why it could not be read."""
+    """The contents of a source: candidates in order, the MinHash of those that no filter dropped or that are only too
+    long, and how complete and clean each is (see `worth`); or why it could not be read."""
 
     source: str
     candidates: tuple[Candidate, ...] = ()
@@ -78,11 +78,11 @@ class Examined:
 
 
 def find_files(sources: Iterable[Path], out: Path | None = None) -> dict[str, Path]:
-    """The files of all sources, and saved datasets, by the id of their book, in order of their names; none of them from
-    the folder `out`.
+    """Return the files and saved datasets of all sources, by book id, in order of their names; none from the folder
+    `out`.
 
     Raises:
-        UserError: no such file, a kind that is not read, a folder with none, or a file in `out`.
+        UserError: no such file, an unsupported kind, a folder with no books, or a file in `out`.
     """
     files: list[Path] = []
     apart = out.resolve() if out else None
@@ -114,7 +114,7 @@ def find_files(sources: Iterable[Path], out: Path | None = None) -> dict[str, Pa
 def examine_all(
     files: dict[str, Path], rules: Rules, progress: Callable[[Iterable[Examined]], Iterable[Examined]]
 ) -> list[Examined]:
-    """Read, cut and filter every file, on all cores; order is that of the files."""
+    """Read, cut and filter every file, on all cores; results are in the order of the files."""
     jobs = [(path, book, rules) for book, path in files.items()]
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(jobs))
     if len(jobs) <= _FEW or workers < 2:
@@ -124,7 +124,7 @@ def examine_all(
 
 
 def examine(path: Path, book: str, rules: Rules) -> Examined:
-    """Read one file, cut it into pieces and filter them. A file that cannot be read is told of, not raised."""
+    """Read one file, cut it into pieces and filter them. A file that cannot be read is reported, not raised."""
     try:
         if path.is_file():
             check_size(path)
@@ -149,9 +149,9 @@ def examine(path: Path, book: str, rules: Rules) -> Examined:
 
 
 def _member(path: Path, book: str, name: str, copy: Path, rules: Rules) -> Examined:
-    """A file of an archive, told of by its name there."""
+    """Examine a file of an archive, and report it by its name there."""
     if copy.suffix == ZIP:
-        return Examined(str(path), error=f"{path}/{name}: an archive in an archive is not read")
+        return Examined(str(path), error=f"{path}/{name}: archives inside archives are not read")
     found = examine(copy, f"{book}-{_slug(Path(name).stem)}", rules)
 
     def named(text: str) -> str:
@@ -169,7 +169,7 @@ def _member(path: Path, book: str, name: str, copy: Path, rules: Rules) -> Exami
 
 
 def _joined(path: Path, parts: Sequence[Examined]) -> Examined:
-    """What an archive holds: its books in order; what cannot be read is a note where others can."""
+    """Combine the books of an archive, in order; unreadable ones become notes if others can be read."""
     errors = tuple(part.error for part in parts if part.error)
     if len(errors) == len(parts):
         return Examined(str(path), error=errors[0] if errors else f"{path}: the archive holds no books")
@@ -190,7 +190,7 @@ def _examined(path: Path, rules: Rules, found: Iterable[tuple[Candidate, Piece]]
         reason = reason_to_drop(piece, candidate.text, rules)
         words = count_words(candidate.text)
         candidates[key] = dataclasses.replace(candidate, id=key, words=words, reason=reason)
-        # a part of a story that is too long is no story of its own, but one of a whole book may be
+        # a part of a story that is too long is not a story of its own, but a part of a whole book may be
         compared = reason is None or (reason == too_long(rules) and words <= _WHOLE * rules.most)
         sketches.append(sketch(candidate.text) if compared else None)
         worths.append(worth(words, candidate.text) if compared else 0.0)
@@ -208,7 +208,7 @@ def _rows(path: Path, book: str) -> Iterator[tuple[Candidate, Piece]]:
         title = str(row.get("title") or row.get("id") or row.get("uid") or f"story {number}")
         licence = str(row.get("licence") or row.get("license") or "")
         text = tidy(text)
-        # where no line is empty, every line is a paragraph
+        # if no line is empty, every line is a paragraph
         blocks = text_blocks(text if "\n\n" in text else text.replace("\n", "\n\n"))
         about = (tidy(title).replace("\n", " "), tidy(str(row.get("author") or "")), tidy(licence))
         yield Candidate("", tidy(of).replace("\n", " "), *about, str(path), text, 0), Piece(about[0], tuple(blocks))
@@ -228,7 +228,7 @@ def _slug(text: str) -> str:
 
 
 def free(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken: the name itself, or with a number after it."""
+    """Return a name that is not taken: the name itself, or the name with a number appended."""
     number, found = 1, name
     while found in taken:
         number += 1

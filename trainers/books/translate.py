@@ -21,7 +21,7 @@ from ...harness.run.plan import estimate_calls, estimated
 from .build import write_lines
 from .sources import Candidate
 
-TASK, CHECKER = "back_translation", "checker"  # the task, and its role for who looks for spoilers
+TASK, CHECKER = "back_translation", "checker"  # the task, and its model role that looks for spoilers
 LOGS = "logs"
 _KEPT = "kept.jsonl"
 _INSTRUCTIONS, _ANSWER, _PROMPT, _VERDICT = 500, 480, 90, 60  # words, for the estimate
@@ -32,14 +32,14 @@ Outcomes = dict[str, Mapping[str, Any]]
 def translate(
     folder: Path, stories: Sequence[Candidate], model: Model, checker: Model | None = None, **options: Any
 ) -> Outcomes:
-    """Have the model write what is missing, and return all that it made of these stories (see `outcomes`).
+    """Have the model write what is missing, and return all its results for these stories (see `outcomes`).
 
     Args:
-        checker: who says whether a prompt tells the ending; by default the model itself.
+        checker: the model that says whether a prompt gives the ending away; by default the model itself.
         options: `display` and generation options of Inspect's `eval`.
 
     Raises:
-        KeyboardInterrupt: stopped by the user; what was made is in the folder's logs.
+        KeyboardInterrupt: stopped by the user; results so far are in the folder's logs.
         UserError: the task could not be run.
     """
     task = _task(folder, stories)
@@ -59,15 +59,15 @@ def translate(
 
 
 def made_so_far(folder: Path, stories: Sequence[Candidate], model: str) -> Outcomes:
-    """What this model made of these stories so far (see `outcomes`); nothing is called."""
+    """Return this model's results for these stories so far (see `outcomes`), without calling it."""
     return outcomes(folder, stories, model, _task(folder, stories).version)
 
 
 def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: int | str) -> Outcomes:
-    """What this model made of these stories so far, by id: `made` with the texts, or the `reason` why there are none.
+    """Return this model's results for these stories so far, by id: `made` with the texts, or the `reason` for none.
 
-    Results of another version of the task do not count. A story that failed because the model could not be reached is
-    not among them.
+    Results of another version of the task do not count. Stories that failed because the model could not be reached
+    are not included.
     """
     wanted = {story.id: _digest(story.text) for story in stories}
     found: Outcomes = {}
@@ -76,7 +76,7 @@ def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: in
             log = read_eval_log(str(path))
         except Exception as error:  # zip, JSON or schema: whichever it is, the log cannot be used
             raise UserError(
-                f"{path}: cannot be read ({error}); delete it, and its stories are asked for again"
+                f"{path}: cannot be read ({error}); delete it, and its stories will be requested again"
             ) from None
         if log.eval.model != model or log.eval.task_version != version:
             continue
@@ -88,13 +88,13 @@ def outcomes(folder: Path, stories: Sequence[Candidate], model: str, version: in
 
 
 def failed(stories: Sequence[Candidate], found: Outcomes) -> list[Candidate]:
-    """The stories that a model was asked about and made nothing of that stood the checks."""
+    """The stories for which a model was asked and wrote nothing that passed the checks."""
     return [story for story in stories if story.id in found and found[story.id].get("made") is None]
 
 
 def estimate(model: str, checker: str, stories: Sequence[Candidate], prices: Prices) -> dict[str, Any]:
-    """Calls, tokens and dollars for so many stories, each answered, and its prompt checked, at the first time of
-    asking."""
+    """Estimate calls, tokens and dollars for these stories, if every answer and every check of a prompt succeeds at the
+    first attempt."""
     words = sum(story.words + _INSTRUCTIONS for story in stories)
     endings = sum(story.words for story in stories) // 8
     asked = endings + len(stories) * (_INSTRUCTIONS // 2 + _PROMPT)

@@ -14,13 +14,13 @@ from ...harness.cli.options import FILE, PATH, data_dir, model_place, operating,
 
 @click.group()
 def pairs() -> None:
-    """Prompt-story pairs from books that you may use: build them, check them.
+    """Build and check prompt-story pairs from books that you may use.
 
     \b
     polaris-train pairs build books/ --out pairs                  cut into stories, filter
-    polaris-train pairs review pairs                              look at them as a page; keep or drop each
-    polaris-train pairs build books/ --out pairs --model MODEL    and have a model write the prompts and the plans
-    polaris-train pairs check pairs/train.parquet                 the checks of rows that a training run begins with
+    polaris-train pairs review pairs                              review them on a local page; keep or drop each
+    polaris-train pairs build books/ --out pairs --model MODEL    also let a model write the prompts and the plans
+    polaris-train pairs check pairs/train.parquet                 check rows as a training run does
     """
 
 
@@ -32,16 +32,16 @@ Examples:
   polaris-train pairs build books/ more.epub --out pairs --model openai/gpt-5.4-mini --batch
   polaris-train pairs build books/ --out pairs --model openai/gpt-5.4-mini --retry-model anthropic/claude-sonnet-4-6
   polaris-train pairs build books/ --out pairs --licence "CC0" --licence my-anthology="bought, own use only"
-The same command goes on where it was stopped. What the column keep of review.csv says counts; edit it in between."""
+Run the same command again to continue. The column keep of review.csv decides what is kept; edit it in between."""
 )
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder of the build.")
 @click.option("--model", help="Model that writes prompt and reasoning. Without one, stop after the review file.")
-@click.option("--retry-model", help="Another model, asked about the stories that --model made no usable prompt of.")
+@click.option("--retry-model", help="Another model, for stories for which --model wrote no usable prompt.")
 @click.option(
     "--checker",
     metavar="MODEL",
-    help="Model that says whether a prompt tells the ending; a cheap one will do. [default: the one that wrote it]",
+    help="Model that checks if a prompt reveals the ending; a cheap one will do. [default: the one that wrote it]",
 )
 @model_place
 @click.option("--min-words", type=click.IntRange(min=1), default=1000, show_default=True)
@@ -52,7 +52,7 @@ The same command goes on where it was stopped. What the column keep of review.cs
     multiple=True,
     type=FILE,
     metavar="FILE",
-    help="Texts that training must not meet: books, JSONL or Parquet with story or prompt (repeatable).",
+    help="Texts to keep out of training: books, or JSONL or Parquet with story or prompt (repeatable).",
 )
 @click.option("--no-test-prompts", is_flag=True, help="Do not compare with the official test prompts.")
 @data_dir
@@ -61,7 +61,7 @@ The same command goes on where it was stopped. What the column keep of review.cs
     "licences",
     multiple=True,
     metavar="[BOOK=]TEXT",
-    help="Licence for the datasheet, of all books or of one (repeatable). [default: what each book says]",
+    help="Licence for the datasheet, for all books or for one (repeatable). [default: what each book says]",
 )
 @click.option(
     "--held-out",
@@ -70,8 +70,8 @@ The same command goes on where it was stopped. What the column keep of review.cs
     show_default=True,
     help="Share of the pairs to hold out, in whole books.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="First so many kept stories only.")
-@click.option("--plan", "only_plan", is_flag=True, help="With --model: count and price; call nothing.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N kept stories.")
+@click.option("--plan", "only_plan", is_flag=True, help="With --model: estimate calls and cost; call nothing.")
 @price_file
 @operating
 def build(**options: Any) -> None:
@@ -86,7 +86,7 @@ def build(**options: Any) -> None:
     if options["min_words"] > options["max_words"]:
         raise UserError(f"--min-words {options['min_words']} is more than --max-words {options['max_words']}")
     if options["only_plan"] and not options["model"]:
-        raise UserError("--plan prices the calls of a model; name it with --model")
+        raise UserError("--plan estimates the cost of a model's calls; name it with --model")
     out: Path = options["out"]
     request = Request(
         sources=options["sources"],
@@ -100,14 +100,14 @@ def build(**options: Any) -> None:
     found, excluded = collect(request, _progress)
     if unknown := set(request.licences) - {"", *(c.book for c in found.candidates)}:
         some = ", ".join(sorted({c.book for c in found.candidates})[:5])
-        raise UserError(f"--licence {min(unknown)}=…: no such book; a few that there are: {some}")
+        raise UserError(f"--licence {min(unknown)}=…: no such book; some of the books: {some}")
     _show(found, console)
     kept = found.kept[: options["limit"]]
     if not kept:
         raise UserError(f"no story is kept; {out / REVIEW} says why (column keep)")
     if not options["model"]:
         console.print(
-            f"Look at them: polaris-train pairs review {out}; then the same command with --model.", highlight=False
+            f"Review them: polaris-train pairs review {out}; then run the same command with --model.", highlight=False
         )
         return
     _translate(out, found, kept, excluded, options, console)
@@ -142,7 +142,7 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
         if not asked:
             break
     compared = "not compared with the official test prompts" if options["no_test_prompts"] else (
-        f"compared with {len(excluded)} prompts, the official test prompts among them")  # fmt: skip
+        f"compared with {len(excluded)} prompts, including the official test prompts")  # fmt: skip
     words = f"{options['min_words']} to {options['max_words']} words, {options['language']}"
     about = {
         "test_set": compared,
@@ -158,11 +158,11 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
     console.print(f"{written.train} pairs to train on, {written.held_out} held out (no book is in both).")
     if options["held_out"] and written.train and not written.held_out:
         console.print(
-            "Whole books are held out, and none comes nearer to --held-out than none at all.", highlight=False
+            "Only whole books are held out, and holding out none comes closest to --held-out.", highlight=False
         )
     if written.missing:
         click.echo(
-            f"Stories without a prompt so far: {written.missing} (see {out / 'logs'}); the same command asks again."
+            f"Stories without a prompt so far: {written.missing} (see {out / 'logs'}); run the same command to retry."
         )
     if written.missing or not written.train:
         sys.exit(1)
@@ -170,12 +170,12 @@ def _translate(out: Path, found: Any, kept: list[Any], excluded: Any, options: d
 
 @pairs.command(epilog="\b\nExample:\n  polaris-train pairs review pairs")
 @click.argument("folder", type=FILE, default=Path("pairs"))
-@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0: any free port.")
 @click.option("--open/--no-open", "opened", default=True, help="Open the page in the browser.")
 def review(folder: Path, port: int, opened: bool) -> None:
-    """Look at the pieces of a build as a page on this machine (127.0.0.1), and keep or drop each. Ctrl-C ends it.
+    """Review the pieces of a build on a local page (127.0.0.1), and keep or drop each. Ctrl-C stops it.
 
-    Every decision is written to FOLDER/review.csv at once, and counts with the next pairs build.
+    Every decision is written to FOLDER/review.csv at once, and takes effect with the next pairs build.
     """
     import webbrowser
 
@@ -183,13 +183,13 @@ def review(folder: Path, port: int, opened: bool) -> None:
 
     server = make_server(folder, port)
     address = f"http://{HOST}:{server.server_port}/"
-    click.echo(f"{address} (decisions go to {folder / 'review.csv'}; Ctrl-C ends)")
+    click.echo(f"{address} (decisions go to {folder / 'review.csv'}; Ctrl-C stops)")
     if opened and sys.stdout.isatty():
         webbrowser.open(address)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        click.echo("stopped; all decisions are in the file")
+        click.echo("stopped; all decisions are saved")
 
 
 @pairs.command(
@@ -199,9 +199,9 @@ Examples:
   polaris-train pairs check mine.jsonl"""
 )
 @click.argument("source")
-@click.option("--held-out", help="Rows that training must not hold: they are compared with SOURCE.")
+@click.option("--held-out", help="Held-out rows, which SOURCE must not contain.")
 def check(source: str, held_out: str | None) -> None:
-    """Check rows as polaris-train does: SOURCE is a JSONL or Parquet file, or a dataset on the hub. Exit code 1 where
+    """Check rows as polaris-train does: SOURCE is a JSONL or Parquet file, or a dataset on the hub. Exit code 1 if
     a row cannot be trained on."""
     from ..pairs import check_rows, read_pairs
 

@@ -14,7 +14,7 @@ from .pairs import pairs
 
 
 class _Group(OneLineGroup):
-    """A first word that is no command is a recipe: `polaris-train smoke` is `polaris-train run smoke`."""
+    """Treat a first word that is not a command as a recipe: `polaris-train smoke` is `polaris-train run smoke`."""
 
     program = "polaris-train"
 
@@ -34,16 +34,16 @@ class _Group(OneLineGroup):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="polaris-eval")
 def main() -> None:
-    """Train a model to write better stories: GRPO with the evaluation's judge as its reward, and human stories beside
-    the rollouts (HRI).
+    """Train a model to write better stories: GRPO with the evaluation's judge as its reward, and human stories added
+    to the rollouts (HRI).
 
     \b
-    polaris-train smoke                                       the whole path, on a CPU, in minutes
+    polaris-train smoke                                       a complete run on a CPU, in minutes
     polaris-train polaris-9b-lora data.train=pairs.parquet    a recipe, with your prompt-story pairs
     polaris-train polaris-9b data.train=pairs.parquet --dry-run
-                                                              check everything and print the plan; call nothing
-    polaris-train show polaris-9b > mine.yaml                 a recipe to change; then: polaris-train mine.yaml
-    polaris-train merge runs/polaris-9b-lora                  LoRA and base as one model, with a model card
+                                                              check everything and print the plan; make no calls
+    polaris-train show polaris-9b > mine.yaml                 copy a recipe to edit; then: polaris-train mine.yaml
+    polaris-train merge runs/polaris-9b-lora                  merge LoRA and base into one model, with a model card
     polaris-train pairs build books/ --out pairs              prompt-story pairs from your books
     polaris-train audit --model runs/mine --data pairs.parquet
                                                               what it has memorised of its training stories
@@ -57,20 +57,20 @@ Examples:
   polaris-train polaris-9b-lora data.train=pairs.parquet trl.learning_rate=2e-5 --run-dir runs/second
   polaris-train polaris-9b data.train=pairs.parquet judge.model=openai/gpt-5.4-mini --max-cost 200
   accelerate launch --config_file fsdp.yaml -m polaris_eval.trainers.cli polaris-9b data.train=pairs.parquet
-The same command again goes on from the last checkpoint."""
+Run the same command again to continue from the last checkpoint."""
 )
 @click.argument("recipe")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]…")
 @click.option("--run-dir", type=PATH, help="Folder of the run. [default: runs/RECIPE]")
 @click.option("--max-cost", type=click.FloatRange(min=0), help="Stop at a checkpoint before judging costs more, in $.")
 @price_file
-@click.option("--dry-run", is_flag=True, help="Check and print the plan; load no weights, call no judge, need no key.")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run: the plan as JSON.")
+@click.option("--dry-run", is_flag=True, help="Check and print the plan, without weights, judge calls or a key.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def run(
     recipe: str, changes: tuple[str, ...], run_dir: Path | None, max_cost: float | None, prices: Path | None,
     dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train by a recipe: one that ships here, or a file. Settings are changed with dotted keys."""
+    """Train with a recipe: a bundled one, or a file. Change settings with dotted keys."""
     from ..packages import check_packages
 
     check_packages()
@@ -93,7 +93,7 @@ def run(
 
     stopped = train(job, console)
     if stopped and rank() == 0:
-        click.echo(f"polaris-train: {stopped}; the same command goes on from there", err=True)
+        click.echo(f"polaris-train: {stopped}; run the same command again to continue", err=True)
     if stopped:
         sys.exit(1)
     if rank() == 0:
@@ -103,7 +103,7 @@ def run(
 @main.command()
 @click.argument("name", required=False)
 def show(name: str | None) -> None:
-    """Print a recipe or an accelerate configuration that ships here; without a name, list them."""
+    """Print a bundled recipe or accelerate configuration; without a name, list them."""
     from ..recipe_files import shipped
 
     recipes, configs = shipped(), shipped("accelerate")
@@ -117,7 +117,7 @@ def show(name: str | None) -> None:
         return
     found = {**recipes, **configs}.get(name)
     if found is None:
-        raise click.UsageError(f"{name}: nothing of that name ships here; there are {', '.join([*recipes, *configs])}")
+        raise click.UsageError(f"{name}: no such recipe or configuration; available: {', '.join([*recipes, *configs])}")
     click.echo(found, nl=False)
 
 
@@ -130,7 +130,7 @@ Example:
 @click.option("--checkpoint", type=int, help="Step of the checkpoint. [default: the last]")
 @click.option("--out", type=PATH, help="Folder of the model. [default: RUN_DIR/merged]")
 def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
-    """Make a model of a run: adapter and base weights as one (safetensors), tokenizer, and a model card to finish."""
+    """Export a run as a model: merged weights (safetensors), tokenizer, and a model card to complete."""
     from ..run.merge import merge as merge_run
 
     path = merge_run(run_dir, checkpoint, out)
@@ -142,21 +142,21 @@ def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
 Examples:
   polaris-train audit --model runs/polaris-9b-lora --data pairs/train.parquet --control pairs/held_out.parquet
   polaris-train audit --model merged --base Qwen/Qwen3.5-9B --data pairs/train.parquet --backend vllm --threshold 0.02
-The same command again goes on with what is missing."""
+Run the same command again to continue an interrupted audit."""
 )
-@click.option("--model", required=True, help="What to audit: a run's folder, an adapter, a model.")
-@click.option("--data", "data_", required=True, metavar="FILE", help="Rows that it was trained on.")
-@click.option("--base", help="Model before training, as a control. [default: a run's or an adapter's own]")
-@click.option("--control", metavar="FILE", help="Rows outside training, as a control.")
+@click.option("--model", required=True, help="What to audit: a run's folder, an adapter or a model.")
+@click.option("--data", "data_", required=True, metavar="FILE", help="Rows that the model was trained on.")
+@click.option("--base", help="Model before training, as a control. [default: base of the run or adapter]")
+@click.option("--control", metavar="FILE", help="Rows not used in training, as a control.")
 @click.option("--out", type=PATH, default=Path("audit"), show_default=True, help="Folder of the audit.")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Exit code 1 where, in any attack, a larger share of continuations copies 50 tokens or more.",
+    help="Exit with code 1 if, in any attack, a larger share of continuations copies 50 tokens or more.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="First so many stories of each file only.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N stories of each file.")
 @click.option("--tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Length of a continuation.")
 @click.option("--backend", type=click.Choice(["transformers", "vllm"]), default="transformers", show_default=True)
 @click.option(
@@ -166,13 +166,13 @@ The same command again goes on with what is missing."""
     metavar="NAME=VALUE",
     help="Argument of the chat template, such as enable_thinking=true (repeatable). [default: the run's]",
 )
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Continuations at a time.")
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Continuations per batch.")
 def audit(
     model: str, data_: str, base: str | None, control: str | None, out: Path, threshold: float, limit: int | None,
     tokens: int, backend: str, batch: int, template: dict[str, Any],
 ) -> None:  # fmt: skip
-    """What a model copies of its training stories, beside controls: greedy continuations after the prompt alone, and
-    after the reasoning and the first 50, 100 and 200 tokens of the story."""
+    """Measure what a model copies of its training stories, compared with controls: greedy continuations after the
+    prompt alone, and after the reasoning and the first 50, 100 and 200 tokens of the story."""
     from collections.abc import Iterable
 
     from rich.progress import track
@@ -194,7 +194,7 @@ def audit(
     print_grids([table(rows)], to)
     print_written(write_report(out, rows, names, threshold), to)
     if auditing.BASE not in names or control is None:
-        click.echo("Without --base and --control, chance and boilerplate cannot be told from memory.")
+        click.echo("Without --base and --control, chance and boilerplate cannot be distinguished from memory.")
     share, of_controls = worst(rows)
     beside = "" if of_controls is None else f" (controls: {of_controls:.1%})"
     click.echo(f"Copied runs of 50 tokens or more: {share:.1%} of the continuations in the worst attack{beside}.")

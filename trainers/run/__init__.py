@@ -1,1 +1,1 @@
-"""One training run: checked, planned, trained, watched, shown."""
+"""One training run: checks, plan, training, monitoring, plots."""

@@ -22,11 +22,11 @@ from . import estimate
 from .config import trl_config
 from .processes import processes
 
-_MANY = 10  # checkpoints that a disk must have room for where a recipe keeps them all
+_MANY = 10  # checkpoints to reserve disk space for if a recipe keeps them all
 
 
 def make_jury(spec: JudgeSpec) -> Jury:
-    """The judges' models, with this process's share of their concurrency. Raises UserError: unknown, or no key."""
+    """Make the judges, with this process's share of their concurrency. Raises UserError: unknown model, or no key."""
     config = as_judge_config(spec.options, "judge.options")
     config = config.merge(GenerateConfig(max_connections=per_process(spec).concurrency))
     made = [make_model(name, config=config, base_url=spec.base_url, **spec.model_args) for name in spec.models]
@@ -39,7 +39,7 @@ def per_process(spec: JudgeSpec) -> JudgeSpec:
 
 
 def check_vllm(recipe: Recipe, dry: bool) -> list[str]:
-    """Refuse settings under which vLLM's rollouts could not train; vLLM itself may be missing from a dry run."""
+    """Refuse settings under which vLLM's rollouts have no gradient; a dry run does not need vLLM."""
     of = recipe.setting
     if not of("use_vllm"):
         return []
@@ -60,7 +60,7 @@ def check_vllm(recipe: Recipe, dry: bool) -> list[str]:
 
 
 def check_settings(recipe: Recipe, folder: Path, held_out: int, dry: bool) -> None:
-    """Let TRL look at its own settings, on whatever machine this is."""
+    """Let TRL validate its own settings, on any machine."""
     try:
         trl_config(recipe, folder, held_out, check=True, dry=dry)
     except (TypeError, ValueError, AttributeError) as error:
@@ -68,7 +68,7 @@ def check_settings(recipe: Recipe, folder: Path, held_out: int, dry: bool) -> No
 
 
 def check_end(recipe: Recipe, tokenizer: Any) -> None:
-    """An answer must end where the chat's turn ends, or no rollout would ever be taken for finished."""
+    """Check that a chat turn ends with the tokenizer's end token; otherwise no rollout would count as finished."""
     mark = "the end of it"
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
     after = tokenizer.apply_chat_template(turns, tokenize=False, **recipe.template).partition(mark)[2]
@@ -87,7 +87,7 @@ def check_group(recipe: Recipe, prompts: int, count: int) -> None:
     if recipe.group < least:
         raise UserError(
             f"trl.num_generations={recipe.group}: a group needs {least} rows or more"
-            + (" (one reference, and rollouts that have a standard deviation)" if recipe.injects else "")
+            + (" (one reference, and enough rollouts for a standard deviation)" if recipe.injects else "")
         )
     found = estimate.count_steps(recipe, prompts, count)
     if found.rows % recipe.group:
@@ -109,30 +109,30 @@ def check_group(recipe: Recipe, prompts: int, count: int) -> None:
 
 
 def check_rubric(recipe: Recipe) -> Rubric:
-    """The rubric of the reward. Raises UserError where it cannot mark a story by itself with one call."""
+    """Load the rubric of the reward. Raises UserError if it cannot mark a single story with one call."""
     rubric = load_rubric(recipe.reward.rubric)
     if rubric.pairs or rubric.slots:
         how = "compares two stories" if rubric.pairs else "is asked once per criterion of a prompt"
         raise UserError(f"reward.rubric: {rubric.name} {how}; a reward needs a rubric that marks one story at a time")
-    if rubric.faultless <= 0:  # the share of it that a story has would turn better into worse
+    if rubric.faultless <= 0:  # dividing by it would turn better into worse
         raise UserError(f"reward.rubric: {rubric.name} gives a faultless story {rubric.faultless:g}, not above 0")
     return rubric
 
 
 def check_judge(spec: JudgeSpec) -> None:
-    """One tiny call to each, so that a wrong key is found before the model is loaded and not after an hour."""
+    """Make one tiny call to each judge, so that a wrong key is found before the model is loaded."""
     config = GenerateConfig(max_tokens=16, max_retries=1, timeout=60)
-    for model in make_jury(spec).members:  # of their own: a client belongs to the event loop that it was first used on
+    for model in make_jury(spec).members:  # new ones: a client is bound to the event loop of its first use
         if str(model).startswith(f"{PACKAGE}/"):
             continue
         try:
             outside_loop(asyncio.run, model.generate("Answer with the word: ready", config=config))
-        except Exception as error:  # every provider has its own; whichever it is, the judge cannot be reached
+        except Exception as error:  # every provider has its own types
             raise UserError(f"the judge {model} does not answer: {first_line(error)}") from None
 
 
 def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | None:
-    """What is wrong where the checkpoints do not fit on the disk."""
+    """An error message if the checkpoints do not fit on the disk, else None."""
     parent = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(parent).free / estimate.GB
     # the new checkpoint is written before the oldest is removed
@@ -148,14 +148,14 @@ def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | No
 
 
 def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
-    """What a user should know before a run begins, and may well want."""
+    """Notes for the user before a run begins; none of them is an error."""
     notes = []
     if plan["held_out"] and {*recipe.judge.models} & {*recipe.validation.judge.models}:
         notes.append("the held-out stories are judged by the training judge itself: over-fitting to it will not show")
     if plan["memory_total_gb"] > plan["memory_of_gb"]:
         notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")
     if recipe.setting("mask_truncated_completions") and recipe.injects:
-        notes.append("mask_truncated_completions leaves out references that were cut, too")
+        notes.append("mask_truncated_completions also leaves out references that were cut")
     expected = recipe.shape.gpus
     if expected > 1 and plan["processes"] != expected:
         notes.append(

@@ -1,4 +1,4 @@
-"""TRL's and PEFT's configurations of a recipe."""
+"""Make TRL's and PEFT's configurations from a recipe."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .processes import launched, processes
 
 
 def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False, dry: bool = False) -> HRIConfig:
-    """TRL's configuration of a recipe; with `check` one that any machine can make, to see whether TRL takes it.
+    """Make TRL's configuration; with `check`, one that works on any machine, to see whether TRL accepts it.
 
-    Where processes were launched together, the first configuration starts their communication, for the devices that it
-    names, and later ones keep it: then a check must name the run's own, unless the run is `dry`.
+    If processes were launched together, the first configuration sets up their communication for its devices, and later
+    ones keep it. A check must then use the run's own devices, unless the run is `dry`.
     """
     dtype = "bfloat16" if recipe.lora and recipe.bf16 else "float32"
     settings: dict[str, Any] = {"logging_steps": 1, "report_to": "none", **recipe.trl}
@@ -24,7 +24,7 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False,
             "eval_strategy": "steps",
             "eval_steps": recipe.validation.every,
             "num_generations_eval": 1,
-            # no larger than needed: the last batch is filled up with prompts that were there before
+            # no larger than needed: the last batch is padded with earlier prompts
             "per_device_eval_batch_size": min(8, math.ceil(held_out / processes())),
         }
     if check:
@@ -38,14 +38,14 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False,
         log_completions=True,
         num_completions_to_print=0,
         disable_tqdm=True,
-        # one process may wait for another's judge: longer than a batch can take
+        # longer than a batch can take: one process may wait for another's judge
         ddp_timeout=max(1800, int(2 * max(recipe.judge.batch_timeout, recipe.validation.judge.batch_timeout))),
         **settings,
     )
 
 
 def lora_config(recipe: Recipe) -> Any:
-    """PEFT's configuration, or None for all weights."""
+    """Make PEFT's configuration; None if all weights are trained."""
     if recipe.lora is None:
         return None
     from peft import LoraConfig

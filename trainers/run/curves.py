@@ -16,7 +16,7 @@ Series = dict[int, float]
 
 
 def metrics(folder: Path) -> dict[int, dict[str, Any]]:
-    """What was logged at each step; of a step that was run again after a stop, the last."""
+    """The metrics logged at each step; for a step that was run again after a stop, the last ones."""
     found: dict[int, dict[str, Any]] = {}
     for row in read_rows(folder / "metrics.jsonl"):
         found.setdefault(row["step"], {}).update(row)
@@ -35,7 +35,7 @@ def judged_rows(folder: Path) -> list[dict[str, Any]]:
 def length_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
     """Mean words written per word asked for, by length bucket and step; rollouts only.
 
-    Rollouts are written before the update of their step, which the other curves count after it: hence one step more.
+    Rollouts precede the update of their step, while the other curves count after it, so one is added to the step.
     """
     cells: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -48,7 +48,7 @@ def length_ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, floa
 
 
 def write_curves(folder: Path, title: str) -> list[Path]:
-    """Write `curves.png` and `curves.pdf` of a run; nothing where nothing was logged."""
+    """Write `curves.png` and `curves.pdf` of a run, if anything was logged."""
     logged = metrics(folder)
     if not logged:
         return []

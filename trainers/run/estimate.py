@@ -1,4 +1,4 @@
-"""What a training run will take, before it begins: steps, calls, tokens, dollars, memory, time."""
+"""Estimate what a training run takes: steps, calls, tokens, dollars, memory, time."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ..recipe import JudgeSpec, Recipe
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
 GB = 1e9
-# Bytes of one layer for each unit of width and token in 16 bits, measured on an H100 (see TRAINING.md): what forward
-# keeps, and what is there at the peak of a recomputed layer's backward, gradients included.
+# Bytes per layer, hidden unit and token in 16 bits, measured on an H100 (see TRAINING.md): kept by the forward pass,
+# and at the peak of a recomputed layer's backward pass, including gradients.
 LAYER_KEPT, LAYER_PEAK = 60, 90
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How TRL will step: `batches` generation batches of `rows` rows (of `groups` prompts) make `steps` updates."""
+    """TRL's schedule: `batches` generation batches of `rows` rows (of `groups` prompts) make `steps` updates."""
 
     steps: int
     batches: int
     rows: int
     groups: int
-    per_batch: float  # optimizer steps for each generation batch
+    per_batch: float  # optimizer steps per generation batch
 
 
 def count_steps(recipe: Recipe, prompts: int, processes: int) -> Steps:
-    """Steps of a run over so many prompts. TRL leaves out a last generation batch that is not full."""
+    """Count the steps of a run over `prompts` prompts. TRL drops a last generation batch that is not full."""
     of = recipe.setting
     accumulation, device_rows = int(of("gradient_accumulation_steps")), int(of("per_device_train_batch_size"))
     if of("generation_batch_size"):
@@ -57,21 +57,21 @@ def count_steps(recipe: Recipe, prompts: int, processes: int) -> Steps:
 
 
 def memory_gb(recipe: Recipe) -> dict[str, float]:
-    """Gigabytes on each GPU (or in main memory, without one), by what takes them.
+    """Estimate the gigabytes used on each GPU (or in main memory, if there is none), by purpose.
 
-    All weights: 16 bytes a parameter (fp32 weights 4, gradients 4, Adam 8), over the GPUs. LoRA: the frozen weights
-    once a GPU (2 bytes in bf16, 4 in fp32), and 16 bytes for each adapter weight. Activations with checkpointing:
-    2 bytes x hidden x tokens x layers, and one layer's `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT`
-    for every layer (twice as much in fp32). Logits take nothing: TRL works out log-probabilities in tiles of the
+    All weights: 16 bytes per parameter (fp32 weights 4, gradients 4, Adam 8), divided among the GPUs. LoRA: the frozen
+    weights on each GPU (2 bytes in bf16, 4 in fp32), and 16 bytes per adapter weight. Activations with checkpointing:
+    2 bytes x hidden x tokens x layers, and for one layer `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT`
+    for every layer (twice as much in fp32). Logits take nothing: TRL computes log-probabilities in tiles of the
     vocabulary.
-    vLLM beside the trainer takes its share.
+    vLLM, if it shares the GPU with the trainer, takes its share.
     """
     shape, of = recipe.shape, recipe.setting
     gpus = max(1, shape.gpus)
     width = 2 if recipe.bf16 else 4
     tokens = int(of("per_device_train_batch_size")) * (recipe.data.max_prompt_tokens + recipe.completion_tokens)
     if recipe.lora:
-        adapter = shape.layers * 7 * 2 * shape.hidden * 1.5 * recipe.lora.r  # seven matrices a layer, r x (in + out)
+        adapter = shape.layers * 7 * 2 * shape.hidden * 1.5 * recipe.lora.r  # seven matrices per layer, r x (in + out)
         weights = (shape.parameters * width + 16 * adapter) / GB
     else:
         weights = 16 * shape.parameters / gpus / GB
@@ -88,14 +88,14 @@ def memory_gb(recipe: Recipe) -> dict[str, float]:
 
 
 def checkpoint_gb(recipe: Recipe) -> float:
-    """Gigabytes of one checkpoint: fp32 weights (under FSDP twice) and Adam's 8 bytes; for LoRA of the adapter."""
+    """Gigabytes of one checkpoint: fp32 weights (twice under FSDP) and Adam's 8 bytes; with LoRA, of the adapter."""
     if recipe.lora:
         return recipe.shape.layers * 7 * 2 * recipe.shape.hidden * 1.5 * recipe.lora.r * 12 / GB
     return recipe.shape.parameters * 16 / GB
 
 
 def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> float:
-    """Tokens of a response, assumed: as long as asked, with half the cap of reasoning where the policy reasons."""
+    """Assumed tokens of a response: the length asked for, plus half the reasoning cap if the policy reasons."""
     reasoning = recipe.reward.reasoning_cap / 2 if recipe.thinking else 0
     words = fmean([target or 1000 for target in targets]) if targets else 1000
     return min(float(recipe.completion_tokens), words * ratio + reasoning)
@@ -106,7 +106,7 @@ def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float
 
     Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x judges x JUDGE_SECONDS /
     concurrency.
-    Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), once an iteration.
+    Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), per iteration.
     """
     shape, gpus = recipe.shape, max(1, recipe.shape.gpus)
     rollouts = found.rows - (found.groups if recipe.injects else 0)
@@ -122,7 +122,7 @@ def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float
 def plan(
     recipe: Recipe, targets: Sequence[int | None], held_out: int, ratio: float, processes: int, prices: Prices
 ) -> dict[str, Any]:
-    """The plan of a run as plain data; `dollars` is None where a judge has no known price."""
+    """The plan of a run as plain data; `dollars` is None if a judge has no known price."""
     found = count_steps(recipe, len(targets), processes)
     tokens = response_tokens(recipe, targets, ratio)
     words = round(fmean([target or 1000 for target in targets])) if targets else 1000
@@ -177,7 +177,7 @@ def _judging(use: str, recipe: Recipe, spec: JudgeSpec, rows: int, words: int, p
 
 
 def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
-    """Print a plan for people."""
+    """Print a plan as a table."""
     table = Table(title=f"{found['recipe']}: {found['model']}", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -189,13 +189,13 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     for row in found["judges"]:
         cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
         told = f"{row['calls']:,} judgments, {row['tokens_in']:,} tokens in, {row['tokens_out']:,} out, {cost}"
-        table.add_row(f"judge, {row['use']}", f"{marked(row['judge'])}: {told}; reasoning and repeats come on top")
+        table.add_row(f"judge, {row['use']}", f"{marked(row['judge'])}: {told}; reasoning and retries not included")
     where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
     parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")
-    table.add_row("disk", f"{found['checkpoint_gb']} GB a checkpoint")
+    table.add_row("disk", f"{found['checkpoint_gb']} GB per checkpoint")
     seconds = ", ".join(f"{name} {value:g} s" for name, value in found["seconds_a_batch"].items())
-    table.add_row("time", f"about {found['hours']:g} hours ({seconds} a batch); estimated, see trainers/TRAINING.md")
+    table.add_row("time", f"about {found['hours']:g} hours ({seconds} per batch); estimated, see trainers/TRAINING.md")
     for note in notes:
         table.add_row("note", escape(note))
     console.print(table)

@@ -1,4 +1,4 @@
-"""A run's folder: what it holds, and whether a run may go on there."""
+"""A run's folder: what it holds, and whether a run may continue there."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _VERSIONS = ("polaris-eval", "trl", "transformers", "torch", "accelerate", "peft
 
 
 def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | None:
-    """Make or reopen the run's folder; returns the checkpoint to go on from, if there is one.
+    """Make or reopen the run's folder; returns the checkpoint to continue from, if there is one.
 
-    A checkpoint that was cut off in the writing is removed.
+    An incompletely written checkpoint is removed.
 
     Raises:
-        UserError: the folder holds a run of another recipe, other rows, processes or rubric file, or something else.
+        UserError: the folder holds a run with another recipe, rows, process count or rubric file, or something else.
     """
     resolved = recipe.model_dump(mode="json")
     kept = folder / "recipe.yaml"
     if kept.is_file():
         earlier = read_recipe(kept).model_dump(mode="json")
-        # more steps are more of the same only where the learning rate does not depend on how many there are
+        # more steps only extend the run if the learning rate does not depend on their number
         constant = recipe.setting("lr_scheduler_type") == "constant"
         free = (*_MAY_CHANGE, *(["trl.max_steps"] if constant else []))
         changed = sorted(key for key in _differences(earlier, resolved) if not key.startswith(free))
@@ -52,7 +52,7 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run; name another folder with --run-dir")
     elif rank() > 0:
-        raise UserError(f"{folder}: the first process has made it, and this one does not see it; it must be shared")
+        raise UserError(f"{folder}: the first process made it, but this one cannot see it; it must be a shared folder")
     if rank() == 0:
         folder.mkdir(parents=True, exist_ok=True)
         for cut in set(checkpoints(folder)) - set(whole_checkpoints(folder)):
@@ -64,13 +64,13 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first, whole or not."""
+    """The checkpoints of a run, oldest first, complete or not."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
     return sorted(found, key=step_of)
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:
-    """Those that were written to their end: the trainer's state comes last."""
+    """The completely written checkpoints of a run: the trainer's state is written last."""
     found = []
     for path in checkpoints(folder):
         try:
@@ -82,18 +82,18 @@ def whole_checkpoints(folder: Path) -> list[Path]:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint of a run."""
+    """The newest complete checkpoint of a run, or None."""
     found = whole_checkpoints(folder)
     return found[-1] if found else None
 
 
 def step_of(checkpoint: Path) -> int:
-    """The optimizer steps that a checkpoint has behind it."""
+    """The number of optimizer steps before a checkpoint."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
-    """A run goes on exactly only with the same rows and rubric file on as many processes."""
+    """Refuse other rows, another rubric file or number of processes: the run would not continue exactly."""
     if last_checkpoint(folder) is None:
         return
     earlier = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
@@ -103,10 +103,10 @@ def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
         "rubric_digest": "another rubric file",
     }
     for name, what in fixed.items():
-        unknown = plan[name] if name == "rubric_digest" else None  # earlier runs had one rubric, and did not say so
+        unknown = plan[name] if name == "rubric_digest" else None  # earlier runs had one rubric and did not record it
         if earlier.get(name, unknown) != plan[name]:
             raise UserError(
-                f"{folder} was begun with {what} ({earlier.get(name)}, now {plan[name]}), so it cannot go on exactly; "
+                f"{folder} was begun with {what} ({earlier.get(name)}, now {plan[name]}), so it cannot resume exactly; "
                 "name another folder with --run-dir"
             )
 

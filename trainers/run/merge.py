@@ -1,4 +1,4 @@
-"""From a run to a model that others can load, with a card that says where it comes from."""
+"""Export a run as a model that others can load, with a model card."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
 
     Args:
         folder: the run's folder.
-        step: which checkpoint; by default the last whole one.
-        out: where to; by default `merged` in the run's folder. It must not exist.
+        step: which checkpoint; by default the last complete one.
+        out: the output folder, which must not exist; by default `merged` in the run's folder.
 
     Raises:
-        UserError: no run there, no such checkpoint, a folder in the way, or a base model that cannot be loaded.
+        UserError: no run, no such checkpoint, an existing output folder, or a base model that cannot be loaded.
     """
     if not (folder / "recipe.yaml").is_file():
         raise UserError(f"{folder}: holds no run (no recipe.yaml)")
@@ -46,7 +46,7 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
     except UserError:
         raise
     except Exception as error:  # whatever the loaders of weights raise
-        raise UserError(f"{checkpoint}: cannot be made a model: {first_line(error)}") from None
+        raise UserError(f"{checkpoint}: cannot be converted to a model: {first_line(error)}") from None
     (unfinished / "README.md").write_text(_card(recipe, folder, step_of(checkpoint)), encoding="utf-8")
     shutil.copy(folder / "recipe.yaml", unfinished / "recipe.yaml")
     unfinished.replace(out)
@@ -59,7 +59,7 @@ def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:
     from trl.trainer.utils import create_model_from_path
 
     disable_progress_bar()
-    # as TRL loads it for training: the class that the model's own configuration names
+    # as TRL loads it for training: the class named in the model's configuration
     settings: dict[str, Any] = {"dtype": "bfloat16" if recipe.bf16 else "float32", "device_map": None}
     if recipe.lora is not None:
         from peft import PeftModel
@@ -104,15 +104,15 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.name)} on the rubric {Path(recipe.reward.rubric).stem}. The whole recipe is in `recipe.yaml`.
+{marked(recipe.judge.name)} on the rubric {Path(recipe.reward.rubric).stem}. The full recipe is in `recipe.yaml`.
 
-To be said here: what it was trained on and under which licence, what it is for, and what it must not be used for.
+To be completed: what it was trained on and under which licence, its intended use, and what it must not be used for.
 
 ## Held-out prompts, judged by {marked(judge)}
 
 {chr(10).join(table) if rows else "No prompts were held out."}
 
-Measure it on the benchmarks with `polaris-eval run`, and put the table here.
+Evaluate it on the benchmarks with `polaris-eval run`, and put the table here.
 
 ## Versions
 

@@ -1,4 +1,4 @@
-"""One training run, checked and planned before any model is loaded."""
+"""Check and plan a training run before any model is loaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .processes import launched, local_rank, processes, rank
 
 @dataclass(frozen=True)
 class Options:
-    """What a user asked for beside the recipe. `max_cost` is in US dollars over the whole run, resumed or not."""
+    """The user's options besides the recipe. `max_cost` is in US dollars over the whole run, resumed or not."""
 
     folder: Path
     max_cost: float | None = None
@@ -35,7 +35,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Job:
-    """A run that was checked: everything but the model is loaded."""
+    """A checked run, with everything but the model loaded."""
 
     recipe: Recipe
     options: Options
@@ -51,10 +51,10 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     """Check a run and print its plan, before any model is loaded.
 
     Args:
-        dry: only plan: call no judge, and take a lack of disk for a note.
+        dry: only plan: call no judge, and report a lack of disk space as a note.
 
     Raises:
-        UserError: the first thing that is wrong.
+        UserError: the first problem found.
     """
     notes = checks.check_vllm(recipe, dry)
     tokenizer = load_tokenizer(recipe.model)
@@ -93,7 +93,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
             raise UserError(lack)
         check_store(
             judge for jury in judges.values() for judge in jury.members
-        )  # what cannot be used is found now, and not row by row
+        )  # find an unusable store now, not row by row
         if local_rank() == 0:  # on every machine
             for spec in specs.values():
                 checks.check_judge(spec)

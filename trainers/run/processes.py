@@ -1,4 +1,4 @@
-"""The processes that train together, as their launcher says in the environment."""
+"""The processes that train together, from the launcher's environment variables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def processes() -> int:
 
 
 def launched() -> bool:
-    """Whether a launcher started this process, and so said how many there are."""
+    """Whether a launcher started this process, and so set the number of processes."""
     return "WORLD_SIZE" in os.environ
 
 
@@ -31,5 +31,5 @@ def signalled_twice() -> bool:
 
 
 def quiet_tokenizers() -> None:
-    """Keep tokenizers, which start threads, from warning at every process that is forked."""
+    """Keep tokenizers, which start threads, from warning at every fork."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -23,7 +23,7 @@ def held_out_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_samples(folder: Path, judge: str) -> Path:
-    """Write `samples.md`: the first held-out prompts, and what was written for them at each validation."""
+    """Write `samples.md`: the first held-out prompts, and their stories at each validation."""
     rows = held_out_rows(folder)
     prompts = list(dict.fromkeys(row["id"] for row in rows))[:SHOWN]
     parts = [f"# Stories over time\n\nJudged by {marked(judge)}.\n"]
@@ -42,5 +42,5 @@ def write_samples(folder: Path, judge: str) -> Path:
 
 
 def _quoted(text: str) -> str:
-    """A text as an indented block: other people's markup stays text."""
+    """Indent a text as a block, so that its markup stays plain text."""
     return "\n".join(f"    {line}" for line in text.splitlines() or [""])

@@ -1,4 +1,4 @@
-"""TRL at work on a checked run."""
+"""Train a checked run with TRL."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from .watch import JudgeLost, Watch
 
 
 def train(job: Job, console: Console) -> str | None:
-    """Train, from the last checkpoint where there is one. Returns why it stopped early, or None.
+    """Train, from the last checkpoint if there is one. Returns why it stopped early, or None.
 
     The run's folder then holds the checkpoints, `metrics.jsonl`, `rewards.jsonl`, the stories of the held-out
     prompts, `samples.md` and the plots.
 
     Raises:
-        UserError: the folder is another run's, or the loss is no number any more.
+        UserError: the folder belongs to another run, or the gradient is not finite.
     """
     quiet_tokenizers()
     disable_progress_bar()  # of loading weights
@@ -76,13 +76,13 @@ def train(job: Job, console: Console) -> str | None:
             callbacks=[watch],
             before_update=watch.before_update,
         )
-    except OSError as error:  # what transformers raises for weights that are not there
+    except OSError as error:  # raised by transformers for missing weights
         raise UserError(f"model {recipe.model} cannot be loaded: {first_line(error)}") from None
     reward.ends = {*trainer.eos_token_ids, job.tokenizer.pad_token_id}
     for noisy in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(noisy)
     if checkpoint is not None:
-        quiet.print(f"going on from {checkpoint}")
+        quiet.print(f"continuing from {checkpoint}")
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except JudgeLost as lost:

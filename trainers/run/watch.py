@@ -1,4 +1,4 @@
-"""Watching a run: what is written down as it goes, and when it has to stop at a checkpoint."""
+"""Monitor a run: log its progress, and decide when it stops at a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from .samples import write_samples
 
 
 class JudgeLost(RuntimeError):
-    """Too many rows of a batch got no verdict; nothing of it has reached the weights."""
+    """Too many rows of a batch got no verdict; the batch has not reached the weights."""
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Logs, stops and keeps what a run needs to go on later exactly as if it had not stopped.
+    """Log and stop a run, and keep what it needs to continue later exactly as if it had not stopped.
 
-    Stops come at the end of a generation batch, since the weight of the references is fixed for a batch:
-    by `max_cost` dollars (before the batch that would go over it), by Ctrl-C, and, before a batch is used, by a judge
-    that does not answer. `stopped` then says why.
+    A run stops at the end of a generation batch, since the weight of the references is fixed for a batch:
+    at `max_cost` dollars (before the batch that would exceed it), on Ctrl-C, or, before a batch is used, if the judge
+    does not answer. `stopped` then says why.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
         training, validation = plan["judges"]
-        # what a batch costs: as planned, until some were paid for
+        # cost of a batch: as planned, until actual costs are known
         self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])
         if done and ledger.spent:
             self._batch_cost = ledger.spent / (done / self.per_batch)
@@ -70,10 +70,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             self.stopped = self._too_dear(ledger.spent, self._batch_cost)
 
     def before_update(self, rewards: Any) -> None:
-        """Count rows without a verdict, (rows, functions) and gathered, so that every process decides alike.
+        """Count rows without a verdict in the gathered (rows, functions), so that all processes decide alike.
 
         Raises:
-            JudgeLost: no row has one, or too few had for too many batches in a row.
+            JudgeLost: no row has a verdict, or too few rows had one for too many batches in a row.
         """
         missing = rewards.isnan().all(dim=1).float().mean().item()
         self._bad = self._bad + 1 if missing >= self.stop.max_unjudged else 0
@@ -93,7 +93,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             if self._interrupted and not signalled_twice():
                 raise KeyboardInterrupt
             self._interrupted = True
-            # it may have come in the middle of another print
+            # the signal may arrive in the middle of another print
             os.write(2, b"stopping at the next checkpoint; Ctrl-C again stops at once\n")
 
         self._before = signal.signal(signal.SIGINT, interrupt)
@@ -102,7 +102,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.restore_signals()
 
     def restore_signals(self) -> None:
-        """Give Ctrl-C back its meaning."""
+        """Restore the previous Ctrl-C handler."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
@@ -111,19 +111,19 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._remember(state)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        # a run that is resumed at the end of an epoch has the random state from before the next one's first draw
+        # a run resumed at the end of an epoch has the random state from before the next epoch's first draw
         if not float(state.epoch or 0).is_integer():
             self._remember(state)
 
     def _remember(self, state: Any) -> None:
-        """Keep the random state: a batch that is not used must not have been drawn."""
+        """Save the random state, so that the draw of an unused batch can be undone."""
         self._seen_tokens = state.num_input_tokens_seen
         self.random = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             self.random["cuda"] = torch.cuda.get_rng_state_all()
 
     def rewind(self, state: Any) -> None:
-        """Put the random state, and TRL's count of tokens, back to where the unused batch began."""
+        """Reset the random state and TRL's token count to the start of the unused batch."""
         state.num_input_tokens_seen = self._seen_tokens
         random.setstate(self.random["python"])
         np.random.set_state(self.random["numpy"])
@@ -168,10 +168,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             write_samples(self.folder, self.held_out_judge)
 
     def _too_dear(self, spent: float, ahead: float) -> str:
-        return f"${spent:.2f} of ${self.max_cost:.2f} are spent, and what comes next takes about ${ahead:.2f}"
+        return f"${spent:.2f} of ${self.max_cost:.2f} have been spent, and the next part costs about ${ahead:.2f}"
 
     def _total(self, args: Any) -> tuple[float, bool]:
-        """Dollars spent and whether anybody asked to stop, over all processes."""
+        """Dollars spent, and whether a stop was requested, over all processes."""
         mine = torch.tensor([self.ledger.spent, float(self._interrupted)], dtype=torch.float64)
         device = args.device if args.device.type != "mps" else "cpu"
         spent, interrupted = reduce(mine.to(device), "sum").tolist()

@@ -15,7 +15,7 @@ _HERE = Path(str(files(__package__)))
 
 
 def prompts(choice: Choice) -> list[Sample]:
-    """The samples: each has an id and metadata with prompt_id, target_words (or None) and, if you like, category."""
+    """The samples: each has an id and metadata with prompt_id, target_words (or None) and, optionally, category."""
     return own_prompts(_HERE / "prompts.jsonl")
 
 
@@ -25,10 +25,10 @@ BENCHMARK = Benchmark(
     # a rubric that ships with polaris-eval, by its name, or the path of a file
     rubric=str(_HERE / "rubric.yaml"),
     prompts=prompts,
-    # prompt sets, each with its splits; `choice` says which one is asked for
+    # prompt sets, each with its splits; `choice` says which one to use
     sets={"first": ()},
     languages=("en",),
-    # True: stories for other prompts than these may be judged on it too
+    # True: stories for other prompts may be judged on it too
     any_prompt=True,
     # how stories are written, unless the user says otherwise
     config=GenerateConfig(temperature=0.8, top_p=0.95),

@@ -16,7 +16,7 @@ const storageKey = name => `polaris-study:${data.study}:${name}`;
 
 function load(name) {
   let found = null;
-  try { found = JSON.parse(storage.getItem(storageKey(name))); } catch { /* nothing kept, or nothing that can be read */ }
+  try { found = JSON.parse(storage.getItem(storageKey(name))); } catch { /* nothing saved, or it cannot be read */ }
   const session = [...crypto.getRandomValues(new Uint8Array(8))].map(n => n.toString(16).padStart(2, "0")).join("");
   return { session, answers: {}, scroll: {}, seconds: {}, number: 0, ...found };
 }
@@ -60,7 +60,7 @@ function show(target) {
   panes.forEach((pane, side) => { pane.querySelector(".text").textContent = texts[side]; });
   const places = kept.scroll[name] || [0, 0, 0];
   tab(places[2]);
-  // a hidden pane cannot be scrolled: each is put in its place when it is shown
+  // a hidden pane cannot be scrolled: its position is restored when it is shown
   requestAnimationFrame(() => panes.forEach((pane, side) => { pane.scrollTop = places[side]; }));
   const given = kept.answers[name] || { choice: null, criteria: {}, comment: "" };
   document.querySelectorAll("#answer input").forEach(input => {
@@ -132,7 +132,7 @@ async function send() {
   if (unsent) { clearTimeout(timer); timer = setTimeout(send, 5000); }
 }
 
-// whoever leaves may not come back: what the delayed sending holds goes now, and outlives the page
+// the user may not come back: send pending answers now, with a request that outlives the page
 function sendLast() {
   if (!served || !unsent) return;
   unsent = false;
@@ -149,7 +149,7 @@ function download() {
   keep();
 }
 
-// SHA-256 (FIPS 180-4): the browser's own is missing where a page is neither local nor encrypted
+// SHA-256 (FIPS 180-4): the browser's own is only available in secure contexts
 function sha256(text) {
   const bytes = new TextEncoder().encode(text), size = bytes.length;
   const padded = new Uint8Array(((size + 72) >> 6) << 6);

@@ -20,7 +20,7 @@ def samples(choice: Choice) -> list[Sample]:
     """All prompts of the first iteration, then all of the second, …; ids are PROMPT-ITERATION.
 
     In iteration i `<SEED>` is replaced by modifier (i - 1) mod n of the prompt's n. The iterations of a prompt
-    are samples that share a `prompt_id`, so that each is a text of its own and statistics see one cluster.
+    are separate samples with the same `prompt_id`, so statistics treat them as one cluster.
     """
     prompts: dict[str, dict[str, Any]] = parsed(_SOURCES[NAME], json.loads, choice.folder)
     iterations = range(1, (choice.iterations or 1) + 1)

@@ -15,7 +15,7 @@ _SOURCES = read_sources(__package__)
 
 
 def samples(choice: Choice) -> list[Sample]:
-    """The prompts of a language; ids are places in the file of all languages, from 1."""
+    """The prompts of a language; ids are positions in the file of all languages, from 1."""
     everything: list[dict[str, Any]] = parsed(_SOURCES[NAME], json_lines, choice.folder)
     every = choice.language == "all"
     listed: list[dict[str, Any]] = [] if every else parsed(_SOURCES[f"{NAME}_en"], json_lines, choice.folder)

@@ -187,7 +187,7 @@ def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
     many = written(tmp_path, *(f"m{i}" for i in range(9)), prompts=2, name="many.jsonl")
     for args, complaint in (
         ((one, "--judge", PROXY), "only a has stories here"),
-        ((many, "--judge", PROXY), "9 models meeting on every prompt are 72 matches, 144 judge calls"),
+        ((many, "--judge", PROXY), "9 models on every prompt make 72 matches, 144 judge calls"),
         ((many, "--judge", "m0", "--matches", 2), "m0"),
         ((many, "--matches", 2), "needs GOOGLE_API_KEY"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1500"), "two models"),
@@ -303,7 +303,7 @@ def test_a_judge_with_faults_leaves_gaps_that_are_named_and_filled(cli: Cli, tmp
         assert done.returncode == 1, done.stderr
         assert "6 scheduled judgments have no result" in done.stdout
         assert "malformed reply, 3 times" in done.stdout
-        assert "3 matches lack a judgment and take no part" in " ".join(done.stdout.split())
+        assert "3 matches lack a judgment and are left out" in " ".join(done.stdout.split())
         assert all(row["coverage"] == 0.75 for row in standings(tmp_path)["rows"])
         asked = len(server.requests)
         down[0] = False

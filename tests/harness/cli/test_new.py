@@ -41,4 +41,4 @@ def test_names_are_plain(cli: Cli, name: str) -> None:
     for kind in ("rubric", "benchmark"):
         refused = cli("new", kind, name)
         assert refused.returncode == 2
-        assert "a name is small letters" in refused.stderr
+        assert "a name has lower-case letters" in refused.stderr

@@ -164,7 +164,7 @@ def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, promp
     records[2]["id"] = "27-1"
     write_jsonl(path, records)
     refused = one_line(cli("run", "--stories", path, "--judge", PROXY, "--log-dir", "other", **env))
-    assert "the story '27-1' of 'some/writer' is for no prompt of eqbench_creative" in refused
+    assert "the story '27-1' of 'some/writer' does not belong to any prompt of eqbench_creative" in refused
     records[2]["benchmark"] = "eqbench"
     write_jsonl(path, records)
     assert "unknown benchmark 'eqbench' in a story" in one_line(cli("run", "--stories", path, "--judge", PROXY, **env))
@@ -178,9 +178,9 @@ def test_a_file_of_stories_of_several_benchmarks(cli: Cli, tmp_path: Path, promp
         (["--judge", f"writingbench={PROXY}"], "story_quality needs a judge"),
         (
             ["--judge", PROXY, "--benchmark", "writingbench", "--prompts", "mini"],
-            "--prompts means nothing to writingbench",
+            "--prompts does not apply to writingbench",
         ),
-        (["--judge", PROXY, "--benchmark", "longbench_write", "--disqualify"], "--disqualify means nothing"),
+        (["--judge", PROXY, "--benchmark", "longbench_write", "--disqualify"], "--disqualify does not apply"),
         (["--judge", PROXY, "--judge", "writingbench="], "no model is named"),
         (
             ["--judge", "openai-api/lab/x", "--judge", "writingbench=google/y", "--judge-base-url", "http://lab"],

@@ -234,8 +234,8 @@ def test_what_is_no_jury(cli: Cli, tmp_path: Path) -> None:
     keys = {"ONE_API_KEY": "k", "ONE_BASE_URL": "http://localhost:9/v1"}
     assert "named twice" in one_line(cli(*run, "--judge", PROXY, "--judge", PROXY))
     assert "from 1 to the number of judges, 2" in one_line(cli(*run, *two, "--quorum", 3, **keys))
-    assert "about several judges" in one_line(cli(*run, "--judge", PROXY, "--quorum", 1))
-    assert "about several judges" in one_line(cli(*run, "--judge", PROXY, "--jury", "zscore"))
+    assert "need several judges" in one_line(cli(*run, "--judge", PROXY, "--quorum", 1))
+    assert "need several judges" in one_line(cli(*run, "--judge", PROXY, "--jury", "zscore"))
     rows = json.loads(cli("plan", "--stories", path, *two, "--json").stdout)["rows"]
     assert [row["model"] for row in rows] == ["openai-api/one/b", PROXY]
 

@@ -238,13 +238,13 @@ def test_a_rubrics_judge_may_be_of_any_provider(cli: Cli, tmp_path: Path, mine: 
         (("max: 10", "max: ten"), "mine.yaml: dimensions.0.max"),
         (("name: mine\n", "name: mine\nname: yours\n"), "the key 'name' is given twice"),
         (("    {{story}}\n", "    the story\n"), "prompt.user: placeholder 'story' is unknown or unused"),
-        (("version: 1", "version: 1\ndigest: x"), "digest: comes from the file"),
+        (("version: 1", "version: 1\ndigest: x"), "digest: is derived from the file"),
         (("name: mine", "name: [mine"), "not YAML"),
         (("name: mine", "name: " + "[" * 5000), "not YAML"),
         (("name: mine", "name: my rubric"), "name: "),
         (("title: My rubric", 'title: "two\\nlines'), "mine.yaml"),
-        (("name: Prose", "name: score"), "'score' begins with a small letter; write 'Score'"),
-        (("name: Prose", "name: prompt_id"), "'prompt_id' begins with a small letter"),
+        (("name: Prose", "name: score"), "'score' begins with a lower-case letter; write 'Score'"),
+        (("name: Prose", "name: prompt_id"), "'prompt_id' begins with a lower-case letter"),
     ],
 )
 def test_a_broken_rubric_is_one_line(cli: Cli, tmp_path: Path, mine: Path, change: tuple[str, str], says: str) -> None:
@@ -263,7 +263,7 @@ def test_a_broken_rubric_is_one_line(cli: Cli, tmp_path: Path, mine: Path, chang
         (["run", "--rubric", "nope"], "unknown rubric 'nope'; known: eqbench_creative"),
         (["run", "--rubric", "pairwise"], "compares two stories: it is for polaris-eval arena"),
         (["run", "--rubric", "writingbench"], "is asked once per criterion (criterion, description, bands)"),
-        (["run", "--rubric", "eqbench_longform", "--disqualify"], "--disqualify means nothing"),
+        (["run", "--rubric", "eqbench_longform", "--disqualify"], "--disqualify does not apply"),
         (["judge-check", "--rubric", "gone.yaml"], "gone.yaml: No such file"),
         (["plan", "--rubric", "gone.yaml"], "gone.yaml: No such file"),
     ],
@@ -306,12 +306,12 @@ def test_broken_prompts_are_one_line(cli: Cli, tmp_path: Path, record: dict[str,
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--prompts", "p.jsonl", "--benchmark", "writingbench"], "--prompts means nothing to writingbench"),
+        (["--prompts", "p.jsonl", "--benchmark", "writingbench"], "--prompts does not apply to writingbench"),
         (["--prompts", "gone.jsonl"], "gone.jsonl: cannot be read"),
         (["--prompts", "p.jsonl", "--split", "train"], "has no splits"),
         (["--prompts", "p.jsonl", "--language", "zh"], "has no splits, languages"),
         (["--split", "test", "--benchmark", "story_quality"], "the prompt set mini has no splits"),
-        (["--prompts", "nope", "--benchmark", "story_quality"], "known: mini, official, or a file of yours, .jsonl"),
+        (["--prompts", "nope", "--benchmark", "story_quality"], "known: mini, official, or your own .jsonl file"),
     ],
 )
 def test_prompts_that_cannot_be_used_are_one_line(cli: Cli, tmp_path: Path, args: list[str], says: str) -> None:

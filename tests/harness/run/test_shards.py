@@ -53,7 +53,7 @@ def test_the_table_over_all_shards_is_that_of_one_run(cli: Cli, tmp_path: Path) 
     for number in (1, 3):
         done = cli(*run, "--log-dir", "parts", "--shard", f"{number}/3")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"This was shard {number}/3. All that are there: polaris-eval leaderboard parts" in done.stdout
+        assert f"This was shard {number}/3. All shards so far: polaris-eval leaderboard parts" in done.stdout
     told = cli("leaderboard", "parts").stdout
     assert "run in 3 shards, of which 2 is not here" in " ".join(told.split())
     assert len(frame(tmp_path)) == 5

@@ -155,7 +155,7 @@ def test_bad_answers_are_asked_again_and_then_dropped_with_their_reason(books: P
         "refused, or in the wrong form": 2, "reasoning: quotes the story": 1, "refused": 1
     }  # fmt: skip
     assert facts["pairs"] == {"train": 2, "held_out": 0}
-    assert not (out / "held_out.parquet").exists() and "none comes nearer to --held-out" in result.output
+    assert not (out / "held_out.parquet").exists() and "holding out none comes closest to --held-out" in result.output
 
 
 def test_prompts_of_the_test_set_are_dropped(books: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_the_plan_counts_what_is_missing(books: Path, tmp_path: Path) -> None:
     assert tokens_in == pytest.approx(6 * (1210 + 500) * 1.35, rel=0.02)
     assert float(cells[7]) == pytest.approx((tokens_in * 2.5 + tokens_out * 15) / 1e6, abs=0.006)
     total = float(next(line for line in result.output.splitlines() if "│ total" in line).split("│")[7])  # dollars
-    batch = re.search(r"With --batch, where the command has it: ([\d.]+\d)", result.output)
+    batch = re.search(r"With --batch, if the command supports it: ([\d.]+\d)", result.output)
     assert batch and float(batch[1]) == pytest.approx(total / 2, abs=0.006)
 
 
@@ -381,12 +381,12 @@ def test_check_tells_errors_and_notes(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["pairs", "check", str(path), "--held-out", str(held)])
     assert result.exit_code == 1
     for line in (
-        "error: rows that have a story that is held out too: a score on it would say nothing: 1 (none)",
+        "error: rows that have a story that is also held out: scores on it would mean nothing: 1 (none)",
         "error: rows that hold reasoning tags in story or ground_truth_reasoning, which must be plain text: 1 (tags)",
         "note: rows that ask for no length (… N words long, or target_word_count): no length penalty there: 1 (none)",
-        "note: rows that ask for another length in the prompt than target_word_count says, which counts: 1 (other)",
+        "note: rows that have a prompt that asks for another length than target_word_count, which is used: 1 (other)",
         "note: rows that have no story: their groups are rollouts only: 1 (bare)",
-        "note: rows that have a story outside the tolerance of the length asked for: it is penalised for it: 1 (far)",
+        "note: rows that have a story outside the tolerance of the length asked for: it is penalised: 1 (far)",
         "note: rows that have a story without ground_truth_reasoning: 1 (far)",
     ):
         assert line in result.output

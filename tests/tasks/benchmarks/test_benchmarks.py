@@ -281,7 +281,7 @@ def test_a_story_for_no_prompt_of_the_benchmark_is_refused(
 ) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", [{"id": key, "prompt": "p", "story": "s", "model": "m"}])
     folder = {} if benchmark == "writingbench" else {"data_dir": str(shared / "prompts")}
-    with pytest.raises(UserError, match=f"the story '{key}' of 'm' is for no prompt of {benchmark}"):
+    with pytest.raises(UserError, match=f"the story '{key}' of 'm' does not belong to any prompt of {benchmark}"):
         args = {"stories": str(path), "judge": PROXY, **folder}
         inspect_eval(f"polaris_eval/{benchmark}", model=None, task_args=args, log_dir=str(tmp_path), display="none")
 

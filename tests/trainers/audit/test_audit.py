@@ -160,7 +160,7 @@ def test_an_overfitted_model_is_caught_and_its_base_is_not(overfitted: dict[str,
     passed = call("audit", "--model", "polaris_eval/local", "--data", overfitted["data"], "--tokens", 60,
                   "--limit", 1, "--out", overfitted["folder"] / "base")  # fmt: skip
     assert passed.exit_code == 0, passed.output
-    assert "chance and boilerplate cannot be told" in passed.output
+    assert "chance and boilerplate cannot be distinguished" in passed.output
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     begun = call(*common, "--data", rows)
     assert begun.exit_code == 0, begun.output
     same = call(*common, "--data", rows, "--control", rows)
-    assert same.exit_code == 2 and "so it is no control" in same.output
+    assert same.exit_code == 2 and "so it is not a control" in same.output
     write_jsonl(rows, [{"prompt": "Write.", "story": "The ferry left. " * 30}])
     rewritten = call(*common, "--data", rows)
     assert rewritten.exit_code == 2 and "other data" in rewritten.output

@@ -297,8 +297,8 @@ def test_the_review_file_is_what_counts(tmp_path: Path) -> None:
     for wrong, said in (
         (text.replace("yes,", "perhaps,", 1), "line 3: keep must be yes or no, not 'perhaps'"),
         (text.replace("b/birch", "b/brich"), "there is no piece 'b/brich'"),
-        (text + lines[2] + "\n", "stands there twice"),
-        (text.replace("keep,", "Behalten,", 1), "the columns keep are gone"),
+        (text + lines[2] + "\n", "is listed twice"),
+        (text.replace("keep,", "Behalten,", 1), "the columns keep are missing"),
     ):
         review.write_text(wrong, encoding="utf-8")
         result = build(book, "--out", tmp_path / "out", "--no-test-prompts")
@@ -361,9 +361,9 @@ def test_books_that_cannot_be_read_are_told_and_the_others_are_read(tmp_path: Pa
     result = build(books, "--no-test-prompts", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
-    for name, why in (("broken", "is no EPUB, or broken"), ("text", "is no EPUB, or broken"),
+    for name, why in (("broken", "is not an EPUB, or broken"), ("text", "is not an EPUB, or broken"),
                       ("noopf", "the EPUB is broken"), ("drm", "is locked by DRM"), ("lcp", "is locked by DRM"),
-                      ("blank", "the file is empty"), ("zeros", "is no text file")):  # fmt: skip
+                      ("blank", "the file is empty"), ("zeros", "is not a text file")):  # fmt: skip
         assert f"{name}.{'txt' if name in ('blank', 'zeros') else 'epub'}: {why}" in said, said
     assert "2 kept" in said  # of the book that only scrambles its fonts
     only = build(books / "drm.epub", "--no-test-prompts", "--out", tmp_path / "two")
@@ -480,7 +480,7 @@ def test_parts_of_a_story_are_near_duplicates_of_it(tmp_path: Path) -> None:
         "Sixth": "near a text of book.txt", "Ninth": None
     }  # fmt: skip
     # nobody keeps both, and nobody keeps what is excluded
-    for folder, title, said in (("out", "part", "keep one of them"), ("ex", "sixth", "training must not meet that")):
+    for folder, title, said in (("out", "part", "keep one of them"), ("ex", "sixth", "must not be trained on")):
         review = tmp_path / folder / "review.csv"
         review.write_text(re.sub(rf"(?m)^no,(.*/{title})$", r"yes,\1", review.read_text(encoding="utf-8-sig")))
         source, more = (rows, ()) if folder == "out" else (own, ("--exclude", tmp_path / "book.txt"))
@@ -525,4 +525,4 @@ def test_odd_texts(tmp_path: Path) -> None:
     review.write_bytes(saved.encode("cp1252"))
     assert build(rows, "--no-test-prompts", "--out", tmp_path / "odd").exit_code == 0
     wrong = build(rows, "--no-test-prompts", "--out", tmp_path / "x", "--language", "english")
-    assert wrong.exit_code == 2 and "is no ISO 639-1 code" in wrong.output
+    assert wrong.exit_code == 2 and "unknown ISO 639-1 code" in wrong.output

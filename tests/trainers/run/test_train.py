@@ -219,7 +219,7 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, recipe: Path) -
     (half / "adapter_model.safetensors").write_bytes(b"half")
     again = train(tmp_path, recipe, "trl.max_steps=6", "--run-dir", killed)
     assert again.returncode == 0, again.stderr
-    assert "going on from" in again.stdout
+    assert "continuing from" in again.stdout
     assert not half.exists()
     assert rewards(killed) == rewards(tmp_path / "whole")
     assert same_end(killed, tmp_path / "whole", 6)
@@ -271,7 +271,7 @@ def test_a_run_stops_before_it_costs_more_than_allowed(tmp_path: Path, recipe: P
         assert one > 0
         stopped = train(tmp_path, *args, "--max-cost", 3.6 * one, OPENAI_API_KEY="none")
     assert stopped.returncode == 1, stopped.stdout + stopped.stderr
-    assert "are spent, and what comes next takes about" in stopped.stderr
+    assert "have been spent, and the next part costs about" in stopped.stderr
     spent = sum(row["dollars"] for row in judged_rows(tmp_path / "runs" / "tiny"))
     assert one < spent <= 3.6 * one
     kept = last_checkpoint(tmp_path / "runs" / "tiny")
@@ -327,7 +327,7 @@ def test_ctrl_c_stops_at_a_checkpoint(tmp_path: Path, recipe: Path) -> None:
                 break
         _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "stopped by Ctrl-C; the same command goes on from there" in err
+    assert "stopped by Ctrl-C; run the same command again to continue" in err
     kept = last_checkpoint(tmp_path / "stopped")
     assert kept is not None
     step = int(kept.name.rpartition("-")[2])
@@ -445,11 +445,11 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),
-        (["trl.learning_rate=abc"], "trl.learning_rate: 'abc' is no float"),
-        (["trl.save_steps=null"], "trl.save_steps: None is no"),
+        (["trl.learning_rate=abc"], "trl.learning_rate: 'abc' is not of type float"),
+        (["trl.save_steps=null"], "trl.save_steps: None is not of type"),
         (["trl.gradient_accumulation_steps=0"], "must be above 0"),
-        (["trl.hri_schedule=quadratic"], "hri_schedule='quadratic' is not possible"),
-        (["trl.scale_rewards=grup"], "scale_rewards='grup' is not possible"),
+        (["trl.hri_schedule=quadratic"], "hri_schedule='quadratic' is not a valid value"),
+        (["trl.scale_rewards=grup"], "scale_rewards='grup' is not a valid value"),
         (["validation.sampling={temprature: 1}"], "temprature: no such key"),
         (["reward.rubric=no_such_rubric"], "no_such_rubric"),
         (["reward.rubric=pairwise"], "reward.rubric: pairwise compares two stories"),
@@ -511,7 +511,7 @@ def test_held_out_prompts_must_not_be_trained_on(recipe: Path, tmp_path: Path) -
     rows = [{"prompt": f"Write {i % 3}.", "story": f"s{i}"} for i in range(6)]
     done = call(recipe, f"data.train={write_jsonl(tmp_path / 'w.jsonl', rows)}", "--dry-run")
     assert done.exit_code == 2
-    assert "rows that are held out too (the same prompt): a score on them would say nothing: 2 (" in done.output
+    assert "rows that are also held out (same prompt): scores on them would mean nothing: 2 (" in done.output
 
 
 def test_references_over_the_budget_are_cut_without_an_end(recipe: Path, tmp_path: Path) -> None:

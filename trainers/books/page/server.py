@@ -1,4 +1,4 @@
-"""The review as a page, served on this machine: what is decided there is written to the review file at once."""
+"""The review as a locally served page: each decision is written to the review file at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 100_000  # bytes of a decision
 
 
 def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """A server for the pieces of a build: the page at `/`, a piece's text at `/text?id=…`, decisions to `/keep`.
+    """Return a server for a build: the page at `/`, a piece's text at `/text?id=…`, decisions posted to `/keep`.
 
     Raises:
         UserError: no finished build, a review file that cannot be read, or a port that is taken.
@@ -38,7 +38,7 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
             asked = urlsplit(self.path)
             piece = by_id.get(parse_qs(asked.query).get("id", [""])[0])
             if self._foreign() or asked.path not in ("/", "/text") or (asked.path == "/text" and piece is None):
-                self._reply(404, "not here")
+                self._reply(404, "not found")
             elif piece is not None:
                 self._reply(200, piece.text)
             else:
@@ -50,7 +50,7 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
             size = int(length) if (length := self.headers.get("Content-Length") or "").isdecimal() else 0
             sent = self.headers.get("Content-Type", "").split(";")[0] == "application/json"
             if self._foreign() or self.path != "/keep" or not sent or not 0 < size <= _MOST:
-                self._reply(400, "no decision of this page")
+                self._reply(400, "not a decision from this page")
                 return
             try:
                 told = json.loads(self.rfile.read(size))
@@ -58,13 +58,13 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
                 if key not in by_id or not isinstance(keep, bool):
                     raise ValueError
             except (ValueError, KeyError, TypeError):
-                self._reply(400, "no decision of this page")
+                self._reply(400, "not a decision from this page")
                 return
             with lock:
                 self._reply(*_decide(path, automatic, key, keep, title))
 
         def _foreign(self) -> bool:
-            """Whether the request is for another host's name: a page from elsewhere that was led here."""
+            """Whether the request names another host, as from another site's page redirected here."""
             return (self.headers.get("Host") or "").partition(":")[0] != HOST
 
         def _reply(self, status: int, content: str, kind: str = "text/plain; charset=utf-8") -> None:
@@ -87,12 +87,12 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
 
 
 def _decided(path: Path, automatic: list[Candidate]) -> dict[str, tuple[bool, str]]:
-    """What the file says now: a person may edit it beside the page."""
+    """Read the file's current decisions; a person may edit it while the page is open."""
     return {candidate.id: (candidate.reason is None, candidate.title) for candidate in apply_review(path, automatic)}
 
 
 def _decide(path: Path, automatic: list[Candidate], key: str, keep: bool, title: str) -> tuple[int, str]:
-    """Write one decision to the file, where it may stand; the status and the text of the answer."""
+    """Write one decision to the file, if it is allowed, and return the status and text of the response."""
     try:
         decided = _decided(path, automatic)
         decided[key] = (keep, title.strip() or decided[key][1])
@@ -114,7 +114,7 @@ def _page(folder: Path, automatic: list[Candidate], decided: dict[str, tuple[boo
          "reason": c.reason or "", "kind": reason_kind(c.reason) if c.reason else "", "first": c.first, "last": c.last}
         for c in automatic
     ]  # fmt: skip
-    # "<" would end the element that the data stands in
+    # "<" could end the element that holds the data
     data = Markup(json.dumps(pieces, ensure_ascii=False).replace("<", "\\u003c"))
     shared = inline("review", __package__, connect="'self'", shared=True)
     template = environment(__package__).get_template("review.html")

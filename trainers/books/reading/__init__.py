@@ -1,1 +1,1 @@
-"""From files to blocks, and from a book to its pieces."""
+"""Read files into blocks, and cut a book into pieces."""

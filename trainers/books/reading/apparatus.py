@@ -1,4 +1,4 @@
-"""What editors and printers put into a text: notes and their marks, captions, signs of italics."""
+"""What editors and printers add to a text: notes and their marks, captions, italics markers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OPENED = re.compile(
     rf"\[(?:\d{{1,3}} ?)?(?:{'|'.join(words_of('bracketed'))})\b|\[p(?:g|age)?\.? ?\d+|\{{p(?:g|age)?\.? ?\d+",
     re.IGNORECASE,
 )
-_SPAN = 60  # blocks that a note in brackets may go through
+_SPAN = 60  # blocks that a note in brackets may span
 _NUMBER_MARK = re.compile(r"(?<=\S) ?\[(?:\d{1,3}|[*†‡§]{1,4})\]|(?<=\S)\[[A-Za-z]\](?!\w)|(?<=\S) ?\{\d{1,3}\}")
 _RAISED = re.compile(r"(?<=[^\W\d_])[⁰¹²³⁴-⁹]+|(?<=[.,;:!?”’\"'])[⁰¹²³⁴-⁹]+|(?<=[\w.,;:!?”’\"'])\(\d{1,2}\)(?!\w)")
 _SIGN_MARK = re.compile(r"(?<=[\w.,;:!?”’\"'])(?:\*{1,3}|[†‡§]+)(?=[\s.,;:!?”’\"')—-]|$)")
@@ -25,10 +25,10 @@ _BOLD = re.compile(r"(?<!\S)=(?=\S)([^=\n]+)(?<=\S)=(?=\W|$)")
 
 
 def without_apparatus(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks in their places without captions, notes, marks of notes, and signs of italics.
+    """Return the blocks, in their places, without captions, notes, note marks and italics markers.
 
-    Whole notes go with the brackets that hold them, or as paragraphs that begin with the mark of a note; under a line
-    “Footnotes” all up to the next heading does.
+    A note is removed if it is in brackets or is a paragraph that begins with a note mark; under a line “Footnotes”,
+    everything up to the next heading is removed.
     """
     texts = _without_brackets([block.text for block in blocks])
     signed = any(_SIGNED_NOTE.match(text) and not _is_break(block) for text, block in zip(texts, blocks, strict=True))
@@ -40,7 +40,7 @@ def without_apparatus(blocks: Sequence[Block]) -> list[Block]:
 
 
 def plain(text: str) -> str:
-    """A text without marks of notes and signs of italics."""
+    """Return a text without note marks and italics markers."""
     text = _RAISED.sub("", _NUMBER_MARK.sub("", text))
     return _BOLD.sub(r"\1", _ITALICS.sub("", text))
 
@@ -49,7 +49,7 @@ def _cleaned(text: str, block: Block, signed: bool) -> str:
     if _is_break(block):
         return text
     found = plain(text)
-    if signed and found.count("*") != 2:  # two are the signs of italics
+    if signed and found.count("*") != 2:  # two of them mark italics
         found = _SIGN_MARK.sub("", found)
     return tidy(found)
 
@@ -59,7 +59,7 @@ def _is_break(block: Block) -> bool:
 
 
 def _without_brackets(texts: Sequence[str]) -> list[str]:
-    """The texts without notes and captions in brackets, which may go through several of them."""
+    """Return the texts without notes and captions in brackets, which may span several texts."""
     found = list(texts)
     number = 0
     while number < len(found):
@@ -68,7 +68,7 @@ def _without_brackets(texts: Sequence[str]) -> list[str]:
             number += 1
             continue
         end = _closed(found, number, opened.start())
-        if end is None:  # never closed: what stands behind it in its paragraph
+        if end is None:  # never closed: cut the rest of its paragraph
             found[number] = found[number][: opened.start()].rstrip()
             continue
         last, place = end
@@ -83,7 +83,7 @@ def _without_brackets(texts: Sequence[str]) -> list[str]:
 
 
 def _closed(texts: Sequence[str], number: int, start: int) -> tuple[int, int] | None:
-    """The text and the place in it behind the bracket that closes the one at `start`."""
+    """Return the text, and the position in it, after the bracket that closes the one at `start`."""
     depth = 0
     for at in range(number, min(number + _SPAN, len(texts))):
         for match in re.compile(r"[\[\]{}]").finditer(texts[at], start if at == number else 0):

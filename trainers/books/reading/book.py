@@ -1,4 +1,4 @@
-"""A book as a line of blocks: what all formats are read into, and stories are cut from."""
+"""A book as a sequence of blocks: all formats are read into it, and stories are cut from it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _LINES = re.compile(r" *\n *")
 class Block:
     """A paragraph, a heading, lines of verse, a speech of a play, or a break between scenes.
 
-    `level` is a heading's, from 1; `frame`: the book's own markup says that it is front or back matter. In a plain text
-    `gap` counts the empty lines above it, and `rows` are its lines as they stand there.
+    `level` is that of a heading, from 1; `frame` means that the book's own markup calls it front or back matter. In a
+    plain text, `gap` counts the empty lines above it, and `rows` are its original lines.
     """
 
     kind: Kind
@@ -37,8 +37,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table of contents: its title, the number of its first block, what stands under it, and the number
-    of the block behind it where its own markup ends before its page does."""
+    """A line of the table of contents: its title, the number of its first block, the entries under it, and the number
+    of the block after it if its own markup ends before its page does."""
 
     title: str
     start: int
@@ -50,7 +50,7 @@ class Entry:
 class Book:
     """One book. `id` is unique among the sources; `licence` is what the book itself declares, if anything.
 
-    `listed`: its contents were read from a list in its text, before which no story stands.
+    `listed` means that its contents were read from a list in its text; no story comes before that list.
     """
 
     id: str
@@ -66,13 +66,13 @@ class Book:
 
 @functools.cache
 def words_of(name: str) -> tuple[str, ...]:
-    """One of the lists of `lists.yaml`."""
+    """Return one of the lists in `lists.yaml`."""
     found = yaml.safe_load((files(__package__) / "lists.yaml").read_text(encoding="utf-8"))[name]
     return tuple(word for part in found for word in (part if isinstance(part, list) else [part]))
 
 
 def tidy(text: str) -> str:
-    """Text with plain spaces, composed characters and none that is invisible or no character; line ends are kept."""
+    """Normalise spaces and characters, remove invisible ones and replace invalid ones; line ends are kept."""
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = unicodedata.normalize("NFC", text.translate(_NOTHING))
     return _LINES.sub("\n", _SPACE.sub(" ", text)).strip()

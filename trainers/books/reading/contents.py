@@ -1,4 +1,4 @@
-"""A list of contents in a plain text, and where the stories that it names stand."""
+"""The table of contents of a plain text, and where the stories that it names begin."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .apparatus import plain
 from .book import Block, Entry, words_of
 
 _HEAD = re.compile(r"^(?:table of )?contents(?: of .{1,40})?$|^(?:the stories|list of stories)$", re.IGNORECASE)
-_BEGINNING = 120  # blocks among which a list of contents begins
-_FULL = 55  # letters from which a line of prose is full
-_LETTERS = 140  # a longer line is none of a list, nor a title
+_BEGINNING = 120  # blocks within which a table of contents begins
+_FULL = 55  # characters from which a line of prose is full
+_LETTERS = 140  # a longer line is neither part of a list nor a title
 _PAGE = re.compile(r"[\s.·…_*]*(?:\b(?:page|p\.?)\s*)?\b(?:\d{1,4}|[ivxlc]{1,7})[.\s]*$|[\s.·…]+$", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*(?:\d{1,3}|[ivxlc]{1,7})(?:[.):]|\s*--|\s*[—–]|\s{2,})\s*(?=\S)", re.IGNORECASE)
 _BYLINE = re.compile("|".join(words_of("bylines")), re.IGNORECASE)
 _NAME = r"[A-Z][\w.’' -]+"
-# how a line goes on behind its title
+# how a line may continue after its title
 _AUTHORS = [
     re.compile(rf"{before}{_NAME}{after}$")
     for before, after in (
@@ -30,16 +30,16 @@ _AUTHORS = [
         (r"\s*_", "_"),
     )
 ]
-_ALIKE = 0.82  # of two titles' letters, in order, from which they are the same with a slip in one
+_ALIKE = 0.82  # share of matching letters from which two titles are the same with a typo in one
 _HEADING_BONUS = (
-    0.08  # for each empty line above a block, up to four: a title stands apart, the same words in a talk do not
+    0.08  # per empty line above a block, up to four: a title is set apart, the same words in dialogue are not
 )
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the list: the forms in which its title may stand in the book, whether it is a part of another, and the
-    paragraph that it stands in; `whole`: it is all lines of that paragraph, as one title."""
+    """A line of the list: the forms that its title may have in the book, whether it is a part of another, and the
+    paragraph that it is in; `whole` means that it is all lines of that paragraph, as one title."""
 
     titles: tuple[str, ...]
     under: bool
@@ -48,10 +48,10 @@ class _Line:
 
 
 def listed(blocks: Sequence[Block]) -> tuple[tuple[Entry, ...], int]:
-    """The stories that a list under the heading “Contents” names, where they stand again, and where the list ends.
+    """Return the stories that a list under “Contents” names, with the places where they begin, and the list's end.
 
-    Titles are matched in order and approximately: bylines, page numbers, marks of notes, hyphens and a slip or two do
-    not matter. Without a list, or where fewer than two of its titles are found, there are no entries.
+    Titles are matched in order and approximately: bylines, page numbers, note marks, hyphens and a typo or two do not
+    matter. Without a list, or if fewer than two of its titles are found, there are no entries.
     """
     at = next((n for n, block in enumerate(blocks[:_BEGINNING]) if _HEAD.match(block.text.strip(" .:_*"))), None)
     if at is None:
@@ -63,8 +63,8 @@ def listed(blocks: Sequence[Block]) -> tuple[tuple[Entry, ...], int]:
 
 
 def title_key(text: str) -> str:
-    """A title without what differs between a list of contents and a heading: case, accents, marks, hyphens, a leading
-    number."""
+    """A title without what may differ between a table of contents and a heading: case, accents, punctuation, hyphens,
+    a leading number."""
     text = unicodedata.normalize("NFKD", plain(text).casefold())
     text = "".join(c for c in text if not unicodedata.combining(c))
     words = re.sub(r"[^\w\s]|_", " ", re.sub(r"['’]", "", text)).split()
@@ -72,7 +72,7 @@ def title_key(text: str) -> str:
 
 
 def _list_end(blocks: Sequence[Block], at: int) -> int:
-    """The block behind the list: its first title again, or anything that is no line of a list."""
+    """Return the block after the list: its first title again, or anything that is not a line of a list."""
     titles: set[str] = set()
     end, apart = at + 1, 2
     for number, block in enumerate(blocks[at + 1 :], at + 1):
@@ -83,7 +83,7 @@ def _list_end(blocks: Sequence[Block], at: int) -> int:
             break
         keys = {form for row in (*rows, " ".join(row.strip() for row in rows)) for form in _forms(row)}
         if titles and not _has_page(rows):
-            far = block.gap > apart  # with a slip in it, only a title that stands apart as none in the list does
+            far = block.gap > apart  # a title with a typo must be set further apart than any in the list
             if keys & titles or (far and any(_likeness(key, title) > _ALIKE for key in keys for title in titles)):
                 break
         apart = max(apart, block.gap) if len(titles) > 1 else apart
@@ -93,7 +93,7 @@ def _list_end(blocks: Sequence[Block], at: int) -> int:
 
 
 def _is_prose(rows: Sequence[str]) -> bool:
-    """Lines that are filled, but for the last, and name no pages."""
+    """Whether most lines, except the last, are full, and none names a page."""
     full = sum(len(row) > _FULL for row in rows[:-1])
     return len(rows) > 2 and full > 0.6 * (len(rows) - 1) and not any(_has_page([row]) for row in rows[:-1])
 
@@ -103,7 +103,7 @@ def _has_page(rows: Sequence[str]) -> bool:
 
 
 def _lines(blocks: Sequence[Block]) -> Iterator[_Line]:
-    """The lines of a list; of a paragraph of several lines each, and before these all of them as one title."""
+    """Yield the lines of a list; for a paragraph of several lines, first all of them as one title, then each."""
     for number, block in enumerate(blocks):
         rows = [row for row in block.rows if row.strip()]
         if len(rows) > 1:
@@ -121,7 +121,7 @@ def _forms(row: str) -> tuple[str, ...]:
 
 
 def _aligned(lines: Sequence[_Line], blocks: Sequence[Block], end: int) -> dict[int, int]:
-    """By line the block that it is the title of: the pairs of greatest likeness that are in order on both sides."""
+    """Map each line to the block that is its title: the most similar pairs that are in order on both sides."""
     places = [
         n for n, block in enumerate(blocks[end:], end) if 0 < len(block.text) <= _LETTERS and block.kind != "break"
     ]
@@ -135,7 +135,7 @@ def _aligned(lines: Sequence[_Line], blocks: Sequence[Block], end: int) -> dict[
             like = max((_likeness(form, keys[place], slips) for form in line.titles), default=0.0)
             if like:
                 pairs.append((number, place, like + bonus[place]))
-    # the best chain: longest by summed likeness, in order of lines and of places
+    # the best chain: highest total likeness, in order of lines and of places
     best: list[tuple[float, int]] = []
     for n, (line_number, place, like) in enumerate(pairs):
         before = ((best[m][0], m) for m in range(n) if pairs[m][0] < line_number and pairs[m][1] < place)
@@ -154,7 +154,7 @@ def _aligned(lines: Sequence[_Line], blocks: Sequence[Block], end: int) -> dict[
 
 
 def _likeness(title: str, key: str, slips: bool = True) -> float:
-    """1 for the same title, less for one with slips or with more behind it, 0 for another."""
+    """Return 1 for the same title, less for one with typos or with more text after it, 0 for another."""
     if not title or not key:
         return 0.0
     if title == key or title.replace(" ", "") == key.replace(" ", ""):
@@ -172,7 +172,7 @@ def _likeness(title: str, key: str, slips: bool = True) -> float:
 
 
 def _entries(lines: Sequence[_Line], found: dict[int, int], blocks: Sequence[Block]) -> Iterator[Entry]:
-    """The stories in order; numbered lines that are set in under another are the parts of that one."""
+    """Yield the stories in order; numbered lines that are indented under another are its parts."""
     current: Entry | None = None
     for number, place in found.items():
         entry = Entry(plain(blocks[place].text).replace("\n", " "), place)

@@ -1,4 +1,4 @@
-"""Pages of the web and Word documents to books."""
+"""Read HTML pages and Word documents as books."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .text import decode
 
 _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>|<meta[^>]+charset[^>]*>", re.IGNORECASE)
 _HEADING_STYLE = re.compile(r"^(?:heading (\d)|title)$", re.IGNORECASE)
-_LINKS = 2  # links to places in the page from which on they are its table of contents
+_LINKS = 2  # from this many links to places in the page, they are its table of contents
 
 
 def read_html(path: Path, book_id: str) -> Book:
-    """A book from one page of HTML. Its own links to places in it, where they lead to headings in order, are its table
-    of contents."""
+    """Read a book from one HTML page. Links within the page that lead to headings, in order, are its table of
+    contents."""
     text, notes = decode(path)
     content = _DECLARED.sub("", text).encode()
     try:
@@ -56,8 +56,8 @@ def _linked(root: Any, page: Page) -> tuple[Entry, ...]:
 
 
 def read_docx(path: Path, book_id: str) -> Book:
-    """A book from a Word document: paragraphs, and headings by their styles; without hidden text, notes, headers and
-    footers."""
+    """Read a book from a Word document: paragraphs, and headings by their styles, without hidden text, notes, headers
+    and footers."""
     import docx
     from docx.opc.exceptions import OpcError
 
@@ -68,7 +68,7 @@ def read_docx(path: Path, book_id: str) -> Book:
         title, author = tidy(told.title or "").replace("\n", " "), tidy(told.author or "").replace("\n", " ")
     except (OpcError, KeyError, ValueError, AttributeError, LxmlError) as error:
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UserError(f"{path}: is no Word document, or broken: {why}") from None
+        raise UserError(f"{path}: is not a Word document, or broken: {why}") from None
     if not blocks:
         raise UserError(f"{path}: the document holds no text")
     kept = tuple(without_apparatus(without_frame(blocks)))

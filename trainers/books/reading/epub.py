@@ -25,7 +25,7 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 
 
 def read_epub(path: Path, book_id: str) -> Book:
-    """A book from an EPUB file.
+    """Read a book from an EPUB file.
 
     Raises:
         UserError: not an EPUB, broken, or locked by DRM.
@@ -34,7 +34,7 @@ def read_epub(path: Path, book_id: str) -> Book:
     epub = _load(path)
     blocks: list[Block] = []
     places: dict[str, int] = {}
-    ends: dict[str, int] = {}  # of sections after which their page goes on
+    ends: dict[str, int] = {}  # of sections that end before their page does
     unseen = _unseen(epub)
     for item_id, linear in epub.spine:
         item = epub.get_item_with_id(item_id)
@@ -72,11 +72,11 @@ def _check_lock(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             if "META-INF/container.xml" not in names:
-                raise UserError(f"{path}: is no EPUB (it has no META-INF/container.xml)")
+                raise UserError(f"{path}: is not an EPUB (it has no META-INF/container.xml)")
             lock = archive.read("META-INF/encryption.xml").decode("utf-8", "replace") if (
                 "META-INF/encryption.xml" in names) else ""  # fmt: skip
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise UserError(f"{path}: is no EPUB, or broken: {error}") from None
+        raise UserError(f"{path}: is not an EPUB, or broken: {error}") from None
     methods = [part.split('"')[0] for part in lock.replace("'", '"').split('EncryptionMethod Algorithm="')[1:]]
     if {"META-INF/rights.xml", "META-INF/license.lcpl"} & names or any(method not in _FONTS for method in methods):
         raise UserError(f"{path}: is locked by DRM and cannot be read; use a copy without it")
@@ -100,14 +100,14 @@ def _said(epub: Any, name: str) -> str:
 
 
 def _unseen(epub: Any) -> frozenset[str]:
-    """The classes that a style sheet of the book does not show, by the plain rules “.name { display: none }”."""
+    """The classes that the book's style sheets hide, by simple rules such as “.name { display: none }”."""
     sheets = [item.get_content() for item in epub.get_items() if "css" in (item.media_type or "")]
     text = "\n".join(s.decode("utf-8", "replace") if isinstance(s, bytes) else s for s in sheets)
     return frozenset(name for names in _HIDES.findall(text) for name in _CLASS.findall(names.strip()))
 
 
 def _entries(toc: Any, places: dict[str, int], ends: dict[str, int], missing: list[str]) -> tuple[Entry, ...]:
-    """The table of contents; titles of lines that lead nowhere go to `missing`."""
+    """The table of contents; titles of lines that lead nowhere are added to `missing`."""
     found = []
     for item in toc if isinstance(toc, list | tuple) else [toc]:
         link, children = item if isinstance(item, tuple) else (item, ())
@@ -116,7 +116,7 @@ def _entries(toc: Any, places: dict[str, int], ends: dict[str, int], missing: li
         page, sharp, anchor = target.partition("#")
         place = f"{posixpath.normpath(page)}{sharp}{anchor}"
         start = places.get(place)
-        if start is None:  # an anchor that is missing: the page will do
+        if start is None:  # the anchor is missing: use its page
             missing.append(link.title or "")
             start = places.get(posixpath.normpath(page))
         if start is None and under:

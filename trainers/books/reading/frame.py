@@ -1,4 +1,4 @@
-"""What stands around a book and is not of it: Project Gutenberg's header and licence, who made the file, and how."""
+"""What surrounds a book but is not part of it: Project Gutenberg's header and licence, who made the file, and how."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ _MADE = re.compile("|".join(words_of("made_by")), re.IGNORECASE)
 _GUTENBERG = re.compile(r"\bProject Gutenberg\b|\be-?texts?\b|\bebooks?\b", re.IGNORECASE)
 _TRANSCRIBER = re.compile(r"^\W*transcribers?['’]?s?['’]? (?:end)?notes?\b", re.IGNORECASE)
 _CORRECTIONS = re.compile("|".join(words_of("corrections")), re.IGNORECASE)
-_HEAD = 60  # blocks from the beginning in which such lines stand
-_HEADER_WORDS = 2500  # a header that no marker ends is not longer
-_LABEL = 45  # letters of a line that only says that a transcriber's note follows
+_HEAD = 60  # blocks from the beginning within which such lines occur
+_HEADER_WORDS = 2500  # a header without an end marker is not longer
+_LABEL = 45  # most characters of a line that only says that a transcriber's note follows
 _APART = 4  # empty lines that end a transcriber's note
 
 
 def without_frame(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks in their places, those that are not of the book without any text.
+    """Return the blocks in their places, without the text of those that are not part of the book.
 
-    Before Project Gutenberg's line that the book starts (or its older “small print”, or, where neither is there, the
-    last line that speaks of it) and after the line that it ends nothing counts; then who produced the file, and
-    transcribers' notes wherever they stand.
+    These are everything up to Project Gutenberg's start line (or its older “small print”, or, without either, the last
+    line that mentions the project) and after its end line, who produced the file, and transcribers' notes anywhere.
     """
     first, last = _range(blocks)
     dropped = {*range(first), *range(last, len(blocks))}
@@ -61,7 +60,7 @@ def _words(blocks: Sequence[Block]) -> int:
 
 
 def _unmarked(blocks: Sequence[Block]) -> int:
-    """Where a header ends that no marker ends: behind the last block near the beginning that speaks of the project."""
+    """Where a header without an end marker ends: after the last block near the beginning that mentions the project."""
     if not any(_GUTENBERG.search(block.text) for block in blocks[:5]):
         return 0
     words, first = 0, 0
@@ -75,12 +74,12 @@ def _unmarked(blocks: Sequence[Block]) -> int:
 
 
 def _notes(blocks: Sequence[Block], first: int, last: int) -> Iterator[int]:
-    """Transcribers' notes: a paragraph that says what it is, or a line that does and all up to the next heading; and
-    lists of corrections at the end of the book."""
+    """Yield transcribers' notes: a paragraph labelled as one, or a line with only the label and everything up to the
+    next heading; and lists of corrections at the end of the book."""
     number = first
     while number < last:
         block = blocks[number]
-        if _TRANSCRIBER.match(block.text) and not block.text.startswith("["):  # brackets are the apparatus's
+        if _TRANSCRIBER.match(block.text) and not block.text.startswith("["):  # `apparatus` removes those
             yield number
             short = len(block.text) <= _LABEL
             while number + 1 < last and _goes_on(blocks[number + 1], short):

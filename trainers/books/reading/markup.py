@@ -1,4 +1,4 @@
-"""HTML to blocks: the pages of an EPUB, and Markdown once it is rendered."""
+"""Convert HTML to blocks: the pages of an EPUB, and rendered Markdown."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SKIPPED = frozenset(
 )
 _SECTIONS = frozenset(["section", "article", "div"])
 _UNSEEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-_REPEATED = re.compile(r"\bpull-?quote\b")  # a sentence of the story, shown once more
+_REPEATED = re.compile(r"\bpull-?quote\b")  # a sentence of the story, shown again
 _SUMMARY = re.compile(r"\b(?:summary|synopsis|argument|bridgehead)\b")
 _NO_SUMMARY = re.compile(r"\b(?:epigraph|letter|dateline|salutation)\b")
 _FRAME = frozenset(words_of("frame_types"))
 _VERSE = re.compile(r"\b(?:verse|poem|poetry|stanza|song|hymn)\b")
-# marks of footnotes and numbers of pages, which stand inside sentences
+# footnote marks and page numbers, which occur inside sentences
 _NOTE = re.compile(r"\b(?:noteref|backlink|fnanchor|footnote-?ref|pagebreak|page-?num(?:ber)?)\b")
 _MARK = re.compile(r"[\[(]?(?:\d{1,3}|[*†‡§]+|[ivxlc]{1,6})[\])]?\.?")
 _BEFORE_MARK = re.compile(r"(?:[^\W\d_]{2}|[.,;:!?”’\"')\]])$")
@@ -41,11 +41,11 @@ _EMPTY = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*$")
 
 
 class Page:
-    """The blocks of one page, at which of them each anchor of its markup stands, and before which of them the sections
-    that have one end."""
+    """The blocks of one page, the block at which each anchor of its markup stands, and the block before which each
+    section with an anchor ends."""
 
     def __init__(self, content: bytes, unseen: frozenset[str] = frozenset()) -> None:
-        """`unseen` are the classes whose elements the book's style sheets do not show."""
+        """`unseen` are the classes whose elements the book's style sheets hide."""
         self.blocks: list[Block] = []
         self.anchors: dict[str, int] = {}
         self.ends: dict[str, int] = {}
@@ -98,7 +98,7 @@ class Page:
         else:
             self._anchors_in(element)
             frame = frame or _is_note(element)
-            for text in re.split(r"\n{2,}", self._text(element)):  # two line ends are how some books end a paragraph
+            for text in re.split(r"\n{2,}", self._text(element)):  # some books end a paragraph with two line ends
                 lines = text.split("\n")
                 short = sum(map(len, lines)) / len(lines) < _VERSE_LETTERS
                 self._add("verse" if (len(lines) > 2 and short) or verse else "text", text, frame)
@@ -108,7 +108,7 @@ class Page:
             self._anchor(inner)
 
     def _anchor(self, element: Any) -> None:
-        """Remember where an element stands: at the block that comes next."""
+        """Remember an element's place: the block that comes next."""
         if isinstance(element.tag, str) and (anchor := element.get("id") or element.get("name")):
             self.anchors.setdefault(anchor, len(self.blocks))
 
@@ -123,7 +123,7 @@ class Page:
         return tidy("".join(self._pieces(element)))
 
     def _pieces(self, element: Any) -> Iterator[str]:
-        """Text as a reader sees it: white space is a space, `br` a new line, and marks of notes are left out."""
+        """Yield text as a reader sees it: white space is a space, `br` a new line, and note marks are left out."""
         if _name(element) in _SKIPPED or _NOTE.search(_types(element)) or _is_note_mark(element):
             return
         if self._is_unseen(element):
@@ -143,7 +143,7 @@ class Page:
 
 
 def _is_note_mark(element: Any) -> bool:
-    """A number or sign that leads to a note: a link to a place, or a number set high behind a word."""
+    """Whether an element is a number or sign that leads to a note: a link to an anchor, or a superscript number."""
     name, text = _name(element), "".join(element.itertext()).strip() if isinstance(element.tag, str) else ""
     if name not in ("a", "sup") or not _MARK.fullmatch(text):
         return False
@@ -156,7 +156,7 @@ def _is_note_mark(element: Any) -> bool:
 
 
 def _before(element: Any) -> str:
-    """The text that stands right before an element, as far as its parent holds it."""
+    """The text right before an element, within its parent."""
     previous = element.getprevious()
     if previous is None:
         parent = element.getparent()
@@ -165,13 +165,13 @@ def _before(element: Any) -> str:
 
 
 def _is_note(element: Any) -> bool:
-    """Whether a paragraph begins with the link of a note's mark: then it is the note."""
+    """Whether a paragraph is a note, which is so if it begins with a linked note mark."""
     first = next((child for child in element if isinstance(child.tag, str)), None)
     return first is not None and not (element.text or "").strip() and _name(first) == "a" and _is_note_mark(first)
 
 
 def _in_header(element: Any) -> bool:
-    """Whether an element stands beside a heading in the header of a story; that of a letter has none."""
+    """Whether an element is next to a heading in the header of a story; a letter's header has no heading."""
     parent = element.getparent()
     if parent is None or _name(parent) != "header" or _name(element) in ("hgroup", *_HEADINGS):
         return False
@@ -183,7 +183,7 @@ def _name(element: Any) -> str:
 
 
 def _types(element: Any) -> str:
-    """What an element says that it is: its epub:type, class, role and id, in one line of words."""
+    """What an element says about itself: its epub:type, class, role and id, as one line of words."""
     if not isinstance(element.tag, str):
         return ""
     said = [element.get("{http://www.idpf.org/2007/ops}type"), element.get("epub:type"), element.get("role")]
@@ -196,7 +196,7 @@ def _all_types(element: Any) -> str:
 
 
 def _character(match: re.Match[bytes]) -> bytes:
-    """A named entity of HTML as the character itself; XML parsers know five of them and drop the others."""
+    """Replace a named HTML entity by its numeric form; XML parsers know only five names and drop the others."""
     name = match.group(1)
     known = html.entities.html5.get(name.decode() + ";")
     return match.group() if name in _XML or known is None else "".join(f"&#{ord(c)};" for c in known).encode()

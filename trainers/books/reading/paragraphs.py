@@ -1,4 +1,4 @@
-"""The lines of a plain text as blocks: paragraphs joined, verse kept, headings and breaks told from both."""
+"""Split the lines of a plain text into blocks: joined paragraphs, verse, headings and breaks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from statistics import mode
 from .book import BREAK, Block, Kind, tidy, words_of
 
 _BREAK = re.compile(r"^[\s*#•·~—–_=-]{1,40}$")
-_HEADING_LETTERS = 90  # a longer line is no heading
+_HEADING_LETTERS = 90  # a longer line is not a heading
 _HEADING_LINES = 3
-_PARAGRAPH = 8  # lines from which on paragraphs may stand without empty lines between them
-_FAR = 3  # empty lines over a line that is no talk
+_PARAGRAPH = 8  # from this many lines, there may be paragraphs without empty lines between them
+_FAR = 3  # empty lines above a line that is not dialogue
 _SMALL = frozenset(words_of("small_words"))
 _SENTENCE_ENDS = re.compile(r"[.!?:;…][\"'”’)\]_]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _MARKED_PAGE = re.compile(r"^\W*p(?:g|age)\.? ?\d+\W*$", re.IGNORECASE)
-_PAGES = 12  # numbers, each one more than the last, from which lines of a number alone are those of pages
-_HEADS = 3  # times that a line with a page's number stands in a book from which on it is a running head
+_PAGES = 12  # from this many consecutive numbers, lines with only a number are page numbers
+_HEADS = 3  # from this many occurrences, a line with a page number is a running head
 
 
 def text_blocks(text: str) -> Iterator[Block]:
@@ -34,9 +34,9 @@ def text_blocks(text: str) -> Iterator[Block]:
 
 
 def joined(lines: Sequence[str], vocabulary: Counter[str]) -> str:
-    """Wrapped lines as one: a word that was parted at a line's end is whole again, and nothing stands behind a dash.
+    """Join wrapped lines: a word that was split at a line's end is whole again, and no space is added at a dash.
 
-    A hyphen at a line's end stays unless the text has the word without one elsewhere, and never with it.
+    A hyphen at a line's end stays unless the text elsewhere has the word without it and never with it.
     """
     whole = lines[0].strip()
     for line in lines[1:]:
@@ -62,11 +62,11 @@ def _unparted(whole: str, more: str, vocabulary: Counter[str]) -> str:
 
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-    """The lines between empty ones, and how many of these stand above them."""
+    """Yield the lines between empty ones, and the number of empty lines above them."""
     gap = 3  # the first line may be a heading
     rows: list[str] = []
     for line in [*lines, ""]:
-        if tidy(line):  # of soft hyphens alone nothing is left
+        if tidy(line):  # a line of soft hyphens alone counts as empty
             rows.append(line)
             continue
         if rows:
@@ -77,7 +77,7 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[list[str], int]]:
 
 
 def _by_indent(rows: list[str]) -> list[list[str]]:
-    """The paragraphs of lines between which none is empty, where the first line of each is set in and no other is."""
+    """Split lines without empty ones between them into paragraphs, if only the first line of each is indented."""
     inset = [len(row) - len(row.lstrip()) for row in rows]
     least = min(inset)
     starts = [n for n, width in enumerate(inset) if width > least]
@@ -109,7 +109,7 @@ def _kind(rows: Sequence[str]) -> Kind:
 
 
 def is_title(rows: Sequence[str], whole: str, apart: int) -> bool:
-    """Whether lines look like those of a title: short, and in capitals or with a capital to each word that counts."""
+    """Whether lines look like a title: short, and in capitals or title case."""
     letters = [c for c in whole if c.isalpha()]
     if len(rows) > _HEADING_LINES or len(whole) > _HEADING_LETTERS or not re.search(r"\w", whole):
         return False
@@ -125,7 +125,7 @@ def is_title(rows: Sequence[str], whole: str, apart: int) -> bool:
 
 
 def _without_pages(lines: Sequence[str]) -> list[str]:
-    """The lines without numbers of pages and running heads; a sentence that a page's end parted is whole again."""
+    """The lines without page numbers and running heads; a sentence that a page's end split is whole again."""
     plain = [line.strip() for line in lines]
     dropped = {number for number, line in enumerate(plain) if _MARKED_PAGE.match(line)}
     pages = _page_numbers(plain)
@@ -151,7 +151,7 @@ def _without_pages(lines: Sequence[str]) -> list[str]:
 
 
 def _page_numbers(plain: Sequence[str]) -> set[int]:
-    """Lines of a number alone that go on counting through the book; numbers of chapters begin anew."""
+    """Lines with only a number that keep counting through the book; chapter numbers start again."""
     numbers = [(at, int(line.strip("[]{}()—–- "))) for at, line in enumerate(plain)
                if re.fullmatch(r"[\[{(]?[—–-]? ?\d{1,4} ?[—–-]?[\]})]?", line)]  # fmt: skip
     best: list[int] = []
@@ -167,8 +167,8 @@ def _page_numbers(plain: Sequence[str]) -> set[int]:
 
 
 def _running_heads(plain: Sequence[str], paged: int) -> set[int]:
-    """Lines that hold the number of a page beside the same words again and again; from the line `paged` on, where pages
-    are numbered, also beside words that are a line of their own elsewhere."""
+    """Lines that repeat the same words next to a page number; from the line `paged` on, where pages are numbered, also
+    lines whose words are a line of their own elsewhere."""
     heads: dict[str, list[int]] = {}
     alone = {line.strip(" .") for line in plain}
     for at, line in enumerate(plain):

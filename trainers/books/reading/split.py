@@ -1,4 +1,4 @@
-"""Stories from a book: by its table of contents, else by its headings, else the book as one."""
+"""Cut a book into stories: by its table of contents, else by its headings, else as one piece."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _PART = re.compile(
     rf"^(?:(?:{'|'.join(words_of('part_words'))})\W+(?:the )?{_NUMBER}\b.*|{_ROMAN}|\d+"
     rf"|(?:the )?{_WORDS} (?:{'|'.join(words_of('counted_words'))})|{'|'.join(words_of('part_titles'))})$"
 )
-_WORD_ALONE = re.compile(rf"^{_WORDS}$")  # “One”: a part where others are called so too
+_WORD_ALONE = re.compile(rf"^{_WORDS}$")  # “One”: a part if others are named like it
 _NUMBERED = re.compile(rf"^{_NUMBER}\s*[.:)—–-]\s*\S")
 _FRAME_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("frame_titles")))
 _TAIL_TITLES = re.compile("|".join(re.escape(title).replace(r"\*", ".*") for title in words_of("tail_titles")))
 _BYLINE = re.compile("|".join(words_of("bylines")), re.IGNORECASE)
-_HEADER_LETTERS = 500  # of a summary in capitals between a title and its story
-_SUBTITLE_LETTERS = 50  # in brackets; a longer line is a scene that is set
+_HEADER_LETTERS = 500  # most characters of a summary in capitals between a title and its story
+_SUBTITLE_LETTERS = 50  # most characters of a subtitle in brackets; a longer line sets a scene
 _PROMOTION = re.compile("|".join(words_of("promotion")), re.IGNORECASE)
-_PROMOTION_WORDS = 400  # behind a story
-_SECTION_WORDS = 60  # a section of fewer holds a title only
-_APART = 3  # empty lines over a title of its own
-_BYLINES = 3  # stories with their authors' names under the title, from which on a story is what has one
+_PROMOTION_WORDS = 400  # most words of it after a story
+_SECTION_WORDS = 60  # a section with fewer words holds only a title
+_APART = 3  # empty lines above a separate title
+_BYLINES = 3  # from this many titles with an author's name under them, only such titles begin a story
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Piece:
 
 
 def pieces(book: Book) -> list[Piece]:
-    """The stretches of a book, in order."""
+    """Cut a book into its pieces, in order."""
     starts = _starts(book.contents)
     found = _by_starts(book, starts)
     if len([piece for piece in found if not _all_frame(piece)]) < 2:
@@ -48,7 +48,7 @@ def pieces(book: Book) -> list[Piece]:
 
 
 def plain_title(text: str) -> str:
-    """A title without what differs between a list of contents and a heading: case, marks, a leading number."""
+    """A title without what may differ between a table of contents and a heading: case, punctuation, leading number."""
     words = re.sub(r"[^\w\s]", "", text.casefold()).split()
     return " ".join(words[1:] if len(words) > 1 and re.fullmatch(r"[ivxlc]+|\d+", words[0]) else words)
 
@@ -59,13 +59,13 @@ def is_frame_title(title: str) -> bool:
 
 
 def is_part(title: str, inside: bool = True) -> bool:
-    """Whether a title is that of a part of a work (“II”, “Chapter 4”); `inside` a work a number before it will do."""
+    """Whether a title is that of a part of a work (“II”, “Chapter 4”); `inside` a work a leading number is enough."""
     plain = title.casefold().strip(" .:“”\"'")
     return bool(_PART.match(plain) or (inside and (_NUMBERED.match(plain) or _WORD_ALONE.match(plain))))
 
 
 def are_parts(titles: Sequence[str]) -> bool:
-    """Whether titles that stand side by side are all those of parts; numbers in words count from two on."""
+    """Whether titles at the same level are all those of parts; numbers in words count if there are two or more."""
     words = sum(bool(_WORD_ALONE.match(title.casefold().strip(" ."))) for title in titles)
     return len(titles) > 1 and sum(is_part(title, inside=False) for title in titles) + words * (words > 1) == len(
         titles
@@ -73,7 +73,7 @@ def are_parts(titles: Sequence[str]) -> bool:
 
 
 def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
-    """Titles and places of the stories in a table of contents: its lines, but not the parts that works are made of."""
+    """Titles and places of the stories in a table of contents: its lines, except the parts of a work."""
     if are_parts([entry.title for entry in entries if not is_frame_title(entry.title)]):
         if not any(entry.under for entry in entries):
             return []
@@ -89,8 +89,7 @@ def _starts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class _Heading:
-    """One heading, or in a plain text several that stand together: the title among them, and whether an author's name
-    is."""
+    """One heading, or in a plain text several together: the title among them, and whether there is an author's name."""
 
     level: int
     title: str
@@ -99,8 +98,8 @@ class _Heading:
 
 
 def _headings(blocks: Sequence[Block], book: str) -> list[tuple[str, int]]:
-    """Titles and places of the headings of the highest level that has two or more stories under it; in a plain text
-    whose stories have their authors' names under the titles, of those. `book` is the book's own title."""
+    """Titles and places of the headings at the highest level with two or more stories; in a plain text with authors'
+    names under the titles, of the titles with a name. `book` is the book's own title."""
     named = [heading for heading in _together(blocks, book) if not is_part(heading.title, inside=False)]
     signed = [heading for heading in named if heading.signed]
     if len(signed) >= _BYLINES:
@@ -113,7 +112,7 @@ def _headings(blocks: Sequence[Block], book: str) -> list[tuple[str, int]]:
 
 
 def _together(blocks: Sequence[Block], book: str) -> Iterator[_Heading]:
-    """The headings; of a plain text, which knows no levels of markup, those that no prose parts are one."""
+    """Yield the headings; in a plain text, which has no markup levels, headings with no prose between them are one."""
     group: list[tuple[int, Block]] = []
     for number, block in enumerate(blocks):
         if not block.text:
@@ -134,7 +133,7 @@ def _together(blocks: Sequence[Block], book: str) -> Iterator[_Heading]:
 
 def _heading(group: Sequence[tuple[int, Block]], book: str) -> _Heading:
     own = [block for _, block in group if not _is_byline(block)]
-    # the last that stands well apart: before it may be the book's title, or a half title
+    # the last that is set well apart: before it there may be the book's title, or a half title
     apart = [n for n, block in enumerate(own) if block.gap >= _APART and not is_part(block.text, inside=False)]
     own = own[apart[-1] :] if apart and not any(is_frame_title(block.text) for block in own) else own
     known = [block for block in own if not is_part(block.text, inside=False)] or own or [block for _, block in group]
@@ -153,7 +152,7 @@ def _by_starts(book: Book, starts: list[tuple[str, int]]) -> list[Piece]:
         inside |= {n: title for n, title in headings.items() if _is_tail(title)}
     cuts = sorted(inside.items())
     if not cuts or cuts[0][0] > 0:
-        between |= {0} if book.listed else set()  # what stands before the first story
+        between |= {0} if book.listed else set()  # what comes before the first story
         cuts = [(0, book.title), *cuts]
     found: list[Piece] = []
     for (at, title), after in zip(cuts, [*(at for at, _ in cuts[1:]), len(blocks)], strict=True):
@@ -173,14 +172,14 @@ def _ends(entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
 
 
 def _ends_there(blocks: Sequence[Block], start: int, end: int) -> bool:
-    """Whether a story may end where its section does: it has a text before that, and no further part behind it."""
+    """Whether a story may end where its section does: there is text before that, and no further part after it."""
     words = sum(len(block.text.split()) for block in blocks[start:end] if block.kind != "heading")
     behind = next((block for block in blocks[end:] if block.text and block.kind != "break"), None)
     return words > _SECTION_WORDS and not (behind and behind.kind == "heading" and is_part(behind.text))
 
 
 def _between(entries: Sequence[Entry]) -> Iterator[int]:
-    """Where parts of a collection begin that hold stories of their own: what they say before these is none."""
+    """Yield where parts of a collection with stories of their own begin: text before these is not a story."""
     for entry in entries:
         yield from _between(entry.under)
         stories = [under for under in entry.under if not is_part(under.title)]
@@ -189,7 +188,7 @@ def _between(entries: Sequence[Entry]) -> Iterator[int]:
 
 
 def _before_promotion(blocks: Sequence[Block], start: int, end: int) -> int:
-    """Where a publisher's words behind the last story begin, else `end`."""
+    """Where a publisher's promotion after the last story begins, else `end`."""
     words = 0
     found = end
     for number in range(end - 1, start, -1):
@@ -210,7 +209,7 @@ def _is_tail(title: str) -> bool:
 
 
 def _body(blocks: Sequence[Block], title: str) -> tuple[Block, ...]:
-    """The blocks of a story: without the title and what belongs to it, and without headings that nothing follows."""
+    """The blocks of a story, without the title and what belongs to it, and without trailing headings."""
     there = [block for block in blocks if block.text]
     found = list(_without_title(there, plain_title(title)))
     if not found and any(block.kind == "text" and not block.gap for block in there):

@@ -1,4 +1,4 @@
-"""Plain text and Markdown to books."""
+"""Read plain text and Markdown as books."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BYLINE = re.compile(r"^by (.{3,60})$", re.IGNORECASE)
 
 
 def read_text(path: Path, book_id: str) -> Book:
-    """A book from a text file. Lines that belong together are joined, short ones kept as verse.
+    """Read a book from a text file. Lines that belong together are joined, short ones kept as verse.
 
-    Stories begin at the titles that the book's own list of contents names; without one, at headings: short lines of
-    their own that stand further apart than paragraphs do.
+    Stories begin at the titles in the book's own table of contents; without one, at headings: short separate lines
+    that are set further apart than paragraphs.
     """
     text, notes = decode(path)
     labels = {name.lower(): value.strip() for name, value in _LABEL.findall(text[:5000])}
@@ -44,7 +44,7 @@ def read_text(path: Path, book_id: str) -> Book:
 
 
 def read_markdown(path: Path, book_id: str) -> Book:
-    """A book from Markdown; a front matter in YAML may name `title`, `author` and `licence`."""
+    """Read a book from Markdown; YAML front matter may give `title`, `author` and `licence`."""
     text, notes = decode(path)
     said: dict[str, str] = {}
     if text.startswith("---\n") and "\n---\n" in text[4:]:
@@ -64,19 +64,19 @@ def read_markdown(path: Path, book_id: str) -> Book:
 
 
 def decode(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The text of a file in whatever encoding, and what was noticed about it.
+    """Return the text of a file, whatever its encoding, and notes about it.
 
-    UTF-8 (or what a byte order mark says); a file in which only some lines are UTF-8 is read line by line, the others
-    as Windows-1252; else Windows-1252 where its bytes may be that, or the encoding that they look like.
+    The encoding is UTF-8 (or what a byte order mark says). If only some lines are UTF-8, the others are read as
+    Windows-1252. Otherwise it is Windows-1252 if the bytes allow that, or else the encoding that they look like.
 
     Raises:
-        UserError: the bytes are no text.
+        UserError: the bytes are not text.
     """
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _lines(data.decode("utf-16", "replace")), ()
     if b"\0" in data:
-        raise UserError(f"{path}: is no text file (or UTF-16 without a byte order mark: save it as UTF-8)")
+        raise UserError(f"{path}: is not a text file (or UTF-16 without a byte order mark: save it as UTF-8)")
     try:
         return _lines(data.decode("utf-8-sig")), ()
     except UnicodeDecodeError:
@@ -94,7 +94,7 @@ def decode(path: Path) -> tuple[str, tuple[str, ...]]:
         return _lines(western), ("read as Windows-1252",)
     best = possible.best()
     if best is None:
-        raise UserError(f"{path}: its encoding is not known; save it as UTF-8")
+        raise UserError(f"{path}: unknown encoding; save it as UTF-8")
     return _lines(str(best)), (f"read as {best.encoding}",)
 
 
