@@ -25,6 +25,12 @@ def cache_dir() -> Path:
     return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("polaris-eval"))
 
 
+def threads() -> int | None:
+    """Number of threads that OMP_NUM_THREADS allows a local model, if it is set."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return int(allowed) if allowed.isdecimal() and int(allowed) > 0 else None
+
+
 def data_dir() -> Path | None:
     """The folder with copies of prompt files, set by the command or POLARIS_DATA; None: use cache and network."""
     named = os.environ.get(DATA)

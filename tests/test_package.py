@@ -69,7 +69,7 @@ def test_a_judged_run_from_the_wheel(installed: Run, tmp_path: Path) -> None:
     done = installed(tmp_path, "polaris-eval", "run", "--stories", path, "--judge", PROXY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert installed(tmp_path, "polaris-eval", "leaderboard", "logs", "--with-published").returncode == 0
-    found = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    found = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert found[0]["rows"][0]["coverage"] == 1
     told = installed(tmp_path, "polaris-eval", "run", "--model", "polaris_eval/local", "--judge", PROXY)
     assert told.returncode == 2
@@ -100,7 +100,7 @@ def test_a_benchmark_of_another_package(installed: Run, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     board = installed(tmp_path, "polaris-eval", "leaderboard", "logs", "--sort", "tiny")
     assert board.returncode == 0, board.stderr
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert [(s["benchmark"], s["title"]) for s in sections] == [
         ("tiny", "My benchmark tiny"), ("story_quality", "Story Quality"),
     ]  # fmt: skip

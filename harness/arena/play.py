@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 from inspect_ai.model import GenerateConfig, Model
 
-from ...rubrics import load_rubric
+from ...rubrics import Rubric, load_rubric
 from ..errors import UserError
 from ..judge.kept import check_store
-from ..judge.named import resolve_judges
+from ..judge.named import resolve_judges, uncalled_model
 from ..leaderboard.files import show, write_files, write_plots
+from ..logs.formats import LOG, format_of
 from ..logs.headers import log_files
 from ..logs.pairs import ARENA, DONE, complete_matches
 from ..logs.table import KEYS, SCORED, stories_frame
@@ -70,8 +71,7 @@ def conduct(request: ArenaRequest) -> int:
     rubric = load_rubric(request.rubric or RUBRIC)
     if not rubric.pairs:
         raise UserError(f"the rubric {rubric.name} marks one story at a time; an arena needs one that compares two")
-    named = {"": (request.judge,)} if request.judge else {}
-    (judge,) = resolve_judges(named, {ARENA: rubric}, request.judge_config, request.judge_base_url)[ARENA]
+    judge = _judge(request, rubric)
     _check_self_judging(request, judge, matches)
     arena = Arena(request.log_dir, judge, rubric, request.truncate, matches)
     known = {name for pair in matches for name in pair}.union(arena.judged()["first"])
@@ -92,6 +92,14 @@ def conduct(request: ArenaRequest) -> int:
     if left:
         print(f"{len(left)} scheduled judgments have no result; run the same command to retry them.")
     return 1 if left else 0
+
+
+def _judge(request: ArenaRequest, rubric: Rubric) -> Model:
+    if request.only_plan:
+        return uncalled_model(request.judge or rubric.judge.model, request.judge_config, request.judge_base_url)
+    named = {"": (request.judge,)} if request.judge else {}
+    (judge,) = resolve_judges(named, {ARENA: rubric}, request.judge_config, request.judge_base_url)[ARENA]
+    return judge
 
 
 def _matches(request: ArenaRequest) -> dict[Pair, list[Match]]:
@@ -149,7 +157,7 @@ def _next(
 def expected_strengths(sources: Sequence[Path], benchmark: str | None) -> dict[str, float]:
     """Strengths expected from the rubric scores in the sources: their mean in standard deviations over the models of
     the same benchmark and judge, one per logit; empty if no source is a log with scores."""
-    logs = [source for source in sources if source.is_dir() or source.suffix in (".eval", ".json")]
+    logs = [source for source in sources if source.is_dir() or format_of(source) == LOG]
     if not logs:
         return {}
     frame = stories_frame(log_files(logs))

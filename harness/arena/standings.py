@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ...rubrics import Rubric
-from ..leaderboard.comparison import Comparison
+from ..leaderboard.comparison import Comparison, digest
 from ..leaderboard.tables import pairs_grid
 from ..logs.pairs import ARENA, DONE, complete_matches
 from ..logs.rubrics import rubric_for
@@ -74,15 +74,20 @@ def _standings(judgments: pd.DataFrame, anchors: Mapping[str, float] | None) -> 
     first = judgments.iloc[0]
     cut = "" if pd.isna(first["truncate"]) else f" · first {int(first['truncate'])} characters"
     keys = sorted(judgments.loc[judgments["match"].isin(matches["match"]), "key"].unique())
-    digest = hashlib.sha256("|".join(keys).encode()).hexdigest()[:8]
+    prompts = hashlib.sha256("|".join(keys).encode()).hexdigest()
     return Standings(
         benchmark=ARENA,
         title=rubric.title,
         scale="Elo",
         judge=first["judge"],
         proxy=bool(first["proxy"]),
-        prompts=f"{matches['prompt_id'].nunique()} ({digest}){cut}",
+        prompts=f"{matches['prompt_id'].nunique()} ({prompts[:8]}){cut}",
         rubric=f"{first['rubric']} {first['rubric_digest'][:8]}",
+        digests={
+            "rubric": first["rubric_digest"],
+            "prompts": prompts,
+            "judgments": digest(judgments, ("id", "first_digest", "second_digest", "status", "score")),
+        },
         rows=[_row(found, name, judgments, matches, rubric) for name in found.models],
         pairs=found.pairs,
         notes=list(_notes(found, judgments, matches, anchors)),

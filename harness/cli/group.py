@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from typing import Any
 
 import click
 
+_JSON = "polaris_eval.json"  # whether the output has to be JSON, in the context of a command
 # threshold of the garbage collector; at Python's default of 700 it takes a tenth of a command's time in vain
 _COLLECT_AFTER = 20_000
 
@@ -22,19 +24,29 @@ class OneLineGroup(click.Group):
         """List commands in order of registration, which is the order in which people use them."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         gc.set_threshold(_COLLECT_AFTER)
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as error:
+            if not ctx.meta[_JSON]:
+                raise
+            self.fail(error.format_message(), error.exit_code)
         except KeyboardInterrupt:
             self.fail(f"stopped; {self.kept}", 1)
         except Exception as error:
             self.fail(_explain(error), 2)
 
     def fail(self, message: str, code: int) -> None:
-        """Print a one-line message and exit."""
+        """Print a one-line message and exit; a command with --json prints its message as JSON too."""
+        if click.get_current_context().meta[_JSON]:
+            click.echo(json.dumps({"error": message}, ensure_ascii=False))
         click.echo(f"{self.program}: {message}", err=True)
         sys.exit(code)
 

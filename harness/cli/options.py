@@ -127,6 +127,11 @@ rubric_option = click.option(
     "--rubric", metavar="NAME|FILE",
     help="Rubric to judge on, one that ships here or your own YAML file, instead of the benchmark's.",
 )  # fmt: skip
+stories_format = click.option(
+    "--format", "stories_format", type=click.Choice(["polaris", "eqbench-creative", "alpaca-eval"]),
+    help="Format that the file of --stories must have: our JSONL, a runs file of EQ-Bench Creative Writing, or model "
+    "outputs of alpaca_eval. [default: recognised by the content]",
+)  # fmt: skip
 price_file = click.option(
     "--prices", type=FILE, help="Your own price file, in the format of the one that ships here."
 )  # fmt: skip

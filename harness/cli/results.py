@@ -47,17 +47,19 @@ LOGS are folders, files or patterns, local or anywhere that Inspect can read (s3
 @click.option("--details", is_flag=True, help="Also show pairs, criteria and categories (always in the files).")
 @click.option("--plots", is_flag=True, help="Also draw the plots, as PNG and PDF, into the subfolder plots.")
 @click.option("--out", type=PATH, default=Path("results"), show_default=True,
-              help="Folder of leaderboard.md, .tex, .csv, .json, pairs.csv, stories.csv and scores.*")  # fmt: skip
+              help="Folder of leaderboard.*, pairs.csv, stories.csv, scores.* and judgments.*")  # fmt: skip
 def leaderboard(logs: tuple[str, ...], details: bool, plots: bool, out: Path, sort: str, **chosen: Any) -> None:
     """Tables from logs: on screen, and as Markdown, LaTeX, CSV, JSON and Parquet."""
     from ..leaderboard import files
     from ..logs import table
+    from ..logs.judgments import write_judgments
     from ..show.render import print_written
 
     frame, sections = _sections(logs, sort, **chosen)
     console = print_tables(sections, details)
     written = files.write_files(sections, out, "leaderboard", "pairs.csv")
-    written += table.write_table(frame, out) if len(frame) else []
+    if len(frame):
+        written += [*table.write_table(frame, out), *write_judgments(frame, out)]
     if plots:
         written += files.write_plots(sections, out / "plots")
     print_written(written, console)

@@ -24,11 +24,13 @@ from .options import (
     prompting,
     rubric_option,
     shard,
+    stories_format,
     which_benchmarks,
 )
 from .options import request as as_request
 from .prompts import prompts
 from .results import judge_check, judge_people, judges, leaderboard, report, show_summary
+from .run_file import run_file
 from .study import study
 
 
@@ -62,10 +64,19 @@ Examples:
   polaris-eval run --model A --judge openai/gpt-5.4 --judge anthropic/claude-sonnet-4-6 --jury zscore
   polaris-eval run --stories my.jsonl --judge anthropic/claude-sonnet-4-6
   polaris-eval run --model openai/gpt-5.4-mini --prompts mine.jsonl --rubric mine.yaml
+  polaris-eval run my-run.yaml --limit 6
+RUN.yaml has option names with values (model: openai/gpt-5.4-mini); options on the command line win. Paths in it are
+relative to the current folder.
 Run the same command again to resume a stopped run: nothing is written or judged twice."""
 )
+@run_file()
 @click.option("--model", "models", multiple=True, help="Writing model, as PROVIDER/MODEL (repeatable).")
-@click.option("--stories", type=PATH, help="JSONL file of stories to judge, instead of writing any.")
+@click.option(
+    "--stories",
+    type=PATH,
+    help="File of stories to judge, instead of writing any: JSONL, or another tool's file (see --format).",
+)
+@stories_format
 @rubric_option
 @judging
 @prompting
@@ -86,6 +97,7 @@ def run(**options: Any) -> None:
         raise click.UsageError("name a model with --model, or stories to judge with --stories FILE")
     if options["stories"] is not None and options["models"]:
         raise click.UsageError("--stories replaces writing: leave --model out")
+    _check_format(options["stories"], options.pop("stories_format"))
     published = options.pop("with_published")
     request = as_request(options, tuple(options["models"]), options["stories"])
     _finish(request, published)
@@ -129,10 +141,13 @@ main.add_command(new)
     epilog="""\b
 Example:
   polaris-eval plan --model openai/gpt-5.4-mini --prompts official
-  polaris-eval plan --model openai/gpt-5.4-mini --benchmark writingbench --judge openai/gpt-5.4"""
+  polaris-eval plan --model openai/gpt-5.4-mini --benchmark writingbench --judge openai/gpt-5.4
+  polaris-eval plan my-run.yaml"""
 )
+@run_file(lambda: run)
 @click.option("--model", "models", multiple=True, help="Writing model (repeatable).")
 @click.option("--stories", type=PATH, help="Stories file to judge.")
+@stories_format
 @click.option(
     "--judge",
     "judges",
@@ -151,6 +166,7 @@ def plan(as_json: bool, **options: Any) -> None:
     """Count before paying: stories, judge calls, tokens, and dollars if prices are known. Makes no calls."""
     if not options["models"] and options["stories"] is None:
         raise click.UsageError("name a model with --model, or stories to judge with --stories FILE")
+    _check_format(options["stories"], options.pop("stories_format"))
     from ..run import plan as planning
 
     task_args = {name: options.pop(name) for name in TASK_OPTIONS if name in options}
@@ -159,11 +175,12 @@ def plan(as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.option("--log-dir", type=PATH, default=Path("logs"), show_default=True, help="Folder of the logs.")
-def doctor(log_dir: Path) -> None:
-    """Show what is installed, set and cached, and what each benchmark still needs."""
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def doctor(log_dir: Path, as_json: bool) -> None:
+    """Check what is installed, set and cached, and what each benchmark still needs. Makes no calls."""
     from ..run import doctor as checks
 
-    checks.show(log_dir)
+    checks.show(log_dir, as_json)
 
 
 @main.command()
@@ -204,6 +221,16 @@ def lm_eval() -> None:
     from importlib.resources import files
 
     click.echo(files("polaris_eval.tasks.lm_eval"))
+
+
+def _check_format(stories: Path | None, wanted: str | None) -> None:
+    if wanted is None:
+        return
+    if stories is None:
+        raise click.UsageError("--format is about --stories")
+    from ..logs.formats import check_format
+
+    check_format(stories, wanted)
 
 
 def _finish(request: Any, published: bool) -> None:

@@ -128,6 +128,12 @@ def make_model(name: str, config: GenerateConfig | None = None, base_url: str | 
         raise UserError(f"{name}: {error}") from None
 
 
+def uncalled_model(name: str, config: GenerateConfig, base_url: str | None = None) -> Model:
+    """A model that will not be called, to count and price its calls: made like any other, but without needing a key."""
+    unused = {"api_key": "unused"} if missing_key(name) else {}
+    return make_model(name, config=config, base_url=base_url, **unused)
+
+
 def _check_own_judge(benchmark: str, rubric: Rubric) -> None:
     own = rubric.judge.model
     if key := missing_key(own):

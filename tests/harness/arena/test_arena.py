@@ -41,7 +41,7 @@ def table(tmp_path: Path, folder: str = "arena") -> pd.DataFrame:
 
 
 def standings(tmp_path: Path) -> Any:
-    return json.loads((tmp_path / "results" / "arena.json").read_text())[0]
+    return json.loads((tmp_path / "results" / "arena.json").read_text())["sections"][0]
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_arenas_that_differ_in_truncation_stay_apart(cli: Cli, tmp_path: Path) -
     assert cli("arena", path, "--judge", PROXY, "--log-dir", "both/cut", "--truncate", 99999).returncode == 0
     done = cli("leaderboard", "both")
     assert done.returncode == 0, done.stderr
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert len(sections) == 2
     assert all(row["matches"] == 2 for section in sections for row in section["rows"])
     (tmp_path / "both" / "cut" / "schedule.jsonl").unlink()
@@ -331,7 +331,7 @@ def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any)
     assert done.returncode == 0, done.stderr
     overview = done.stdout.split("Story Quality ·")[0]
     assert "Pairwise arena" in overview
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert [section["benchmark"] for section in sections] == ["arena", "story_quality"]
     assert (tmp_path / "results" / "plots" / "arena_wins.pdf").exists()
     only = cli("leaderboard", "logs", "arena", "--benchmark", "arena", "--model", "lab/*")

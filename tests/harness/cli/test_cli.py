@@ -123,7 +123,7 @@ def test_judging_a_stories_file_of_two_models(cli: Cli, tmp_path: Path) -> None:
     assert sorted(found["model"].unique()) == ["other/../<b>&|writer", "some/writer"]
     assert found["status"].tolist().count("empty") == 1
     assert found.loc[found["status"] == "empty", "score"].item() == -159
-    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert board[0]["proxy"] is True
     assert {row["model"] for row in board[0]["published"]} >= {"POLARIS-9B", "Qwen3.5-27B"}
     assert all("published" not in row["model"] for row in board[0]["rows"])
@@ -305,7 +305,7 @@ def test_another_judge_scores_without_writing_again(cli: Cli, tmp_path: Path) ->
         assert "is the source itself" in cli("score", "logs", "--judge", PROXY).stderr
     done = cli("leaderboard", "logs", "second")
     assert done.returncode == 0
-    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert sorted(section["judge"] for section in board) == ["openai-api/loop/judge", PROXY]
     assert all("they differ in judge" in " ".join(section["notes"]) for section in board)
     assert {row["model"] for section in board for row in section["rows"]} == {"openai-api/loop/writer"}
@@ -322,7 +322,7 @@ def test_another_rubric_version_is_kept_apart(cli: Cli, tmp_path: Path) -> None:
     write_eval_log(log, str(tmp_path / "old.eval"))
     done = cli("leaderboard", "logs", "old.eval")
     assert done.returncode == 0
-    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    board = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert len(board) == 2
     old = next(section for section in board if section["rubric"].endswith("00000000"))
     assert any("another version of the rubric file" in note for note in old["notes"])
@@ -393,7 +393,11 @@ def test_doctor_says_what_is_missing(cli: Cli) -> None:
     assert done.returncode == 0
     assert "OPENAI_API_KEY is not set" in done.stdout
     assert '[vllm]"' in done.stdout
-    assert "benchmark story_quality" in done.stdout
+    rows = {check["what"]: check for check in json.loads(cli("doctor", "--json").stdout)}
+    assert rows["key of openai"]["state"] == "missing"
+    assert rows["prompts of story_quality"]["found"] == "36 read"
+    assert rows["judge of story_quality"]["state"] == "missing"
+    assert cli("doctor", "--json", OPENAI_API_KEY="x").returncode == 0
 
 
 def test_a_recorded_reply_is_replayed_exactly(cli: Cli, tmp_path: Path, rubric: Rubric) -> None:

@@ -38,7 +38,7 @@ def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> Non
     for model in models:
         assert model in names, "a long name is folded, and whole"
     assert cli("leaderboard", "logs").returncode == 0
-    table = json.loads((tmp_path / "results" / "leaderboard.json").read_text())[0]["rows"]
+    table = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"][0]["rows"]
     for row in table:
         assert any(cell[2] == f"{row['score']['value']:.1f}" for cell in cells), row
     assert "empty: 1 story without words" in done.stdout

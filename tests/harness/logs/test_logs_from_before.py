@@ -19,7 +19,7 @@ def test_the_leaderboard_is_the_same(cli: Cli, tmp_path: Path) -> None:
     expected = json.loads((BEFORE / "expected.json").read_text(encoding="utf-8"))
     done = cli("leaderboard", BEFORE)
     assert done.returncode == 0, done.stderr
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text(encoding="utf-8"))
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text(encoding="utf-8"))["sections"]
     found = {s["benchmark"]: {row["model"]: row["score"]["value"] for row in s["rows"]} for s in sections}
     assert {name: pytest.approx(rows) for name, rows in expected.items()} == found
 
@@ -42,7 +42,7 @@ def test_a_run_goes_on_from_them(cli: Cli, tmp_path: Path) -> None:
     done = cli("score", BEFORE, "--judge", "polaris_eval/lexical", "--log-dir", "again")
     assert done.returncode == 0, done.stderr
     assert cli("leaderboard", "again", "--out", "second").returncode == 0
-    rows = json.loads((tmp_path / "second" / "leaderboard.json").read_text(encoding="utf-8"))[0]["rows"]
+    rows = json.loads((tmp_path / "second" / "leaderboard.json").read_text(encoding="utf-8"))["sections"][0]["rows"]
     # the proxy was fitted anew since
     assert {row["model"]: row["score"]["value"] for row in rows} == {
         "other/writer": pytest.approx(-49.5, abs=4), "some/writer": pytest.approx(-64.0, abs=4)

@@ -24,7 +24,7 @@ def line(**changes: Any) -> str:
         (f"{line()}\n\n[1]\n", "line 3: expected an object"),
         (line(story=..., prompt=...), "line 1: missing prompt, story"),
         (line(model=None), "line 1: missing model"),
-        (f"{line()}\n{line(story='other')}", "line 2: the id 'a' of model 'm' was given on line 1"),
+        (f"{line()}\n{line(story='other')}", "line 2: the id 'a' of model 'm' was given before, in line 1"),
         (line(target_word=9), "unknown field 'target_word'"),
         (line(target_words=0), "target_words"),
         (line(target_words="many"), "target_words"),

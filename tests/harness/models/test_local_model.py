@@ -52,7 +52,7 @@ def test_a_cancelled_story_frees_its_slot(model: Model) -> None:
             await model.generate("Write a very long story.", config=GenerateConfig(max_tokens=3000))
         return anyio.current_time() - started
 
-    assert anyio.run(cancelled) < 30, "the whole story takes minutes"
+    assert anyio.run(cancelled) < 15, "the whole story takes more than half a minute"
 
 
 def test_it_answers_in_a_schema(model: Model) -> None:

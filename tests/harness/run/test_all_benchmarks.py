@@ -59,7 +59,7 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
 
     board = cli("leaderboard", "logs", "--details", "--with-published")
     assert board.returncode == 0
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert [section["benchmark"] for section in sections] == list(BENCHMARKS)
     by_name = {section["benchmark"]: section for section in sections}
     assert {section["judge"] for section in sections} == {JUDGE, SECOND}
@@ -112,7 +112,7 @@ def test_other_judges_are_other_columns_and_stories_keep_their_benchmark(
         assert other.returncode == 0, other.stdout + other.stderr
         assert sum(body["model"] == "a" for body in server.bodies) == written
     assert cli("leaderboard", "logs", "second", "third").returncode == 0
-    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    sections = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert [(s["benchmark"], s["judge"]) for s in sections] == [
         ("story_quality", PROXY), ("eqbench_creative", JUDGE), ("eqbench_creative", PROXY),
         ("writingbench", JUDGE), ("writingbench", PROXY),

@@ -104,7 +104,7 @@ def test_a_jury_of_two_judges_and_the_proxy(cli: Cli, tmp_path: Path) -> None:
     assert "plain means over the judges" in told
     assert "Krippendorff's alpha" in told
     assert cli("leaderboard", "jury", "alone0").returncode == 0
-    shown = json.loads((tmp_path / "results" / "leaderboard.json").read_text())
+    shown = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"]
     assert sorted(section["judge"] for section in shown) == [A, f"{A} + {B} + {PROXY}"], "never mixed"
     members = next(section for section in shown if section["jury"])["jury"]["members"]
     assert [member["judged"] for member in members] == [6, 6, 6]

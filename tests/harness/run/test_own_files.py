@@ -43,7 +43,8 @@ def env_of(server: Any) -> dict[str, str]:
 
 
 def sections(tmp_path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((tmp_path / "results" / "leaderboard.json").read_text(encoding="utf-8"))
+    text = (tmp_path / "results" / "leaderboard.json").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(text)["sections"]
     return found
 
 
@@ -211,7 +212,7 @@ def test_judge_check_and_arena_take_a_rubric_of_ones_own(cli: Cli, tmp_path: Pat
     played = cli("arena", both, "--judge", PROXY, "--rubric", "duel.yaml")
     assert played.returncode == 0, played.stdout + played.stderr
     assert "rubric duel " in played.stdout
-    (standings,) = json.loads((tmp_path / "results" / "arena.json").read_text(encoding="utf-8"))
+    (standings,) = json.loads((tmp_path / "results" / "arena.json").read_text(encoding="utf-8"))["sections"]
     assert "Sense" in standings["rows"][0]["criteria"]
     (tmp_path / "duel.yaml").unlink()
     assert cli("leaderboard", "arena").returncode == 0

@@ -61,7 +61,7 @@ def test_the_table_over_all_shards_is_that_of_one_run(cli: Cli, tmp_path: Path) 
     both = {}
     for name in ("whole", "parts"):
         assert cli("leaderboard", name).returncode == 0
-        both[name] = json.loads((tmp_path / "results" / "leaderboard.json").read_text())[0]["rows"][0]
+        both[name] = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["sections"][0]["rows"][0]
     assert both["whole"] == both["parts"]
     wanted = [f"shard-{number}-of-3" for number in (1, 2, 3)]
     assert sorted({Path(log).parent.name for log in log_files([tmp_path / "parts"])}) == wanted

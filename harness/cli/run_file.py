@@ -1,0 +1,66 @@
+"""A run described in a YAML file: option names with their values, which options on the command line replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def run_file(*others: Callable[[], click.Command]) -> Callable[..., Any]:
+    """Add the optional argument RUN, a YAML file with values for the command's options.
+
+    Args:
+        others: commands that share the file; their options are accepted and have no effect here.
+    """
+
+    def load(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+        if path is None:
+            return
+        values = _read(path)
+        own = _options(ctx.command)
+        known = {name for command in others for name in _options(command())} | own.keys()
+        for name, value in values.items():
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+                raise click.UsageError(f"{path}: no option is called {name!r}{hint}")
+            if name in own and value is not None:
+                ctx.default_map = {**(ctx.default_map or {}), str(own[name].name): _as_given(own[name], value)}
+
+    return click.argument(
+        "run_file", metavar="[RUN.yaml]", required=False, is_eager=True, expose_value=False, callback=load,
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    )  # fmt: skip
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise click.UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{path}: expected option names with values, such as `model: openai/gpt-5.4-mini`")
+    return {str(name).replace("_", "-"): value for name, value in found.items()}
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command by their long names, without the dashes."""
+    options = (param for param in command.params if isinstance(param, click.Option))
+    return {name.lstrip("-"): option for option in options for name in option.opts if name.startswith("--")}
+
+
+def _as_given(option: click.Option, value: Any) -> Any:
+    """A value in the form that click expects; a mapping stands for several NAME=VALUE."""
+    if option.is_flag:
+        return value
+    if not option.multiple:
+        return str(value)
+    if isinstance(value, dict):
+        return [f"{name}={part}" for name, part in value.items()]
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
