@@ -94,7 +94,7 @@ def test_a_benchmark_of_another_package(installed: Run, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "s.jsonl", [*records, *stories(1)])
     few = installed(tmp_path, "polaris-eval", "plan", "--model", "openai/gpt-5.4-mini", "--benchmark", "tiny", "--json")
     assert [(row["benchmark"], row["calls"]) for row in json.loads(few.stdout)["rows"]] == [("tiny", 2), ("tiny", 2)]
-    assert "benchmark tiny" in installed(tmp_path, "polaris-eval", "doctor").stdout
+    assert "prompts of tiny" in installed(tmp_path, "polaris-eval", "doctor").stdout
     ran = installed(tmp_path, "polaris-eval", "run", "--stories", "s.jsonl", "--judge", f"tiny={PROXY}",
                     "--judge", PROXY)  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -16,13 +16,13 @@ Examples:
   polaris-eval compare lab/base lab/tuned --logs logs
   polaris-eval compare logs-before logs-after --fail-if-worse
   polaris-eval compare run/held_out/step-00000.jsonl run/held_out/step-00040.jsonl
-A and B are models in --logs, logs or folders of logs with one model's stories each, or files of held-out stories of a
-training run."""
+A and B are models in --logs, logs or log folders with the stories of one model each, or files of held-out stories from
+a training run."""
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option(
-    "--logs", multiple=True, default=("logs",), show_default=True, help="Where models are looked for (repeatable)."
+    "--logs", multiple=True, default=("logs",), show_default=True, help="Where to look for models (repeatable)."
 )
 @click.option(
     "--fail-if-worse", is_flag=True, help="Exit code 1 if B is worse than A on any benchmark (p < 0.05, Holm)."
@@ -32,7 +32,7 @@ training run."""
     type=PATH,
     default=Path("results"),
     show_default=True,
-    help="Folder of compare.md, compare.json and pages (compare/).",
+    help="Folder for compare.md, compare.json and pages (compare/).",
 )
 def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Path) -> None:
     """Compare two models, runs or training steps, prompt by prompt: is B better than A?
@@ -60,7 +60,7 @@ def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Pat
     try:
         written.append(write_change(found, (a, b), stories, told, out / "compare"))
     except UserError as error:
-        click.echo(f"No pages with the stories: {error}")
+        click.echo(f"Story pages not written: {error}")
     print_written(written, to)
     worse = [change.benchmark for change in found if change.verdict == "worse"]
     if worse and fail_if_worse:

@@ -1,1 +1,1 @@
-"""Models beside one another, from the rows of logs."""
+"""Compare models, from the rows of logs."""

@@ -1,4 +1,4 @@
-"""Models beside one another, from one row a story. Numbers that do not compare stay apart."""
+"""Compare models, given one row per story. Numbers that are not comparable are kept in separate sections."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ SORTS: dict[str, tuple[Callable[[StoryRow], float], bool]] = {
 
 
 def chosen(column: str, names: Iterable[str], patterns: Sequence[str]) -> set[str]:
-    """Those of the names that match one of the patterns (`*`, `?`); all of them without any.
+    """Return the names that match one of the patterns (`*`, `?`), or all names if there are no patterns.
 
     Raises:
-        UserError: a pattern that matches nothing, with the names that there are.
+        UserError: a pattern matches nothing; lists the known names.
     """
     there = sorted({*names})
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in there):
-            raise UserError(f"--{column} {pattern}: no such {column} in these logs; there are {', '.join(there)}")
+            raise UserError(f"--{column} {pattern}: no such {column} in these logs; known: {', '.join(there)}")
     return {name for name in there if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score") -> list[Section]:
-    """Sections of a leaderboard from one row a story, in the order of the benchmarks, each sorted by `sort`."""
+    """Build the sections of a leaderboard from one row per story, in benchmark order, each sorted by `sort`."""
     keys = [*KEYS, "gate"]
     apart = {benchmark: differences(group, keys) for benchmark, group in frame.groupby("benchmark")}
     sections = []
@@ -101,7 +101,7 @@ def build(frame: pd.DataFrame, with_published: bool = False, sort: str = "score"
 
 
 def _labels(group: pd.DataFrame) -> pd.Series:
-    """The model's name of each story, with what tells its rows apart where it has several."""
+    """The model's name for each story, with settings and overrides added where they distinguish its rows."""
     labels = group["model"]
     for column in ("settings", "overrides"):
         several = group.groupby(labels)[column].transform("nunique") > 1
@@ -118,22 +118,22 @@ def _sorted(rows: list[StoryRow], by: str) -> list[StoryRow]:
 
 
 def _checks(rows: Sequence[StoryRow], pairs: pd.DataFrame, bias: Interval) -> list[str]:
-    """Notes on how far the numbers carry."""
+    """Notes on how reliable the numbers are."""
     notes = []
     limits = {"length-runaway": "▲ above 1.25", "under-generation": "▼ below 0.75"}
     for flag, limit in limits.items():
         found = [f"{row.label} ({', '.join(row.flags[flag])})" for row in rows if flag in row.flags]
         if found:
-            notes.append(f"{flag.capitalize()} ({limit} with the whole interval): {', '.join(found)}.")
+            notes.append(f"{flag.capitalize()} ({limit}, whole interval): {', '.join(found)}.")
     notes += _resolution(pairs)
     if not math.isnan(bias.value):
         shown = "" if math.isnan(bias.low) else f" [{bias.low:.2f}, {bias.high:.2f}]"
-        notes.append(f"Score and length: Spearman {bias.value:.2f}{shown} with words among the stories of one prompt.")
+        notes.append(f"Score and length: Spearman {bias.value:.2f}{shown} with words among stories of one prompt.")
     return notes
 
 
 def _resolution(pairs: pd.DataFrame) -> list[str]:
-    """What differences the tests of these pairs can show."""
+    """Notes on the differences that the tests of these pairs can detect."""
     tests = pairs[pairs["p"].notna()]
     if tests.empty:
         return []
@@ -141,14 +141,14 @@ def _resolution(pairs: pd.DataFrame) -> list[str]:
     if known.empty:
         least = smallest_p(prompts)
         return [
-            f"With {prompts} prompts in common none of these models can be told apart, however far they differ: the "
-            f"smallest p possible is {least:.2g}, and {min(1.0, least * len(tests)):.2g} after Holm's correction; it "
-            f"takes {prompts_needed(len(tests))} prompts."
+            f"With {prompts} prompts in common, no two of these models can be told apart, however much they differ: "
+            f"the smallest possible p is {least:.2g}, and {min(1.0, least * len(tests)):.2g} after Holm's correction; "
+            f"at least {prompts_needed(len(tests))} prompts are needed."
         ]
     spread = f", from {known.min():.1f} to {known.max():.1f} by pair" if len(known) > 1 else ""
     return [
-        f"With {prompts} prompts a true difference of about {known.median():.1f} points between two models is found "
-        f"four times in five{spread} (5 %, Holm)."
+        f"With {prompts} prompts, a true difference of about {known.median():.1f} points between two models is "
+        f"detected four times in five{spread} (5 %, Holm)."
     ]
 
 
@@ -159,12 +159,12 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
     elif group["proxy"].iloc[0]:
         notes.append(
             "PROXY: judged by the offline lexical proxy, which counts and cannot read; not a quality score. "
-            "Its criteria are not shown: they are one number, moved a little."
+            "Its criteria are not shown: they are all derived from one number."
         )
     if group["jury"].iloc[0] == "zscore":
         notes.append(
-            "Jury: each judge's scores were moved to one mean and one spread over the stories that all of them judged; "
-            "further scores and marks are plain means."
+            "Jury: each judge's scores were rescaled to the same mean and standard deviation over the stories that all "
+            "of them judged; other scores and marks are plain means."
         )
     elif group["jury"].iloc[0]:
         notes.append("Jury: scores and marks are plain means over the judges.")
@@ -174,9 +174,9 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
         shown = "; ".join(
             f"{names[k]} ({', '.join(v[:8] if len(v) == 64 else v for v in values)})" for k, values in apart.items()
         )
-        notes.append(f"Kept apart from other tables of this benchmark: they differ in {shown}.")
+        notes.append(f"Not comparable with other tables of this benchmark: they differ in {shown}.")
     if rubric.length_score:
-        notes.append("Score is S_Q. The source of the published figures does not say which of the three they are.")
+        notes.append("Score is S_Q. The source of the published figures does not say which of the three it gives.")
     if rubric.name in rubric_names() and not ships(rubric.name, group["rubric_digest"].iloc[0]):
         notes.append("Judged on another version of the rubric file than the one installed here.")
     if group["settings"].nunique() > 1:
@@ -186,8 +186,8 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
     notes += _missing_shards(group)
     failed = group[~group["status"].isin(SCORED)]
     if len(failed):
-        has = "has no score and takes" if len(failed) == 1 else "have no score and take"
-        notes.append(f"{counted(len(failed), 'story', 'stories')} {has} no part in any mean (see coverage).")
+        has = "has no score and is" if len(failed) == 1 else "have no score and are"
+        notes.append(f"{counted(len(failed), 'story', 'stories')} {has} left out of all means (see coverage).")
     if refused := int((group["status"] == "refused").sum()):
         was = "was" if refused == 1 else "were"
         notes.append(f"{refused} of them {was} refused by the writer's provider: it gave no story to judge.")
@@ -197,36 +197,36 @@ def _notes(rubric: Rubric, group: pd.DataFrame, apart: dict[str, list[str]]) -> 
         notes.append(f"{cut} {has} no natural end (cut): the writer's token limit, a content filter, or an error.")
     if group.get("stray_tags", pd.Series(dtype=float)).sum() > 0:
         stray = group.loc[group["stray_tags"] > 0, "id"].tolist()
-        holds = "story holds" if len(stray) == 1 else "stories hold"
+        holds = "story contains" if len(stray) == 1 else "stories contain"
         notes.append(
-            f"{len(stray)} {holds} a reasoning tag without its partner; what of them is story was guessed: "
+            f"{len(stray)} {holds} an unmatched reasoning tag; which part is the story was guessed: "
             f"{', '.join(map(str, stray[:3]))}{', …' if len(stray) > 3 else ''}."
         )
     return [*notes, *_lengths(group)]
 
 
 def _missing_shards(group: pd.DataFrame) -> list[str]:
-    """The parts of shared runs that are not there, or not yet."""
+    """Notes on shards of runs that are missing, or not run yet."""
     notes = []
     for label, part in group[group["shard"] != ""].groupby("label_"):
         found = [parse_shard(text) for text in part["shard"].unique()]
         of = max(shard.of for shard in found)
-        last = int(part["position"].max()) + 1  # a shard beyond it may have no prompt, or none under a limit
+        last = int(part["position"].max()) + 1  # later shards may have no prompts, or none within a limit
         lost = sorted({*range(1, min(of, last) + 1)} - {shard.number for shard in found if shard.of == of})
         if lost:
             shown = ", ".join(map(str, lost[:8])) + (", …" if len(lost) > 8 else "")
-            notes.append(f"{label}: run in {of} shards, of which {shown} {'is' if len(lost) == 1 else 'are'} not here.")
+            notes.append(f"{label}: run in {of} shards; {shown} {'is' if len(lost) == 1 else 'are'} not in these logs.")
     return notes
 
 
 def _lengths(group: pd.DataFrame) -> list[str]:
-    """How many stories the numbers about length are of, where not of all."""
+    """Note how many stories the length numbers cover, if not all."""
     scored = group[group["status"].isin(SCORED)]
     asked = int(scored["target"].notna().sum()) if "target" in scored else 0
     benchmark = benchmarks().get(group["benchmark"].iloc[0])
     if asked == len(scored) or not (asked or (benchmark and benchmark.any_prompt)):
         return []
     return [
-        f"A request for a length was found for {asked} of {len(scored)} stories, and all numbers about length are of "
-        'these alone; "target_words" beside a prompt says it.'
+        f"A request for a length was found for {asked} of {len(scored)} stories; all numbers about length cover only "
+        'these. To set a length, give "target_words" with the prompt.'
     ]

@@ -1,4 +1,4 @@
-"""Two models, runs or training steps compared: by benchmark, length bucket and criterion, prompt by prompt."""
+"""Compare two models, runs or training steps by benchmark, length bucket and criterion, prompt by prompt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .lens import BUCKET_ORDER
 
 A, B = "A", "B"
 HELD_OUT = "held out"
-_CHANGED = 5  # prompts that are shown
+_CHANGED = 5  # number of prompts shown
 _ALSO = {
     "ratio": "words per word asked for",
     "words": "words",
@@ -49,8 +49,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Changed:
-    """A prompt whose score changed: its mean score on both sides, and its stories, those of A first, each by its `log`,
-    `id` and `epoch`."""
+    """A prompt whose score changed: its mean score on both sides, and its stories (those of A first), each by its
+    `log`, `id` and `epoch`."""
 
     prompt: str
     a: float
@@ -60,7 +60,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Change:
-    """B against A on one benchmark, judge, rubric and prompt set. `p_holm` is corrected over all benchmarks."""
+    """B compared with A on one benchmark, judge, rubric and prompt set. `p_holm` is corrected over all benchmarks."""
 
     benchmark: str
     judge: str
@@ -72,18 +72,18 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, or `not told apart` where the corrected p is not under 0.05."""
+        """`better`, `worse`, or `not told apart` if the corrected p is not below 0.05."""
         if not self.p_holm < ALPHA:
             return "not told apart"
         return "better" if self.score.difference.value > 0 else "worse"
 
 
 def side(place: str, logs: Sequence[str], name: str) -> pd.DataFrame:
-    """The scored stories of a model in the logs, of a log or a folder of logs, or of a file of held-out stories that a
-    training run wrote.
+    """Return the scored stories of a model in the logs, of a log or log folder, or of a training run's file of held-out
+    stories.
 
     Raises:
-        UserError: no such model or place, or a place with the stories of several models.
+        UserError: no such model or path, or the path has stories of several models.
     """
     path = Path(place)
     if path.suffix == ".jsonl" and path.is_file():
@@ -93,25 +93,23 @@ def side(place: str, logs: Sequence[str], name: str) -> pd.DataFrame:
         if frame["model"].nunique() > 1:
             models = ", ".join(sorted(frame["model"].unique()))
             raise UserError(
-                f"{name} {place}: holds the stories of several models ({models}); name one, with --logs {place}"
+                f"{name} {place}: contains stories of several models ({models}); name one, with --logs {place}"
             )
     else:
         frame = stories_frame(log_files(logs))
         known = sorted(frame["model"].unique())
         if place not in known:
-            raise UserError(
-                f"{name} {place}: no such file, folder, or model in these logs; there are {', '.join(known)}"
-            )
+            raise UserError(f"{name} {place}: no such file, folder, or model in these logs; known: {', '.join(known)}")
         frame = frame[frame["model"] == place]
     scored = frame[frame["status"].isin(SCORED)]
     return scored.assign(score_label=scored["label"], label=scored["model"])
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
-    """B against A wherever benchmark, judge, rubric and prompts are the same.
+    """Compare B with A wherever benchmark, judge, rubric and prompts are the same.
 
     Raises:
-        UserError: nothing that compares.
+        UserError: A and B have nothing comparable.
     """
     keys = [*KEYS, "gate"]
     shared = [key for key, _ in a.groupby(keys) if len(_of(b, keys, key))]
@@ -119,7 +117,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
         told = [" on ".join(sorted({*frame["judge"]} | {*frame["benchmark"]})) for frame in (a, b)]
         raise UserError(
             f"A and B have no benchmark, judge, rubric and prompts in common ({told[0]}; {told[1]}): "
-            "judge both in the same way first"
+            "first judge both in the same way"
         )
     found = [_change(_of(a, keys, key), _of(b, keys, key)) for key in shared]
     corrected = holm([change.score.p for change in found])
@@ -130,13 +128,13 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
 
 
 def change_grids(found: Sequence[Change], a: str, b: str, titles: Mapping[str, str]) -> list[Grid]:
-    """One row per benchmark, then what is behind each, and the prompts that changed most, by their titles."""
+    """The main table, then each benchmark's measures and the prompts that changed most, by title."""
     parts = [grid for c in found for grid in (measures_grid(c), changed_grid(c, titles)) if grid.rows]
     return [main_grid(found, a, b), *parts]
 
 
 def main_grid(found: Sequence[Change], a: str, b: str) -> Grid:
-    """One row per benchmark: both means, the difference and what it says."""
+    """One row per benchmark: both means, the difference and the verdict."""
     heads = [*texts("benchmark"), *numbers("A", "B", "B − A", "95 %", "p (Holm)", "prompts"), *texts("B is")]
     rows = ([c.benchmark, *_cells(c.score)[:4], probability(c.p_holm), str(c.score.prompts), c.verdict] for c in found)
     notes = tuple(f"{change.benchmark}: judged by {marked(change.judge)}" for change in found)
@@ -151,7 +149,7 @@ def measures_grid(change: Change) -> Grid:
 
 
 def changed_grid(change: Change, titles: Mapping[str, str]) -> Grid:
-    """The prompts that changed most, by their titles."""
+    """The prompts that changed most, by title."""
     heads = [*texts("prompt"), *numbers("A", "B", "B − A")]
     rows = ([titles[c.prompt], number(c.a), number(c.b), f"{c.b - c.a:+.1f}"] for c in change.changed)
     return grid(f"{change.benchmark}: the prompts that changed most", heads, rows)
@@ -212,7 +210,7 @@ def _changed(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Changed]:
 
 
 def _held_out(path: Path) -> pd.DataFrame:
-    """The held-out stories of one step: what the run measured of each, the reward as the score."""
+    """Read the held-out stories of one step: the run's measures of each, with the reward as the score."""
     rows = []
     names: dict[str, None] = {}
     for number_, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -224,10 +222,10 @@ def _held_out(path: Path) -> pd.DataFrame:
             rows.append({**measured, **names_, "prompt": record["prompt"], "story": record["story"]})
             names |= dict.fromkeys(measured)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}, line {number_}: no held-out story of a training run") from None
+            raise UserError(f"{path}, line {number_}: not a held-out story of a training run") from None
     frame = pd.DataFrame(rows)
     if "reward" not in frame:
-        raise UserError(f"{path}: no held-out stories of a training run (they have a reward); give logs for others")
+        raise UserError(f"{path}: not held-out stories of a training run (no reward); for other stories, give logs")
     frame = frame.assign(score=frame["reward"], status="scored", log=str(path), epoch=1, proxy=False, gate=False)
     frame = frame.assign(**dict.fromkeys(KEYS, "") | {"benchmark": HELD_OUT, "judge": "the run's held-out judge"})
     frame.attrs["measures"] = [name for name in names if name != "reward"]

@@ -1,4 +1,4 @@
-"""Models beside one another: what a section of a leaderboard and the standings of an arena have in common."""
+"""Comparisons of models: the common base of a leaderboard's sections and an arena's standings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..stats.intervals import Interval
 
 
 def digest(table: pd.DataFrame, columns: Sequence[str]) -> str:
-    """sha256 over these columns of a table, whatever the order of its rows."""
+    """SHA-256 of these columns of a table, independent of the order of its rows."""
     rows = table.reindex(columns=list(columns)).itertuples(index=False, name=None)
     text = "\n".join(sorted("\t".join(map(str, row)) for row in rows))
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -26,10 +26,10 @@ def digest(table: pd.DataFrame, columns: Sequence[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A model (with the settings that it wrote with) in a table; `label` tells its rows apart, `score` is the headline,
-    and `rank` None where there is none.
+    """A model (with its generation settings) in a table; `label` distinguishes its rows, `score` is the headline, and
+    `rank` is None if there is none.
 
-    `cost` and `cost_judging` are US dollars per story, NaN where they are not known.
+    `cost` and `cost_judging` are US dollars per story, NaN if unknown.
     """
 
     label: str
@@ -43,17 +43,17 @@ class Row:
 
     @property
     def spent(self) -> tuple[float, float, int] | None:
-        """Dollars per story for writing and judging, for judging alone, and the number of stories; None: not
+        """Dollars per story for writing and judging, for judging only, and the number of stories; None if not
         counted."""
         return None
 
     @property
     def lengths(self) -> tuple[float, float] | None:
-        """Length ratio and slope, where lengths were asked for."""
+        """Length ratio and slope, or None if no lengths were asked for."""
         return None
 
     def flat(self) -> dict[str, Any]:
-        """The row as columns of a CSV file: an interval as three, tables within the row left out."""
+        """The row as columns of a CSV file: an interval becomes three; nested tables are left out."""
         found: dict[str, Any] = {}
         for name, value in vars(self).items():
             if isinstance(value, Rank):
@@ -67,11 +67,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(ABC):
-    """Models whose numbers compare: one benchmark, rubric digest, judge and prompt set.
+    """Models with comparable numbers: one benchmark, rubric digest, judge and prompt set.
 
-    `digests` are the sha256 of what the numbers rest on: rubric file, prompt set, and stories with their scores (or
-    judgments). `rows` are in the order in which they are shown; `pairs` compares every two of them (see
-    `compare.compare_pairs`); `stories` has one row a story, where stories were marked one by one, and is else empty.
+    `digests` are the SHA-256 of what the numbers depend on: rubric file, prompt set, and stories with their scores (or
+    judgments). `rows` are in display order; `pairs` compares every two of them (see
+    `compare.compare_pairs`); `stories` has one row per story if stories were marked individually, else it is empty.
     """
 
     legend: ClassVar[Mapping[str, str]]
@@ -97,45 +97,45 @@ class Comparison(ABC):
 
     @property
     def heading(self) -> str:
-        """Benchmark, judge, rubric and prompts in one line; a proxy is named as such."""
+        """Benchmark, judge, rubric and prompts in one line; a proxy is marked as such."""
         proxy = "PROXY judge " if self.proxy else "judge "
         return f"{self.title} · {proxy}{self.judge} · rubric {self.rubric} · prompts {self.prompts}"
 
     @property
     def marked_judge(self) -> str:
-        """The judge, a proxy named as such."""
+        """The judge, marked if it is a proxy."""
         return f"PROXY {self.judge}" if self.proxy else self.judge
 
     def caption(self, plot: str) -> str:
-        """The head of a plot: what is drawn, and of what."""
+        """The title of a plot: what it shows, and the benchmark, judge, rubric and prompts."""
         judge = f"PROXY judge {self.judge}" if self.proxy else f"judge {self.judge}"
         return f"{self.title}: {plot}\n{judge} · {self.rubric} · prompts {self.prompts}"
 
     @abstractmethod
     def grids(self, details: bool) -> list[Grid]:
-        """The tables that have something to show, the main one first; `details` adds pairs and criteria."""
+        """The non-empty tables, the main one first; `details` adds pairs and criteria."""
 
     @abstractmethod
     def model_grids(self) -> list[Grid]:
-        """The tables of the page of one model, from a comparison that holds its rows alone."""
+        """The tables for one model's page, from a comparison with only its rows."""
 
     @abstractmethod
     def charts(self) -> dict[str, Chart]:
-        """The charts for which there are numbers, by name, the most telling first."""
+        """The charts that have data, by name, the most informative first."""
 
     def about(self, model: str) -> Self:
-        """What it says of one model: its rows, and its pairs with all others. Ranks and notes stay those of all."""
+        """Restrict to one model: its rows, and its pairs with all others. Ranks and notes are not recomputed."""
         rows = [row for row in self.rows if row.model == model]
         labels = {row.label for row in rows}
         return replace(self, rows=rows, pairs=self.pairs[self.pairs["a"].isin(labels) | self.pairs["b"].isin(labels)])
 
     def among(self, models: set[str]) -> Self:
-        """What it says of these models and of no others. Ranks and notes stay those of all."""
+        """Restrict to these models. Ranks and notes are not recomputed."""
         rows = [row for row in self.rows if row.model in models]
         labels = {row.label for row in rows}
         return replace(self, rows=rows, pairs=self.pairs[self.pairs["a"].isin(labels) & self.pairs["b"].isin(labels)])
 
     def data(self) -> dict[str, Any]:
-        """As JSON data: what is shown, so neither the stories nor the rubric."""
+        """Return what is shown as JSON data, without the stories and the rubric."""
         found: dict[str, Any] = plain_data({part.name: getattr(self, part.name) for part in fields(self) if part.repr})
         return found

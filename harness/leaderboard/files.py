@@ -1,4 +1,4 @@
-"""Leaderboards in files: Markdown, LaTeX, CSV and JSON, and plots."""
+"""Leaderboard files: Markdown, LaTeX, CSV and JSON, and plots."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show(sections: Sequence[Comparison], to: Console, details: bool = False) -> 
 
 
 def legends(sections: Sequence[Comparison]) -> list[str]:
-    """What the columns of the tables mean, those alone that there are, once for each kind of section."""
+    """Explain the columns that occur in the tables, once per kind of section."""
     found: dict[str, None] = {}
     for kind in dict.fromkeys(type(section) for section in sections):
         same = [section for section in sections if type(section) is kind]
@@ -43,12 +43,12 @@ def legends(sections: Sequence[Comparison]) -> list[str]:
 
 
 def first_section(sections: Sequence[Comparison], benchmark: str) -> list[Comparison]:
-    """The sections, those of the benchmark first, so that its order is the overview's too."""
+    """Return the sections with those of the benchmark first, so that the overview follows its order."""
     return sorted(sections, key=lambda section: section.benchmark != benchmark)
 
 
 def named(sections: Sequence[Comparison]) -> Iterator[tuple[str, Comparison]]:
-    """The sections with short names for files: the benchmark, and the judge where a benchmark has several."""
+    """Yield the sections with short file names: the benchmark, plus the judge if it has several sections."""
     seen: dict[str, int] = {}
     for section in sections:
         several = sum(other.benchmark == section.benchmark for other in sections) > 1
@@ -58,7 +58,7 @@ def named(sections: Sequence[Comparison]) -> Iterator[tuple[str, Comparison]]:
 
 
 def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_name: str) -> list[Path]:
-    """Write NAME.md, .tex, .csv (a row a model and benchmark) and .json, and every two models compared."""
+    """Write NAME.md, .tex, .csv (one row per model and benchmark) and .json, and the paired comparisons."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{form}" for form in ("md", "tex", "csv", "json")]
     paths.append(folder / pairs_name)
@@ -75,7 +75,7 @@ def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_n
 
 
 def as_data(sections: Sequence[Comparison]) -> dict[str, Any]:
-    """The sections as JSON data, in the form that `leaderboard.schema.json` describes."""
+    """The sections as JSON data, in the format described by `leaderboard.schema.json`."""
     return {
         "schema": SCHEMA,
         "polaris_eval": version("polaris-eval"),
@@ -115,7 +115,7 @@ def _markdown(sections: Sequence[Comparison], title: str) -> str:
 
 
 def _latex(sections: Sequence[Comparison]) -> str:
-    """The overview (of several benchmarks) and each section's first table, for booktabs."""
+    """The overview (if there are several sections) and each section's first table, for booktabs."""
     found = [overview_grid(sections)] if len(sections) > 1 else []
     found += [section.grids(details=False)[0] for section in sections]
     notes = "".join(f"% {' '.join(line.split())}\n" for s in sections for line in (s.heading, *s.notes))

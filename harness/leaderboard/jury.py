@@ -1,4 +1,4 @@
-"""The members of a jury beside one another: what each gave, and how far they agree."""
+"""Compare the members of a jury: the scores that each gave, and how well they agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..stats.intervals import Interval, spearman_interval
 
 @dataclass(frozen=True)
 class Member:
-    """One judge of a jury: the stories that it judged, mean and standard deviation of its scores of these, and their
+    """One judge of a jury: the number of stories it judged, the mean and standard deviation of its scores, and their
     Spearman correlation with the mean of the other members."""
 
     judge: str
@@ -30,14 +30,14 @@ class Member:
 
 @dataclass(frozen=True)
 class JuryTable:
-    """The members, and Krippendorff's alpha (interval) of their scores, as they gave them."""
+    """The members, and Krippendorff's alpha (interval) of their original scores."""
 
     members: Sequence[Member]
     alpha: Interval
 
 
 def jury_table(stories: pd.DataFrame) -> JuryTable | None:
-    """The jury of the stories of one section, or None where one judge judged."""
+    """The jury of one section's stories, or None if there was only one judge."""
     columns = member_columns(stories)
     if not columns:
         return None

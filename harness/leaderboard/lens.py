@@ -1,4 +1,4 @@
-"""The length lens: how quality and length adherence hold up as longer stories are asked for."""
+"""The length lens: how quality and length adherence change as longer stories are requested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..stats.intervals import NOTHING, Interval, contrast_interval, mean_interva
 
 BUCKET_ORDER = (BELOW, *BUCKETS, ABOVE)
 SPLIT_ORDER = tuple(dict.fromkeys(SPLITS.values()))
-RUNAWAY, SHORT = 1.25, 0.75  # length ratios beyond which a model has lost the length
+RUNAWAY, SHORT = 1.25, 0.75  # length ratios beyond which a model is flagged
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Cell:
     """Stories of one length bucket or split: their number, mean words asked for, score and length ratio, and the share
     that was cut off.
 
-    `flag` is "length-runaway" or "under-generation" where the ratio's whole interval is above 1.25 or below 0.75;
-    `published` the mean of the score that published numbers use.
+    `flag` is "length-runaway" or "under-generation" if the ratio's whole interval is above 1.25 or below 0.75;
+    `published` is the mean of the score that published numbers use.
     """
 
     stories: int
@@ -38,10 +38,10 @@ class Cell:
 class Lens:
     """Length generalisation of one model.
 
-    `buckets` and `splits` are those with stories; `slope` is the least-squares slope of the score through the bucket
-    means, in points per bucket, and `slope_per_1000` in points per 1,000 words asked for, with each bucket at its mean
-    target and "<1k" and ">12k" among them; `area` is `area_under_length`; `flags` has for each flag the
-    places where it is raised, of all stories ("all"), splits and buckets.
+    `buckets` and `splits` are those with stories. `slope` is the least-squares slope of the score through the bucket
+    means, in points per bucket; `slope_per_1000` is in points per 1,000 requested words, with each bucket at its mean
+    target and including "<1k" and ">12k". `area` is `area_under_length`. `flags` maps each flag to the splits and
+    buckets where it is raised, and "all" for all stories.
     """
 
     buckets: Mapping[str, Cell]
@@ -56,7 +56,7 @@ def length_lens(scored: pd.DataFrame, published: str = "score") -> Lens:
     """Length generalisation of one model, from its scored stories with a target.
 
     Args:
-        scored: one row a scored story.
+        scored: one row per scored story.
         published: the score that published numbers use.
     """
     asked = scored[scored["bucket"].notna()] if "bucket" in scored else scored.iloc[:0]
@@ -78,10 +78,10 @@ def length_lens(scored: pd.DataFrame, published: str = "score") -> Lens:
 def area_under_length(asked: pd.DataFrame) -> Interval:
     """Area under quality x adherence over length, 0 to 100, with its interval: one number for long writing.
 
-    Every story gives q * a, where q is its score cut to 0..100 and a its evaluation length score (0 to 1,
-    `length.length_score`). The area is the mean over the six length buckets, each weighing the same, of the
-    bucket's mean q * a. 100 is a model whose every story is perfect and of the length asked for, up to
-    12,000 words. NaN unless there are stories in all six.
+    Each story contributes q * a, where q is its score clipped to 0..100 and a is its evaluation length score (0 to 1,
+    `length.length_score`). The area is the mean over the six length buckets, with equal weights, of the bucket's
+    mean q * a. It is 100 if every story is perfect and of the requested length, up to 12,000 words. NaN unless
+    all six buckets have stories.
     """
     if "length_score" not in asked:
         return NOTHING
@@ -90,7 +90,7 @@ def area_under_length(asked: pd.DataFrame) -> Interval:
 
 
 def flag_of(ratio: Interval) -> str | None:
-    """What a length ratio's interval shows: "length-runaway", "under-generation", or nothing."""
+    """The flag for a length ratio's interval: "length-runaway", "under-generation", or None."""
     if ratio.low > RUNAWAY:
         return "length-runaway"
     return "under-generation" if ratio.high < SHORT else None

@@ -23,10 +23,10 @@ _ASKED = Axis("words asked for", log=True, digits=0)
 
 
 def charts(rows: Rows, stories: pd.DataFrame, rubric: Rubric, caption: Caption) -> dict[str, Chart]:
-    """The charts of a section by name; those for which it has the numbers.
+    """The charts of a section that have data, by name.
 
     Names: `quality_by_length`, `length_ratio`, `scores`, `quality_by_words`, `words`, `profile`, `distribution`,
-    `cost`. `caption` makes the head of a chart.
+    `cost`. `caption` makes the title of a chart.
     """
     drawn = {
         "quality_by_length": _by_length(rows, rubric.scale, caption),
@@ -162,7 +162,7 @@ def _cost(rows: Rows, scale: str, caption: Caption) -> Chart:
     known = [(place, row) for place, row in enumerate(rows) if not math.isnan(row.cost + row.score.value)]
     paid = any(row.cost > 0 for _, row in known)
     series = [Series(row.label, [_point(row.cost, row.score)], place, "bars") for place, row in known if paid]
-    scaled = all(row.cost > 0 for _, row in known)  # a free model has no place on a logarithmic axis
+    scaled = all(row.cost > 0 for _, row in known)  # a cost of 0 cannot be shown on a logarithmic axis
     dollars = Axis("US dollars per story, writing and judging, at list prices", log=scaled, digits=4)
     panel = Panel(dollars, Axis(f"score ({scale})"), series, "Cost and quality")
     return Chart(caption("cost and quality (bars: 95 %)"), "Score against cost per story; bars: 95 %", [panel])
@@ -173,7 +173,7 @@ def _point(x: float, interval: Interval) -> Point:
 
 
 def _known(stories: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The scored stories that have all of these numbers, above 0 for words."""
+    """The scored stories that have a value in all of these columns (above 0 for `words`)."""
     if not {*columns, "status"} <= {*stories}:
         return stories.iloc[:0]
     known = stories[stories["status"].isin(SCORED)].dropna(subset=list(columns))

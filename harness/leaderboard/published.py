@@ -1,4 +1,4 @@
-"""The authors' own figures, to be shown beside one's own and never averaged in."""
+"""The authors' published figures, shown next to the user's and never averaged in."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-NOTE = "Published rows are the authors' own (other prompts and judge runs); never averaged in."
+NOTE = "Published rows are the authors' figures (other prompts and judge runs) and are never averaged in."
 _SPLITS = {"ID (1-4k)": "ID", "near OOD (4-8k)": "near OOD", "far OOD (8-12k)": "far OOD"}
-_LENGTHS_OF = "story_quality"  # length ratios were published once, and stand beside this benchmark
+_LENGTHS_OF = "story_quality"  # length ratios were published only once; they are shown with this benchmark
 
 
 @dataclass(frozen=True)
 class Published:
-    """A model's published figures on a benchmark; NaN, or no split, where none was published."""
+    """A model's published figures on a benchmark; NaN, or no split, if not published."""
 
     model: str
     score: float = math.nan
@@ -27,7 +27,7 @@ class Published:
 
 
 def published(benchmark: str) -> list[Published]:
-    """The published rows of a benchmark, best first. They were judged on its own rubric, and stand beside no other."""
+    """The published rows of a benchmark, best first. They were judged with its own rubric and apply to no other."""
     table = pd.read_csv(Path(str(files("polaris_eval.results") / "published.csv")))
     found: dict[str, dict[str, float]] = {}
     splits: dict[str, dict[str, float]] = {}

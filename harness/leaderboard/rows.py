@@ -1,4 +1,4 @@
-"""Rows of a leaderboard: what the stories of one model come to on one benchmark."""
+"""Rows of a leaderboard: the results of one model's stories on one benchmark."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class StoryRow(Row):
-    """A model by the marks of its stories.
+    """A model's results, from the marks of its stories.
 
-    `stories` were asked for; `refused`, `unscored`, `error` and `missing` of them have no score. `asked` of the scored
-    ones have a length that was asked for. `side` holds the means of the rubric's further scores, `criteria` those of
-    its marks (none for a proxy, whose marks are one number); the other fields are means over scored stories, intervals
-    over prompts, and what `lens.Lens` holds. Dollars are per story.
+    `stories` is the number requested; `refused`, `unscored`, `error` and `missing` of these have no score. `asked` is
+    the number of scored stories with a requested length. `side` has the means of the rubric's further scores,
+    `criteria` those of its marks (none for a proxy, whose marks are one number). The other fields are means over
+    scored stories, intervals over prompts, and the fields of `lens.Lens`. Dollars are per story.
     """
 
     stories: int

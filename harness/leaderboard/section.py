@@ -1,4 +1,4 @@
-"""A section of a leaderboard: the models of one benchmark, judge, rubric and prompt set, by the marks of their
+"""A section of a leaderboard: models compared on one benchmark, judge, rubric and prompt set, by the marks of their
 stories."""
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .rows import StoryRow
 
 @dataclass(frozen=True, kw_only=True)
 class Section(Comparison):
-    """Models by the marks of their stories.
+    """Models compared by the marks of their stories.
 
-    `side` holds the headings of further scores, `published_metric` the score that published numbers are of.
-    `length_bias` is the correlation of score with words among the stories of one prompt. `jury` compares the judges
-    where several judged. `judged_on` is the rubric.
+    `side` has the headings of further scores; `published_metric` is the score that published numbers report.
+    `length_bias` is the correlation of score with words among stories of the same prompt. `jury` compares the judges
+    if there are several. `judged_on` is the rubric.
     """
 
     legend: ClassVar[Mapping[str, str]] = tables.LEGEND
@@ -39,7 +39,7 @@ class Section(Comparison):
 
     @property
     def criteria(self) -> dict[str, str]:
-        """The rubric's marks with their names, where these say more."""
+        """The rubric's dimensions by id, with id and name, where the two differ."""
         return {d.id: f"{d.id} {d.name}" for d in self.judged_on.dimensions if d.id != d.name}
 
     def grids(self, details: bool) -> list[Grid]:

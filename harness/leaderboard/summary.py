@@ -1,4 +1,4 @@
-"""The end of a run on one screen of 80 columns: what was judged, the scores, and what has to be known about them."""
+"""Summary of a run on one screen of 80 columns: what was judged, the scores, and caveats about them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..show.numbers import bounds, counted, number, ranked
 from .comparison import Comparison
 from .rows import StoryRow
 
-_REASONS = 3  # reasons why stories have no score, that are told
+_REASONS = 3  # number of reasons for missing scores that are shown
 
 
 def summary(section: Comparison, rows: Sequence[StoryRow]) -> tuple[list[str], Grid, list[str]]:
-    """What a run shows of one benchmark: lines above the table, the table, and lines below it."""
+    """The summary of one benchmark: lines above the table, the table, and lines below it."""
     stories = section.stories
     scored = stories[stories["status"].isin(SCORED)]
     heads = [*texts("rank"), model_head(row.model for row in rows), *numbers("score", "95 %", "length", "words")]
@@ -42,7 +42,7 @@ def summary(section: Comparison, rows: Sequence[StoryRow]) -> tuple[list[str], G
 
 
 def _concerns(stories: pd.DataFrame) -> Iterator[str]:
-    """One line for each thing that a reader of the scores has to know."""
+    """One line per caveat about the scores."""
     failed = stories[~stories["status"].isin(SCORED)]
     why = failed["reason"].fillna(failed["status"])
     reasons = Counter(why).most_common(_REASONS)

@@ -1,4 +1,4 @@
-"""Leaderboards as grids."""
+"""The tables of a leaderboard, as grids."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ LEGEND = {
     "length": "words written per word asked for",
     "area": "quality times length adherence over the six buckets (0 to 100)",
     "words": "words per story",
-    "reasoning": "words of reasoning per story, which are not part of it",
+    "reasoning": "words of reasoning per story, not counted in its words",
     "slop": "stock words and phrases of language models per 1,000 words (English)",
     "diversity": "distinct words in windows of 100 (moving-average type-token ratio, 0 to 1)",
-    "sentences": "variety of sentence length: standard deviation over mean of the words per sentence",
+    "sentences": "variation in sentence length: standard deviation of words per sentence, divided by the mean",
     "repet.": "repetition penalty (0 to 1.5)",
     "cut": "share of stories without a natural end",
     "cover.": "share of stories that have a score",
-    "$": "US dollars per story at list prices, writing and judging (j: judging alone)",
+    "$": "US dollars per story at list prices, writing and judging (j: judging only)",
 }
 
 
 def overview_grid(sections: Sequence[Comparison]) -> Grid:
-    """One row a model, one column a benchmark and judge; length and slope of the first that asks for lengths."""
+    """One row per model, one column per benchmark and judge; length and slope of the first that asks for lengths."""
     lengths = next((section for section in sections if section.by_length), None)
     title = "All benchmarks: score (coverage), 95 % interval, rank"
     if lengths is not None:
@@ -101,7 +101,7 @@ def _summary(row: StoryRow, side: Mapping[str, str], by_length: bool) -> list[st
 
 
 def surface_grid(rows: Sequence[StoryRow]) -> Grid | None:
-    """What is counted without a judge; None where nothing was."""
+    """The measures counted without a judge, or None if there are none."""
     columns: dict[str, tuple[Callable[[StoryRow], float], int]] = {
         "words": (lambda row: row.words, 0),
         "reasoning": (lambda row: row.reasoning_words or math.nan, 0),
@@ -120,8 +120,8 @@ def surface_grid(rows: Sequence[StoryRow]) -> Grid | None:
 def published_grid(
     rows: Sequence[StoryRow], published: Sequence[Published], metric: str, heading: str, proxy: bool
 ) -> Grid | None:
-    """The score that was published (`metric`, headed by `heading`), for the models here (each marked where the judge is
-    a proxy) and, under a rule, as published; None where nothing was."""
+    """The published score (`metric`, under the heading `heading`), for the models here (each marked if the judge is a
+    proxy) and, below a rule, as published; None if nothing was published."""
     columns: dict[str, tuple[Callable[[StoryRow], float], Callable[[Published], float], int]] = {
         heading: (
             lambda row: row.score.value if metric == "score" else row.side.get(metric, math.nan),
@@ -142,7 +142,7 @@ def published_grid(
         for row in published
     ]  # fmt: skip
     heads = [model_head(mark + row.model for row in rows), *numbers(*shown)]
-    return grid(f"Beside the published numbers ({heading})", heads, own).and_rows(theirs, faint=True)
+    return grid(f"Compared with published numbers ({heading})", heads, own).and_rows(theirs, faint=True)
 
 
 def _split(name: str) -> tuple[Callable[[StoryRow], float], Callable[[Published], float], int]:
@@ -153,7 +153,7 @@ def _split(name: str) -> tuple[Callable[[StoryRow], float], Callable[[Published]
 
 
 def bucket_grid(rows: Sequence[StoryRow]) -> Grid | None:
-    """Score and length ratio by length bucket and split, or None where no story was asked for a length."""
+    """Score and length ratio by length bucket and split, or None if no story was asked for a length."""
     names = [name for name in BUCKET_ORDER if any(name in row.buckets for row in rows)]
     splits = [name for name in SPLIT_ORDER if any(name in row.splits for row in rows)]
     if not names:
@@ -175,7 +175,7 @@ def bucket_grid(rows: Sequence[StoryRow]) -> Grid | None:
 
 
 def pairs_grid(pairs: pd.DataFrame) -> Grid | None:
-    """Every two models compared on what both have, or None for a single model."""
+    """Every two models compared on their common prompts or matches, or None for a single model."""
     if pairs.empty:
         return None
     met = "prompts" if "prompts" in pairs else "matches"
@@ -185,7 +185,7 @@ def pairs_grid(pairs: pd.DataFrame) -> Grid | None:
         interval = Interval(pair["difference"], pair["low"], pair["high"])
         told = [f"{pair['difference']:+.1f}", bounds(interval), probability(pair["p"]), probability(pair["p_holm"])]
         rows.append([str(pair["a"]), str(pair["b"]), *told, str(pair[met])])
-    return grid("Differences of every two models", heads, rows)
+    return grid("Differences between all pairs of models", heads, rows)
 
 
 def detail_grids(rows: Sequence[StoryRow], names: Mapping[str, str]) -> list[Grid]:
@@ -213,7 +213,7 @@ def _length(row: Row, place: int, digits: int) -> str:
 
 
 def _cost(rows: Sequence[Row]) -> str:
-    """Dollars a story, over all stories of the rows."""
+    """Dollars per story, over all stories of the rows."""
     known = [spent for row in rows if (spent := row.spent) is not None]
     for which, mark in ((0, ""), (1, " j")):
         if known and not any(math.isnan(spent[which]) for spent in known):

@@ -15,7 +15,7 @@ from .stories import Told, anchor, prompt_titles, read_texts, records, write_pro
 
 
 def told_stories(found: Sequence[Change], stories: pd.DataFrame) -> dict[str, Told]:
-    """Prompt, text and judgment of the stories of the changed prompts, by their anchors (see `stories.anchor`)."""
+    """Prompt, text and judgment of the stories of the changed prompts, by anchor (see `stories.anchor`)."""
     shown = {anchor(row) for change in found for one in change.changed for row in one.stories}
     mine = stories[[anchor(row) in shown for row in records(stories)]]
     if "story" in mine:
@@ -24,7 +24,7 @@ def told_stories(found: Sequence[Change], stories: pd.DataFrame) -> dict[str, To
 
 
 def titles_of(found: Sequence[Change], told: Mapping[str, Told]) -> dict[str, str]:
-    """The titles of the prompts that changed most, by their ids."""
+    """The titles of the prompts that changed most, by id."""
     return prompt_titles({one.prompt: one.stories for change in found for one in change.changed}, told)
 
 
@@ -34,7 +34,7 @@ def write_change(
     """Write the pages of a comparison; returns the index.
 
     Raises:
-        UserError: an extra is not installed, or the folder holds something else than pages of ours.
+        UserError: an extra is not installed, or the folder contains something other than a report.
     """
     site = Site(folder, __package__, "report")
     site.start()

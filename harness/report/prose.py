@@ -1,4 +1,4 @@
-"""Other people's text as HTML: its Markdown rendered, raw HTML as text, and the places that a judge quotes marked."""
+"""Render other people's text as HTML: Markdown is rendered, raw HTML stays text, and a judge's quotes are marked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _RULES = ("heading", "hr", "blockquote", "emphasis")  # what stories use; links, lists and HTML stay text
 _PARTS = re.compile(r"<[^>]*>|[^<]+")
 _TITLE = 70
-_REACH = 2000  # characters of Markdown within which the next letter of the text stands
+_REACH = 2000  # characters of Markdown searched for the next letter of the text
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Piece:
 
 
 def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[Piece], list[dict[str, Any]]]:
-    """Cut a story where quotes begin and end.
+    """Split a story where quotes begin and end.
 
     Returns:
-        The pieces, and the marks with an `id` and with quotes of {text, place}: the number of the piece a quote begins
-        with, or None if it is not in the story.
+        The pieces, and the marks with an `id` and with quotes as {text, place}: the number of the piece where the quote
+        begins, or None if it is not in the story.
     """
     search = QuoteSearch(story)
     spans = [[(quote, search.locate(quote)) for quote in mark.quotes] for mark in marks]
@@ -63,9 +63,9 @@ def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[Piece], list[dict[st
 
 
 def rendered(text: str, cut: Sequence[Piece] = (), anchor: str = "") -> Markup:
-    """A text as HTML: paragraphs, line breaks, emphasis, headings, rules and block quotes; all else stays as written.
+    """Render a text as HTML: paragraphs, line breaks, emphasis, headings, rules and block quotes; the rest stays text.
 
-    Quoted pieces are marked; a mark has the id ANCHOR-PLACE and links back to ANCHOR-MARK of each mark that quotes it.
+    Quoted pieces are marked, with the id ANCHOR-PLACE and links back to ANCHOR-MARK of each mark that quotes them.
     """
     html = _markdown().render(text)
     if not cut:
@@ -74,7 +74,7 @@ def rendered(text: str, cut: Sequence[Piece] = (), anchor: str = "") -> Markup:
 
 
 def title_of(prompt: str) -> str:
-    """The first words of a prompt, on one line, without Markdown's marks."""
+    """The first words of a prompt, on one line, without Markdown markup."""
     text = " ".join(re.sub(r"[#*_>`]+", "", prompt).split())
     return text if len(text) <= _TITLE else f"{text[:_TITLE].rsplit(' ', 1)[0]} …"
 
@@ -91,8 +91,8 @@ def _markdown() -> MarkdownIt:
 
 
 def _marked(html: str, text: str, cut: Sequence[Piece], anchor: str) -> Iterator[Markup]:
-    """The parts of rendered HTML with quoted pieces marked: its characters are those of the text in the same order,
-    less the marks of Markdown."""
+    """Yield the rendered HTML with quoted pieces marked. Its characters are those of the text in the same order,
+    without Markdown markup."""
     at, begun = 0, 0  # the next character of the text; the number of pieces that have begun
     for part in _PARTS.findall(html):
         if part.startswith("<") or part.isspace():
@@ -116,7 +116,7 @@ def _run(text: str, quoted: Any) -> Markup:
 
 
 def _cited(piece: Piece, before: Sequence[str], anchor: str) -> Markup:
-    """The place that a quote's link leads to, with links back to the marks whose quotes begin here."""
+    """The target of a quote's link, with links back to the marks whose quotes begin here."""
     if not piece.names:
         return Markup("")
     links = (Markup('<a href="#{0}-{1}">{1}</a>').format(anchor, name) for name in piece.names if name not in before)

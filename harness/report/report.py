@@ -30,13 +30,13 @@ def write_report(
     """Write the pages: index, one per model, one per prompt with its stories and judgments; returns the index.
 
     Args:
-        sections: the leaderboard's.
-        folder: where to; a folder that holds something else is refused.
-        transcripts: a folder of logs to bundle with Inspect's viewer, to which the stories then link.
-        judges: a table of judges, for a page of its own.
+        sections: the sections of the leaderboard.
+        folder: output folder; refused if it contains anything other than a report.
+        transcripts: a folder of logs to bundle with Inspect's viewer; the stories then link to it.
+        judges: a table of judges, shown on a separate page.
 
     Raises:
-        UserError: jinja2, markdown-it-py or matplotlib is not installed, or the folder holds something else.
+        UserError: jinja2, markdown-it-py or matplotlib is not installed, or the folder contains something else.
     """
     site = Site(folder, __package__, "report")
     site.start()
@@ -87,7 +87,7 @@ def _write_index(
 
 
 def _title(section: Comparison, among: Sequence[Comparison]) -> str:
-    """A heading that no other section has, and not the page's own."""
+    """A heading that differs from those of the page and of the other sections."""
     if len(among) == 1:
         return "Details"
     alike = sum(other.title == section.title for other in among)
@@ -95,7 +95,7 @@ def _title(section: Comparison, among: Sequence[Comparison]) -> str:
 
 
 def _facts(section: Comparison) -> Iterator[str]:
-    """What was judged, by whom, in a few words."""
+    """A few facts: what was judged, by which judge, and how."""
     stories = section.stories
     if len(stories):
         judged = int(stories["status"].isin(SCORED).sum())
@@ -110,7 +110,7 @@ def _facts(section: Comparison) -> Iterator[str]:
 
 
 def _untitled(one: Grid) -> dict[str, Any]:
-    """A table under a heading that says already what it is."""
+    """The table without its title, because the heading above already names it."""
     return page(replace(one, title=""))
 
 

@@ -1,4 +1,4 @@
-"""The pages of prompts: the prompt, two of its stories at a time, and what the judge said of each."""
+"""The prompt pages: the prompt, two of its stories at a time, and what the judge said about each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .prose import pieces, rendered, title_of
 
 @dataclass(frozen=True)
 class Told:
-    """What a log holds of one story: its prompt, its text, and the judgment if there is one."""
+    """One story from a log: its prompt, its text, and its judgment if there is one."""
 
     prompt: str
     story: str
@@ -34,10 +34,10 @@ class Told:
 
 
 def write_prompts(site: Site, name: str, section: Comparison, transcripts: Path | None) -> dict[str, str]:
-    """Write a page for every prompt of a section; none if it has no single stories.
+    """Write a page for every prompt of a section; none if it has no individual stories.
 
     Returns:
-        The titles of the prompts by their ids, each different.
+        The titles of the prompts by id, all different.
     """
     if section.stories.empty:
         return {}
@@ -66,7 +66,7 @@ def write_prompt(
 
 
 def read_texts(stories: pd.DataFrame) -> dict[str, Told]:
-    """Prompt, text and judgment of each story, by its anchor: the only things that are read from the logs again."""
+    """Read the prompt, text and judgment of each story, by anchor; nothing else is read from the logs again."""
     found = {}
     for place in stories["log"].unique():
         log = read_eval_log(place, resolve_attachments=True)
@@ -79,7 +79,7 @@ def read_texts(stories: pd.DataFrame) -> dict[str, Told]:
 
 
 def prompt_titles(groups: Mapping[str, Sequence[Mapping[str, Any]]], told: Mapping[str, Told]) -> dict[str, str]:
-    """The first words of each prompt; with its id where two begin alike, and its id alone where it is not known."""
+    """The first words of each prompt, with its id if two begin alike; only the id if the prompt is unknown."""
     first = {
         prompt: next((title_of(told[key].prompt) for row in rows if (key := anchor(row)) in told), "")
         for prompt, rows in groups.items()
@@ -89,7 +89,7 @@ def prompt_titles(groups: Mapping[str, Sequence[Mapping[str, Any]]], told: Mappi
 
 
 def prompt_page(name: str, prompt: str) -> str:
-    """The page of a prompt, as a place in the report."""
+    """The path of a prompt's page in the report."""
     return f"prompts/{name}-{slug(prompt)}.html"
 
 
@@ -99,13 +99,13 @@ def records(stories: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def anchor(row: Mapping[str, Any]) -> str:
-    """The name of a story within its page."""
+    """The anchor (HTML id) of a story in its page."""
     key = f"{row['log']}|{row['id']}|{row['epoch']}"
     return f"s{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
 def digits(value: Any, places: int) -> str:
-    """A number that may be missing."""
+    """Format a number; a dash if missing."""
     return NONE if value is None or pd.isna(value) else f"{float(value):,.{places}f}"
 
 
@@ -117,7 +117,7 @@ def _story(row: Mapping[str, Any], told: Told | None, transcripts: Path | None) 
     story, found = (told.story, told.judgment) if told else ("", None)
     facts = [f"{digits(row.get('words'), 0)} words"]
     if row.get("ratio") is not None and not pd.isna(row["ratio"]):
-        facts.append(f"{row['ratio']:.2f} of the length asked for")
+        facts.append(f"{row['ratio']:.2f} of the requested length")
     facts.append(f"repetition {digits(row.get('repetition'), 2)}")
     name = anchor(row)
     cut, marks = pieces(story, found.marks) if found else ([], [])

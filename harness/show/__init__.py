@@ -1,1 +1,1 @@
-"""How anything is shown: numbers, grids, figures, pages."""
+"""Presentation: numbers, grids, figures, pages."""

@@ -1,4 +1,4 @@
-"""A chart as data: what is drawn, and nothing of how it looks. `figures` draws it for print, `svg` for pages."""
+"""Charts as data: what is drawn, not how it looks. `figures` draws them for print, `svg` for pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAN = math.nan
 
 @dataclass(frozen=True)
 class Point:
-    """A value and the bounds of its interval (NaN: none). The value is `y`, or `x` in a panel that lies on its side."""
+    """A value and the bounds of its interval (NaN: none). The value is `y`, or `x` in a panel with `across`."""
 
     x: float
     y: float
@@ -25,8 +25,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one name. `look` is a `line` with a band, `bars` (dots with intervals) or a `cloud` of faint dots;
-    `colour` is the place of its colour, line style and marker among those of all charts."""
+    """Points under one name. `look` is a `line` with a band, `bars` (dots with intervals) or a `cloud` of faint dots;
+    `colour` is the index of its colour, line style and marker among those for all charts."""
 
     name: str
     points: Sequence[Point]
@@ -36,8 +36,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its label, its own ticks (by place) if it has any, whether it is logarithmic, limits, and the digits
-    that its numbers are shown with."""
+    """An axis: its label, custom ticks (by position) if any, whether it is logarithmic, its limits, and the number of
+    decimals shown."""
 
     label: str
     ticks: Mapping[float, str] | None = None
@@ -46,7 +46,7 @@ class Axis:
     digits: int = 1
 
     def text(self, value: float) -> str:
-        """A place on the axis as text."""
+        """A position on the axis as text."""
         if math.isnan(value):
             return NONE
         return (self.ticks or {}).get(float(round(value))) or f"{value:,.{self.digits}f}"
@@ -54,8 +54,8 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `across`: categories stand on the y axis, top down, and values run along x. `guide` is a line
-    at y = 1 (`one`) or at y = x (`same`)."""
+    """One pair of axes. `across`: categories are on the y axis, top to bottom, and values on x. `guide` is a line at
+    y = 1 (`one`) or at y = x (`same`)."""
 
     x: Axis
     y: Axis
@@ -70,7 +70,7 @@ class Panel:
         return [point for series in self.series for point in series.points]
 
     def told(self, series: Series, point: Point) -> str:
-        """A point in words: its name, value, interval and place."""
+        """A point in words: its name, value, interval and position."""
         value, place = (self.x, self.y) if self.across else (self.y, self.x)
         at, where = (point.x, point.y) if self.across else (point.y, point.x)
         reach = "" if math.isnan(point.low) else f" ({value.text(point.low)} to {value.text(point.high)})"
@@ -82,7 +82,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels under one head. `alt` describes the chart in one line; `legend`: the names of the series are shown."""
+    """Panels under one title. `alt` describes the chart in one line; `legend`: whether series names are shown."""
 
     head: str
     alt: str
@@ -90,7 +90,7 @@ class Chart:
     legend: bool = True
 
     def grids(self) -> list[Grid]:
-        """The numbers of each panel as a table; clouds of single stories are left out."""
+        """The numbers of each panel as a table; clouds of individual stories are left out."""
         found = []
         for panel in self.panels:
             value, place = (panel.x, panel.y) if panel.across else (panel.y, panel.x)

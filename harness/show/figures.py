@@ -1,4 +1,4 @@
-"""What all plots share: one style, readable in grey and for colour-blind readers; one way to draw and to save."""
+"""Draw and save plots, all in one style that is readable in greyscale and by colour-blind readers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*<>"
-ROW = 0.32  # inches of height for a model's line
+ROW = 0.32  # height of a model's row in inches
 _NAME = 34
 
 
 @contextmanager
 def style(extra: str = "report") -> Iterator[None]:
-    """In what follows, plots are drawn in our style.
+    """Context manager in which plots are drawn in our style.
 
     Raises:
         UserError: matplotlib is not installed; `extra` is the one to install.
@@ -39,7 +39,7 @@ def style(extra: str = "report") -> Iterator[None]:
 
 
 def new_figure(head: str, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure (inches) with a row of axes, under a head of a few lines."""
+    """Create a figure (size in inches) with a row of axes, under a title of a few lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
@@ -63,7 +63,7 @@ def save_both(figure: Figure, stem: Path) -> list[Path]:
 
 
 def short_name(name: str) -> str:
-    """A model's name on one line; control characters, which fonts lack, become spaces."""
+    """A model's name, shortened to one line; control characters, which fonts lack, become spaces."""
     clean = "".join(c if c.isprintable() else " " for c in name)
     if clean.startswith("_"):
         clean = f" {clean}"  # a label that begins with _ is left out of legends
@@ -71,13 +71,13 @@ def short_name(name: str) -> str:
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """The legend of some axes, beside the figure."""
+    """Add the legend of the axes, to the right of the plots."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
 
 
 def draw(chart: Chart) -> Figure:
-    """A chart as a figure of matplotlib.
+    """Draw a chart as a matplotlib figure.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -120,7 +120,7 @@ def _add(axes: Axes, panel: Panel, series: Series) -> None:
 
 
 def _finish(axes: Axes, panel: Panel) -> None:
-    """Axes, ticks and guide of a panel."""
+    """Set the axes, ticks and guide of a panel."""
     if panel.guide == "one":
         axes.axhline(1, color="#555555", linewidth=1)
     for name, axis in (("x", panel.x), ("y", panel.y)):
@@ -144,5 +144,5 @@ def _finish(axes: Axes, panel: Panel) -> None:
 
 
 def _labelled(value: float) -> bool:
-    """Whether a place between powers of ten has a number: those that begin with 2 or 5."""
+    """Whether a tick between powers of ten gets a label: those that begin with 2 or 5."""
     return f"{value:e}"[0] in "25"

@@ -1,4 +1,4 @@
-"""Results in files: names for them, and any of our results as JSON data."""
+"""Result files: file names, and results as JSON data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
 def slug(name: str) -> str:
-    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that lost something.
+    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash if anything was lost.
 
-    Names with capitals have a hash too, and names of devices: some systems see no difference, and know no such files.
+    Names with capitals and device names also get a hash: some systems ignore case or reserve such names.
     """
     kept = _UNSAFE.sub("-", name).strip(".-")[:60]
     if kept == name.lower() and kept and not _DEVICE.match(kept):
@@ -28,8 +28,8 @@ def slug(name: str) -> str:
 
 
 def plain_data(value: Any) -> Any:
-    """Any of our results as JSON data: records are objects by their fields' names (an interval is {value, low, high}),
-    tables are lists of objects, and what is unknown is null."""
+    """Convert any of our results to JSON data: records become objects by field name (an interval is
+    {value, low, high}), tables become lists of objects, and unknown values null."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

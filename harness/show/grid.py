@@ -1,4 +1,4 @@
-"""A table as data: what stands in it, and nothing of how it looks. `render` turns it into text, markup and pages."""
+"""Tables as data: what they contain, not how they look. `render` turns them into text, markup and pages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ _MODEL_WIDTH = 26
 
 @dataclass(frozen=True)
 class Head:
-    """A column: its heading (of several lines, if it holds line feeds), whether it holds numbers, and its least
-    width."""
+    """A column: its heading (line feeds separate lines), whether it holds numbers, and its minimum width."""
 
     text: str
     number: bool = False
@@ -22,8 +21,8 @@ class Head:
 class Grid:
     """Headings and rows of plain text; a cell may have several lines.
 
-    `ends` are the places of rows after which a group ends, `faint` those of rows that are beside the point, `notes`
-    what has to be said under the table.
+    `ends` are the indices of rows that end a group, `faint` those of rows shown dimmed, `notes` the notes under the
+    table.
     """
 
     title: str
@@ -40,7 +39,7 @@ class Grid:
                 raise ValueError(f"{self.title}: a row of {len(row)} cells under {len(self.heads)} headings")
 
     def and_rows(self, rows: Iterable[Sequence[str]], *, faint: bool = False, end: bool = False) -> Grid:
-        """The grid with a further group of rows, under a rule where there are rows before; with `end` also above
+        """Return the grid with another group of rows, below a rule if it already has rows; with `end`, also above
         one."""
         more, count = tuple(map(tuple, rows)), len(self.rows)
         ends = self.ends | ({count - 1} if count and more else set()) | ({count + len(more) - 1} if end else set())
@@ -49,7 +48,7 @@ class Grid:
 
 
 def grid(title: str, heads: Sequence[Head], rows: Iterable[Sequence[str]], main: bool = False) -> Grid:
-    """A grid of these rows; `main`: it is the first of its kind, and its title is a heading."""
+    """Make a grid from these rows; `main`: it is the first of its kind, and its title is a heading."""
     return Grid(title, tuple(heads), tuple(map(tuple, rows)), main=main)
 
 
@@ -64,5 +63,5 @@ def numbers(*names: str) -> list[Head]:
 
 
 def model_head(models: Iterable[str]) -> Head:
-    """A column for names of models, which may be long."""
+    """A column for model names, which may be long."""
     return Head("model", least=min(max(map(len, models), default=0), _MODEL_WIDTH))

@@ -1,4 +1,4 @@
-"""How tables show numbers."""
+"""Format numbers for tables."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ NONE = "–"
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number as tables show it; a dash where there is none."""
+    """Format a number for tables; a dash if there is none."""
     return NONE if value is None or math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def dollars(value: float | None) -> str:
-    """Dollars as people write them, with two digits that say something: $12.30, $0.041, $0.0004; a dash if unknown."""
+    """Format dollars with two decimals, or two significant digits if small: $12.30, $0.041, $0.00040; a dash if
+    unknown."""
     if value is None or math.isnan(value):
         return NONE
     places = 2 if value == 0 or value >= 0.1 else 1 - math.floor(math.log10(value))
@@ -31,37 +32,37 @@ def counted(count: int, one: str, several: str) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share in per cent; a dash where there is none."""
+    """Format a share in per cent; a dash if there is none."""
     return NONE if value is None or math.isnan(value) else f"{value:.0%}"
 
 
 def probability(p: float) -> str:
-    """A p-value with three digits; a dash where there is none."""
+    """Format a p-value with three decimals; a dash if there is none."""
     return NONE if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def ranked(rank: Rank | None) -> str:
-    """A rank; a dash where there is none."""
+    """Format a rank; a dash if there is none."""
     return str(rank) if rank else NONE
 
 
 def natural(name: Any) -> list[tuple[int, int, str]]:
-    """A key by which names with numbers in them are sorted as people count: 1, 2, 10."""
+    """Sort key that orders names with numbers in them numerically: 1, 2, 10."""
     parts = re.findall(r"\d+|\D+", str(name))
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
 
 
 def bounds(interval: Interval, digits: int = 1) -> str:
-    """The bounds of an interval; a dash where there are none."""
+    """Format the bounds of an interval; a dash if there are none."""
     return NONE if math.isnan(interval.low) else f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
 def with_bounds(interval: Interval, digits: int = 1) -> str:
-    """A value with the bounds of its interval in brackets, where there are any."""
+    """Format a value with the bounds of its interval in brackets, if any."""
     value = number(interval.value, digits)
     return value if math.isnan(interval.low) else f"{value} ({bounds(interval, digits)})"
 
 
 def over_bounds(interval: Interval, digits: int = 1, mark: str = "") -> str:
-    """A value, marked, over the bounds of its interval, in two lines."""
+    """Format a value, with a mark, above the bounds of its interval, on two lines."""
     return f"{number(interval.value, digits)}{mark}\n{bounds(interval, digits)}"

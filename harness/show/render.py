@@ -1,4 +1,4 @@
-"""Grids on the screen, in Markdown, in LaTeX and in pages. All of them read the grid, and none reads another."""
+"""Render grids on the screen, in Markdown, in LaTeX and in pages. Each format is made directly from the grid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 _MARKUP = re.compile(r"[\\`*_\[\]!|~]")
-_NAME = 18  # letters of a line of a folded name
-_RULES = 3  # letters that a column's rules and spaces take
+_NAME = 18  # characters per line of a folded name
+_RULES = 3  # characters taken by a column's rules and spaces
 LATEX_HEAD = "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and UTF-8 input.\n"
 
 
 def console(width: int = 160, stderr: bool = False) -> Console:
-    """Where results are printed: as wide as the terminal, or so wide where there is none."""
+    """The console for results: as wide as the terminal, or `width` if there is none."""
     shown = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(emoji=False, stderr=stderr) if shown else Console(emoji=False, stderr=stderr, width=width)
 
@@ -48,8 +48,8 @@ def on_screen(grid: Grid) -> Table:
 
 
 def fitted(grid: Grid, width: int) -> list[Grid]:
-    """The grid as one table, or as several that are no wider than `width`: each has the columns that say what a row is
-    about, and some of the others; no column is left out."""
+    """Split the grid, if needed, into tables that are no wider than `width`: each has the columns that identify a row,
+    and some of the others; no column is left out."""
     named = next((place for place, head in enumerate(grid.heads) if not head.number), 0)
     keys = next((n for n in range(named + 1, len(grid.heads)) if grid.heads[n].number), len(grid.heads))
     fixed = 1 + sum(_width(grid, place) + _RULES for place in range(keys))
@@ -66,7 +66,7 @@ def fitted(grid: Grid, width: int) -> list[Grid]:
 
 
 def _part(grid: Grid, places: Sequence[int], number: int) -> Grid:
-    """A grid of some of the columns; the notes stand under the first."""
+    """A grid with some of the columns, without the notes."""
     return replace(
         grid,
         title=grid.title if number == 0 else f"{grid.title} (continued)",
@@ -77,7 +77,7 @@ def _part(grid: Grid, places: Sequence[int], number: int) -> Grid:
 
 
 def _width(grid: Grid, place: int) -> int:
-    """The least width of a column: of numbers the longest line in it, of text what a folded name needs."""
+    """The minimum width of a column: the longest line for numbers, the width of a folded name for text."""
     head = grid.heads[place]
     words = min(max(map(len, head.text.split()), default=1), _NAME)
     longest = max((len(line) for row in grid.rows for line in row[place].split("\n")), default=1)
@@ -85,7 +85,7 @@ def _width(grid: Grid, place: int) -> int:
 
 
 def print_grids(grids: Sequence[Grid], to: Console) -> None:
-    """Print grids, each with its notes below; one that is too wide for the console as several tables."""
+    """Print grids, each with its notes below; a grid too wide for the console becomes several tables."""
     for grid in grids:
         for part in fitted(grid, to.width):
             to.print(on_screen(part))
@@ -93,37 +93,37 @@ def print_grids(grids: Sequence[Grid], to: Console) -> None:
 
 
 def print_notes(notes: Sequence[str], to: Console) -> None:
-    """Print what has to be said under tables."""
+    """Print notes under tables."""
     for note in notes:
         to.print(f"  {note}", markup=False, highlight=False)
 
 
 def print_written(paths: Sequence[Path], to: Console) -> None:
-    """Say which files were written."""
+    """Print the paths of the files that were written."""
     for path in paths:
         to.print(f"  wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def markdown(grid: Grid) -> str:
-    """A grid in Markdown, without its title. Names of models are other people's text: inert."""
+    """Format a grid in Markdown, without its title. Model names are other people's text, so cells are escaped."""
     heads = [inert(head.text) for head in grid.heads]
     rule = ["---:" if head.number else "---" for head in grid.heads]
     return "\n".join(_piped(row) for row in [heads, rule, *(map(inert, row) for row in grid.rows)])
 
 
 def markdown_page(title: str, grids: Sequence[Grid], notes: Sequence[str] = ()) -> str:
-    """Grids as a page in Markdown, each under its title, and notes below."""
+    """Format grids as a Markdown page, each under its title, with notes below."""
     parts = [f"## {inert(grid.title)}\n\n{markdown(grid)}" for grid in grids]
     return "\n\n".join([f"# {title}", *parts, *(f"* {inert(note)}" for note in notes)]) + "\n"
 
 
 def inert(text: str) -> str:
-    """A text that Markdown shows as it is."""
+    """Escape a text so that Markdown shows it literally."""
     return _MARKUP.sub(r"\\\g<0>", markup.escape(text, quote=False))
 
 
 def latex(grid: Grid) -> str:
-    """A grid in LaTeX, for booktabs."""
+    """Format a grid in LaTeX, for booktabs."""
     places = "".join("r" if head.number else "l" for head in grid.heads)
     lines = [r"\begin{table}", rf"\caption{{{_tex(grid.title)}}}", rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
     lines += [_lines([head.text for head in grid.heads], _tex), r"\midrule"]
@@ -134,8 +134,8 @@ def latex(grid: Grid) -> str:
 
 
 def page(grid: Grid, links: Mapping[str, str] | None = None, hrefs: Sequence[str] = ()) -> dict[str, Any]:
-    """A grid for the templates of pages; text cells whose first line is a key of `links` become links, and the first
-    text cell of each row one to its place in `hrefs`."""
+    """Convert a grid for the page templates; text cells whose first line is a key of `links` become links, and the
+    first text cell of each row links to its entry in `hrefs`."""
     wanted = links or {}
     first = next((place for place, head in enumerate(grid.heads) if not head.number), -1)
     rows = []
@@ -160,7 +160,7 @@ def _piped(row: Any) -> str:
 
 
 def _lines(row: Sequence[str], text: Callable[[str], str]) -> str:
-    """A row of a LaTeX table; cells of several lines become as many lines of the table."""
+    """A row of a LaTeX table; cells with several lines become that many lines of the table."""
     height = max(cell.count("\n") + 1 for cell in row)
     columns = [[*cell.split("\n"), *[""] * (height - cell.count("\n") - 1)] for cell in row]
     return "\n".join(" & ".join(map(text, line)) + r" \\" for line in zip(*columns, strict=True))

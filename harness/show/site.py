@@ -1,4 +1,4 @@
-"""Static pages with one style and one script, both inside each page and named by hash in its policy."""
+"""Static pages with one style and one script, both embedded in each page and allowed by hash in its policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-MARK = ".polaris-report"  # in a folder that a report was written to and may be again
+MARK = ".polaris-report"  # marks a folder with a report, which may be overwritten
 
 
 class Site:
@@ -27,13 +27,13 @@ class Site:
         self.shared = inline(name, package, shared=True)
 
     def start(self) -> None:
-        """Make the folders, and take away the pages of an earlier report.
+        """Create the folders and remove the pages of an earlier report.
 
         Raises:
-            UserError: the folder holds something else.
+            UserError: the folder contains something else.
         """
         if self.folder.exists() and any(self.folder.iterdir()) and not (self.folder / MARK).exists():
-            raise UserError(f"{self.folder}: holds something else than a report; name an empty folder with --out")
+            raise UserError(f"{self.folder}: contains something other than a report; name an empty folder with --out")
         for name in ("models", "prompts"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             for page in (self.folder / name).glob("*.html"):
@@ -51,7 +51,7 @@ class Site:
 
 
 def environment(package: str) -> Environment:
-    """Templates of a package's folder `pages`, and those shared here; whatever is filled in is escaped.
+    """The templates in a package's folder `pages`, and the shared ones here; all inserted values are escaped.
 
     Raises:
         UserError: jinja2 is not installed.
@@ -71,8 +71,8 @@ def _resource(package: str, name: str) -> str:
 def inline(
     name: str, package: str = __package__, connect: str = "'none'", shared: bool = False
 ) -> dict[str, str | Markup]:
-    """The style NAME.css and the script NAME.js for a page that holds them, and the content security policy that
-    allows these two and nothing else, besides requests to `connect`. `shared`: after those of all our pages."""
+    """The style NAME.css and the script NAME.js to embed in a page, and the content security policy that allows only
+    these two, and requests to `connect`. `shared`: put the style and script of all our pages first."""
     from markupsafe import Markup
 
     before = [_resource(__package__, f"page.{kind}") if shared else "" for kind in ("css", "js")]

@@ -1,4 +1,4 @@
-"""Charts as SVG for pages: colours come from the page's style, and each point tells its numbers."""
+"""Charts as SVG for pages: colours come from the page's style, and each point has its numbers as a tooltip."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _short(text: str) -> str:
 
 
 def _reach(panel: Panel, axis: str) -> tuple[float, float]:
-    """The least and greatest value that an axis has to show."""
+    """The smallest and largest value that an axis has to show."""
     values = [getattr(point, axis) for point in panel.points]
     if (axis == "x") == panel.across:
         values += [bound for point in panel.points for bound in (point.low, point.high)]
@@ -76,7 +76,7 @@ def _reach(panel: Panel, axis: str) -> tuple[float, float]:
 
 
 def _scale(axis: Axis, reach: tuple[float, float], ends: tuple[float, float]) -> tuple[list[tuple[float, str]], Scale]:
-    """The ticks of an axis and the map from its values to places."""
+    """The ticks of an axis and the map from its values to positions."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     low, high = reach

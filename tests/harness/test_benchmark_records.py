@@ -95,7 +95,7 @@ def test_it_is_planned_and_named_in_every_command(entries: list[EntryPoint], cli
     planned = cli("plan", "--model", PROXY, "--benchmark", "mine", "--judge", f"mine={PROXY}", "--json")
     assert planned.returncode == 0, planned.stderr
     assert {row["benchmark"] for row in json.loads(planned.stdout)["rows"]} == {"mine"}
-    assert "benchmark mine" in cli("doctor").stdout
+    assert "prompts of mine" in cli("doctor").stdout
     assert json.loads(cli("prompts", "show", "mine").stdout)["id"] == "1"
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     assert "does not belong to any prompt of mine" in one_line(

@@ -4,7 +4,7 @@ const element = (name, values, ...children) => {
   return made;
 };
 
-// Brings out the series whose name is pressed.
+// Highlights the series whose name is clicked.
 for (const chart of document.querySelectorAll("figure.chart")) {
   const buttons = [...chart.querySelectorAll(".legend button")];
   buttons.forEach(button => button.addEventListener("click", () => {
@@ -14,7 +14,7 @@ for (const chart of document.querySelectorAll("figure.chart")) {
   }));
 }
 
-// Shows two stories at a time, and lets the reader choose which; on a narrow screen one.
+// Shows two stories at a time (one on a narrow screen), and lets the reader choose which.
 for (const list of document.querySelectorAll(".stories")) {
   const stories = [...list.children];
   const narrow = matchMedia("(max-width: 50rem)").matches;

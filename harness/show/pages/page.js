@@ -1,5 +1,5 @@
 "use strict";
-// Sorts a table by the column whose heading is pressed: by the number a cell begins with, else as text; unknown goes last.
+// Sorts a table by the column whose heading is clicked: by the first number in a cell or as text; missing numbers last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
@@ -22,7 +22,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }));
 }
 
-// Shows only the rows of a table that hold what is typed.
+// Shows only the table rows that contain the typed text.
 for (const table of document.querySelectorAll("table.filterable")) {
   const rows = [...table.tBodies[0].rows];
   if (rows.length < 6) continue;

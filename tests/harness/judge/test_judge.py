@@ -56,7 +56,7 @@ def test_a_judge_that_fails_leaves_it_unscored(rubric: Rubric, tmp_path: Path) -
     verdict = judged(rubric, replaying(tmp_path, "malformed"))  # and no second reply is recorded
     assert verdict.status == "unscored"
     assert verdict.replies == ("malformed",)
-    assert "one more was asked" in str(verdict.reason)
+    assert "one more is needed" in str(verdict.reason)
 
 
 @pytest.mark.parametrize("story", ["", "  \n", "<think>all of it", "<think>a</think>", "— … !"])

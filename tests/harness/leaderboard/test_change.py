@@ -62,9 +62,9 @@ def test_the_exit_code_is_for_worse_only(judged: Path, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("sides", "told"),
     [
-        (("lab/old", "lab/nwe"), "B lab/nwe: no such file, folder, or model in these logs; there are lab/new, lab/old"),
-        (("logs", "lab/new"), "A logs: holds the stories of several models (lab/new, lab/old)"),
-        (("s.jsonl", "lab/new"), "s.jsonl, line 1: no held-out story of a training run"),
+        (("lab/old", "lab/nwe"), "B lab/nwe: no such file, folder, or model in these logs; known: lab/new, lab/old"),
+        (("logs", "lab/new"), "A logs: contains stories of several models (lab/new, lab/old)"),
+        (("s.jsonl", "lab/new"), "s.jsonl, line 1: not a held-out story of a training run"),
     ],
 )
 def test_a_side_that_is_not_one_model_is_one_line(judged: Path, cli: Cli, sides: tuple[str, str], told: str) -> None:

@@ -187,7 +187,7 @@ def test_what_is_shown_can_be_chosen() -> None:
     names = ["lab/a", "lab/b", "c", "c"]
     assert chosen("model", names, ["lab/*"]) == {"lab/a", "lab/b"}
     assert chosen("model", names, []) == {"lab/a", "lab/b", "c"}
-    with pytest.raises(UserError, match="--model x: no such model in these logs; there are c, lab/a, lab/b"):
+    with pytest.raises(UserError, match="--model x: no such model in these logs; known: c, lab/a, lab/b"):
         chosen("model", names, ["lab/*", "x"])
 
 
@@ -224,10 +224,10 @@ def test_a_proxys_row_beside_published_ones_carries_its_mark() -> None:
         build(pd.DataFrame(rows("a", scores, proxy=proxy)), with_published=True)[0].grids(details=False)
         for proxy in (False, True)
     )
-    shown = next(grid for grid in proxy if grid.title.startswith("Beside the published"))
+    shown = next(grid for grid in proxy if grid.title.startswith("Compared with published"))
     assert shown.rows[0][0] == "PROXY a"
     assert not any("PROXY" in row[0] for row in shown.rows[1:])
-    assert next(grid for grid in real if grid.title.startswith("Beside the published")).rows[0][0] == "a"
+    assert next(grid for grid in real if grid.title.startswith("Compared with published")).rows[0][0] == "a"
 
 
 def test_pairs_name_their_number_of_prompts(tmp_path: Path) -> None:
@@ -254,5 +254,5 @@ def test_stray_tags_and_refusals_are_told() -> None:
     found[0] |= {"stray_tags": 1.0}
     found[1] |= {"status": "refused", "score": math.nan}
     text = printed(pd.DataFrame(found))
-    assert "1 story holds a reasoning tag without its partner; what of them is story was guessed: 1-2k0." in text
+    assert "1 story contains an unmatched reasoning tag; which part is the story was guessed: 1-2k0." in text
     assert "1 of them was refused by the writer's provider" in text

@@ -206,7 +206,7 @@ def test_a_report_never_writes_over_something_else(cli: Cli, tmp_path: Path) -> 
     (tmp_path / "mine" / "thesis.tex").touch()
     refused = cli("report", "logs", "--out", "mine")
     assert refused.returncode == 2
-    assert "holds something else than a report" in refused.stderr
+    assert "contains something other than a report" in refused.stderr
     assert cli("report", "logs").returncode == 0
     assert cli("report", "logs").returncode == 0
     assert "one folder" in cli("report", "logs", "more", "--transcripts").stderr

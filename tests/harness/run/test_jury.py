@@ -138,7 +138,7 @@ def test_a_missing_verdict_and_a_quorum(cli: Cli, tmp_path: Path, judges: Judges
 
 
 def test_z_scores_by_hand(cli: Cli, tmp_path: Path, judges: Judges) -> None:
-    """Marks of 10, 14, 12, 15 and 0, 4, 2, 12 on P1, both moved to one mean and one spread."""
+    """Marks of 10, 14, 12, 15 and 0, 4, 2, 12 on P1, both rescaled to the same mean and standard deviation."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(4))
     with serve(judges) as server:
         judges.server = server
@@ -155,7 +155,7 @@ def test_z_scores_by_hand(cli: Cli, tmp_path: Path, judges: Judges) -> None:
     assert not np.allclose(found["score"], plain["score"])
     assert found["score"].mean() == pytest.approx(plain["score"].mean())
     assert set(found["judge"]) == {f"{A} + {B} (z-scored)"}
-    assert "moved to one mean and one spread" in " ".join(cli("leaderboard", "z").stdout.split())
+    assert "rescaled to the same mean and standard deviation" in " ".join(cli("leaderboard", "z").stdout.split())
     refused = one_line(jury(cli, path, server, "--jury", "zscore", "--log-dir", "mean"))
     assert f"--judge {A} --judge {B} --jury zscore --log-dir ANOTHER_FOLDER" in refused
 

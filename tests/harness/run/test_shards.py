@@ -55,7 +55,7 @@ def test_the_table_over_all_shards_is_that_of_one_run(cli: Cli, tmp_path: Path) 
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"This was shard {number}/3. All shards so far: polaris-eval leaderboard parts" in done.stdout
     told = cli("leaderboard", "parts").stdout
-    assert "run in 3 shards, of which 2 is not here" in " ".join(told.split())
+    assert "run in 3 shards; 2 is not in these logs" in " ".join(told.split())
     assert len(frame(tmp_path)) == 5
     assert cli(*run, "--log-dir", "parts", "--shard", "2/3").returncode == 0
     both = {}
@@ -68,7 +68,7 @@ def test_the_table_over_all_shards_is_that_of_one_run(cli: Cli, tmp_path: Path) 
     few = [set(stories_frame(log_files([tmp_path / name]), limit=4)["id"]) for name in both]
     assert few[0] == few[1]
     assert len(few[0]) == 4
-    assert "not here" not in cli("leaderboard", "parts", "--limit", 2).stdout
+    assert "not in these logs" not in cli("leaderboard", "parts", "--limit", 2).stdout
     chosen = [[(story.id, story.model) for story in read_stories(tmp_path / name)] for name in both]
     assert chosen[0] == chosen[1], "score --limit takes the same stories"
 
