@@ -7,7 +7,7 @@ FLOORS := .venv-floors
 GPU := .venv-gpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo check test test-floors test-gpu lint types fast perf clean
+.PHONY: demo check test test-floors test-gpu lint types fast reference perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -42,6 +42,10 @@ types: $(VENV)/.dev
 
 fast: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not model"
+
+# COMMANDS.md of both programs, from their --help
+reference: $(VENV)/.dev
+	$(BIN)/python tests/reference.py
 
 perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/metrics.py

@@ -1,4 +1,4 @@
-"""The README's figures of judges beside people are those of a real run on public data."""
+"""The figures of judges compared with people in harness/judge_people/README.md are those of a real run on public data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_readmes_tables_of_judges_beside_people(cli: Cli, shared: Path, tmp_
         write_jsonl(tmp_path / f"recorded-{judge}.jsonl", rows)
     names = {f"polaris_eval/replay/recorded-{judge}.jsonl": f"{judge} (recorded)" for judge in replies}
     judges = {"ttcw": {PROXY: f"PROXY `{PROXY}`", **names}, "edits": {PROXY: f"PROXY `{PROXY}`"}}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "harness/judge_people/README.md").read_text(encoding="utf-8")
     for name, rows in (("ttcw", list(ttcw(shared / "people"))), ("edits", list(edits(shared / "people")))):
         path = write_jsonl(tmp_path / f"{name}.jsonl", rows)
         asked = [part for judge in judges[name] for part in ("--judge", judge)]
@@ -27,7 +27,7 @@ def test_the_readmes_tables_of_judges_beside_people(cli: Cli, shared: Path, tmp_
         assert done.returncode == (1 if name == "ttcw" else 0), "answers that were blocked are left unscored"
         found = json.loads((tmp_path / f"{name}-out" / "judge-people.json").read_text(encoding="utf-8"))
         lines = {judges[name][judge]: one["agreement"] for judge, one in found["judges"].items()}
-        lines |= {"one person, beside the others": found["one_person"], "length alone": found["length"]}
+        lines |= {"one person, compared with the others": found["one_person"], "length alone": found["length"]}
         for label, one in lines.items():
             if name == "edits":
                 cells = shown(one["pairs"])
