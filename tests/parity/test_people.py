@@ -1,4 +1,4 @@
-"""The figures of judges compared with people in harness/judge_people/README.md are those of a real run on public data."""
+"""The figures in judge_people's README are those of a real run on public data."""
 
 from __future__ import annotations
 
