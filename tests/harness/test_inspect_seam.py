@@ -70,6 +70,7 @@ def test_texts_and_cuts() -> None:
     assert not inspect_seam.is_cut(ModelOutput.from_content("m", "x"))
 
 
+@pytest.mark.slow
 def test_a_run_imports_and_starts_nothing_for_agents(tmp_path: Path) -> None:
     """In a process of its own: what Inspect has for agents takes longer to import than a few stories to judge."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(2))

@@ -16,6 +16,8 @@ from polaris_eval.harness.judge_people.judges import judge_rows
 from polaris_eval.harness.judge_people.people import WHOLE, Judged, People, _compared, read_people
 from polaris_eval.harness.judge_people.sets import hanna, known_sets
 
+pytestmark = pytest.mark.slow
+
 JUDGE = "openai-api/loop/judge"
 
 
@@ -212,7 +214,6 @@ def test_hanna(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "known: hanna" in one_line(cli("judge-people", "hannah", "--judge", PROXY))
 
 
-@pytest.mark.slow
 def test_one_table_of_judges(cli: Cli, tmp_path: Path) -> None:
     """A row for each judge and rubric, with what both commands found; on screen, as Markdown, CSV, JSON and a page."""
     path = write_jsonl(tmp_path / "p.jsonl", records())

@@ -234,6 +234,7 @@ def test_a_budget_is_spent_and_truncated_stories_are_judged(cli: Cli, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_scores_in_logs_seed_the_schedule(cli: Cli, tmp_path: Path) -> None:
     path = written(tmp_path, *(f"m{i}" for i in range(4)), prompts=6)
     assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0

@@ -196,6 +196,7 @@ def test_other_judge_settings_are_another_judge(cli: Cli, tmp_path: Path) -> Non
     assert "temperature=1.0" in one_line(refused)
 
 
+@pytest.mark.slow
 def test_a_writer_that_fails_leaves_a_row_without_a_score(cli: Cli) -> None:
     failing = True
 
@@ -233,6 +234,7 @@ def test_a_writer_that_always_fails_leaves_tables_without_scores(cli: Cli) -> No
     assert "holds no stories" in one_line(cli("judge-check", "logs", "--judge", PROXY))
 
 
+@pytest.mark.slow
 def test_the_viewer_serves_the_logs(cli: Cli, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     assert cli("run", "--stories", path, "--judge", PROXY).returncode == 0

@@ -98,6 +98,7 @@ def test_arena_plan_needs_no_key(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "arena").exists()
 
 
+@pytest.mark.slow
 def test_leaderboard_json_is_what_its_schema_says(cli: Cli, tmp_path: Path) -> None:
     both = [record for name in ("lab/a", "lab/b") for record in stories(6, name)]
     path = write_jsonl(tmp_path / "s.jsonl", both)

@@ -20,8 +20,9 @@ def alone(folder: Path, *args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> None:
-    models = ["lab/a", "lab/b", LONG, *(f"lab/model-{n}" for n in range(4))]
+    models = ["lab/a", "lab/b", LONG, "lab/c"]
     records = [record for model in models for record in stories(3, model)]
     records[4]["story"] = ""
     done = alone(tmp_path, "run", "--stories", write_jsonl(tmp_path / "s.jsonl", records), "--judge", PROXY)
@@ -29,7 +30,7 @@ def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> Non
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) < 40
-    assert "Story Quality: 7 writers × 3 stories, 21 of 21 judged" in done.stdout
+    assert "Story Quality: 4 writers × 3 stories, 12 of 12 judged" in done.stdout
     assert "max_retries" not in done.stdout + done.stderr, "Inspect's own block stays away"
     assert "hooks enabled" not in done.stdout + done.stderr
     assert "story_quality · lab/b: 3 of 3 judged, 0 unscored" in done.stderr
@@ -47,6 +48,7 @@ def test_a_run_ends_on_one_screen_of_80_columns(cli: Cli, tmp_path: Path) -> Non
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_display_brings_inspects_own_back(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "s.jsonl", stories(1))
     done = alone(tmp_path, "run", "--stories", path, "--judge", PROXY, "--display", "plain")

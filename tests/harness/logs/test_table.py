@@ -127,6 +127,7 @@ def test_tokens_and_dollars(cli: Cli, tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "results" / "stories.csv")["cost"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_a_task_argument_is_paid_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It plays no role in Inspect's sense, so its tokens are among the writer's there."""
     monkeypatch.setenv("POLARIS_CACHE", str(tmp_path / "cache"))

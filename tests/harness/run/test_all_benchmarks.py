@@ -90,6 +90,7 @@ def test_one_run_five_tables_and_exactly_the_planned_calls(cli: Cli, tmp_path: P
     assert markdown.count("\n## ") == 6
 
 
+@pytest.mark.slow
 def test_other_judges_are_other_columns_and_stories_keep_their_benchmark(
     cli: Cli, tmp_path: Path, prompt_files: Path
 ) -> None:

@@ -28,6 +28,8 @@ from polaris_eval.harness.logs.headers import log_files
 from polaris_eval.harness.logs.juries import equated
 from polaris_eval.rubrics import Rubric, load_rubric
 
+pytestmark = pytest.mark.slow
+
 A, B = "openai-api/one/mild", "openai-api/one/stern"
 NUMBER = re.compile(r"harbour number (\d+)")
 
@@ -78,7 +80,6 @@ def judges(rubric: Rubric) -> Judges:
     return Judges(rubric, {"mild": [10, 14, 12, 15], "stern": [0, 4, 2, 12]})
 
 
-@pytest.mark.slow
 def test_a_jury_of_two_judges_and_the_proxy(cli: Cli, tmp_path: Path) -> None:
     """Its scores are the means of those that each gives alone; nobody is asked twice."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(6))
@@ -188,7 +189,6 @@ def test_z_scores_of_odd_tables() -> None:
     assert equated(some.iloc[2:]).isna().all()
 
 
-@pytest.mark.slow
 def test_plain_inspect_judges_with_all_of_a_list(
     tmp_path: Path, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +240,6 @@ def test_what_is_no_jury(cli: Cli, tmp_path: Path) -> None:
     assert [row["model"] for row in rows] == ["openai-api/one/b", PROXY]
 
 
-@pytest.mark.slow
 def test_a_jury_that_is_killed_goes_on(cli: Cli, tmp_path: Path) -> None:
     """Two judges and the proxy, killed in the middle: no verdict that was given is asked for again."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(12))

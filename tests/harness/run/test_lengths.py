@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import PROSE, Cli, frame, write_jsonl
 from inspect_ai.log import list_eval_logs, read_eval_log
 from loopback import STORY, serve, well_behaved
@@ -49,6 +50,7 @@ def test_a_range_is_met_inside_and_missed_by_its_nearer_end(cli: Cli, tmp_path: 
     assert "no request" not in done.stderr
 
 
+@pytest.mark.slow
 def test_prompts_without_a_request_are_counted_and_told(cli: Cli, tmp_path: Path) -> None:
     asks = ["About 2000 words.", "Length: 2,000 words.", *["Make it sing."] * 5, "Part 2 500 words long."]
     rows, done = judged(cli, tmp_path, [story(n, ask) for n, ask in enumerate(asks)])

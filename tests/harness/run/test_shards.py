@@ -23,6 +23,8 @@ from polaris_eval.harness.logs.shards import Shard, parse_shard, shard_of
 from polaris_eval.harness.logs.stories import read_stories
 from polaris_eval.harness.logs.table import stories_frame
 
+pytestmark = pytest.mark.slow
+
 SQ = ("--benchmark", "story_quality")
 
 
@@ -159,7 +161,6 @@ def test_logs_in_a_bucket(cli: Cli, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.eval"))
 
 
-@pytest.mark.slow
 def test_shards_side_by_side_and_one_that_is_killed(cli: Cli, tmp_path: Path) -> None:
     """Two processes at a time into one folder; one is killed in mid-run and started again."""
     path = write_jsonl(tmp_path / "s.jsonl", stories(12))

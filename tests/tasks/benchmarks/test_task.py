@@ -114,6 +114,7 @@ def test_empty_and_cut_stories_are_flagged(tmp_path: Path) -> None:
     assert empty.scores["length_adherence"].metadata["reasoning_words"] == 3  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_repeated_stories_of_a_prompt_are_one_cluster(tmp_path: Path) -> None:
     records = stories(2)
     once = metrics(run(tmp_path, records))["score"]["stderr"]
@@ -158,6 +159,7 @@ def test_plain_inspect_with_a_judge_twice_is_refused_before_anything(tmp_path: P
     assert not list(tmp_path.rglob("*.eval"))
 
 
+@pytest.mark.slow
 def test_plain_inspect_eval_without_a_judge_fails_in_one_line(tmp_path: Path) -> None:
     done = plain_inspect(tmp_path, "--model", "polaris_eval/lexical")
     assert done.returncode != 0
