@@ -10,12 +10,12 @@ import asyncio
 import functools
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from inspect_ai import Task
 from inspect_ai._eval.registry import task_create
@@ -27,17 +27,22 @@ from inspect_ai.hooks import Hooks, hooks
 from inspect_ai.hooks._startup import init_hooks
 from inspect_ai.log import EvalSample
 from inspect_ai.model import Model, ModelOutput, _assistant_internal
+from inspect_ai.model._generate_config import active_generate_config
 from inspect_ai.model._model import init_model_roles
 
 __all__ = [
     "PrerequisiteError", "add_hooks", "address_of", "create_task", "file_state", "grader_role", "is_cut", "is_unread",
-    "is_withheld", "outside_loop", "prompt_text", "run_inspect", "stop_reason", "storage",
+    "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text", "run_inspect", "stop_reason", "storage",
+    "token_limit",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_NATURAL = "stop"
+_NATURAL: Literal["stop"] = "stop"
 _FILTER, _LONG = "content_filter", "model_length"
+_LIMIT: Literal["max_tokens"] = "max_tokens"
+_TEMPLATE = 64  # tokens that a chat template may add to a prompt
+_END = "\ue0ff"  # put behind an answer of the hf provider that ended by itself, and removed again
 # what Inspect would start or import for agents
 _AGENTS_SERVER = "inspect_ai.agent._acp.server"
 _ANTHROPIC = "inspect_ai.model._providers.anthropic"
@@ -135,6 +140,45 @@ def address_of(model: Model) -> str | None:
     client = getattr(model.api, "client", None)
     given = getattr(client, "base_url", None) or model.api.base_url or getattr(model.api, "_init_base_url", None)
     return str(given).rstrip("/") if given else None
+
+
+def token_limit(model: Model) -> int | None:
+    """The most tokens of an answer that the task or the user has set, or None."""
+    return model.config.max_tokens or active_generate_config().max_tokens
+
+
+def prepare_hf(model: Model, settings: Mapping[str, float], prompt: str) -> int | None:
+    """Make a model of Inspect's hf provider obey settings that the provider does not pass on, and have it tell which
+    answers ended by themselves (see `mark_end`).
+
+    Returns:
+        The tokens that the prompt leaves in the model's context, or None if its configuration does not tell.
+    """
+    api: Any = model.api
+    for name, value in settings.items():
+        setattr(api.model.generation_config, name, value)
+    decode, found = api.tokenizer.batch_decode, api.model.generation_config.eos_token_id
+    if not getattr(decode, "marks_ends", False):
+        ends = {found} if isinstance(found, int) else set(found or ())
+
+        def marking(sequences: Any, **options: Any) -> list[str]:
+            texts: list[str] = decode(sequences, **options)
+            ids = sequences.tolist()
+            return [text + _END * bool(ends & set(row)) for text, row in zip(texts, ids, strict=True)]
+
+        marking.marks_ends = True  # type: ignore[attr-defined]
+        api.tokenizer.batch_decode = marking
+    context = getattr(api.model.config, "max_position_embeddings", None)
+    used = len(api.tokenizer(prompt).input_ids) + _TEMPLATE
+    return max(1, context - used) if isinstance(context, int) else None
+
+
+def mark_end(output: ModelOutput) -> None:
+    """Give an answer of a prepared hf model its stop reason, which the provider itself does not tell."""
+    choice = output.choices[0]
+    text = choice.message.text
+    choice.stop_reason = _NATURAL if text.endswith(_END) else _LIMIT
+    choice.message.content = text.removesuffix(_END)
 
 
 def stop_reason(output: ModelOutput) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from inspect_ai.model import ChatMessageAssistant, GenerateConfig, ModelOutput, ModelUsage, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from ..harness.logs.headers import OPEN_PROVIDERS
+from ..harness.inspect_seam import mark_end, prepare_hf, token_limit
+from ..harness.length import length_in
+from ..harness.logs.headers import HF, OPEN_PROVIDERS
 
 # Inspect retries forever by default; this covers about three minutes of provider downtime
 MAX_RETRIES = 6
 # sampling settings of the paper's policy in validation; the penalty goes to providers known to accept it
 POLICY = GenerateConfig(temperature=0.8, top_p=0.95)
 PENALTY = {"repetition_penalty": 1.10}
+# tokens that a story has room for where the provider would stop it early: twice the requested length, and reasoning
+_PER_WORD, _REASONING, _OPEN = 2 * 1.35, 4096, 16_384
 
 
 @solver
@@ -30,9 +37,29 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
         if top_k is not None and (open_weights or state.model.api == "openai-api"):
             body["top_k"] = top_k  # Inspect does not send it in OpenAI's protocol
         state.metadata["extra_body"] = body
+        if state.model.api == HF:
+            return await _by_hf(state, generate, body)
         return await (generate(state, extra_body=body) if body else generate(state))
 
     return solve
+
+
+async def _by_hf(state: TaskState, generate: Generate, body: dict[str, float]) -> TaskState:
+    """Write with Inspect's hf provider, which stops every answer at 2,048 tokens unless told otherwise."""
+    model = get_model()
+    left = prepare_hf(model, body, state.input_text)
+    wanted = token_limit(model) or room(state.metadata)
+    limit = min(wanted, left) if left else wanted
+    state = await generate(state, max_tokens=limit)
+    mark_end(state.output)
+    return state
+
+
+def room(metadata: dict[str, Any]) -> int:
+    """Tokens to allow for a story, as a power of two, so that stories of similar lengths share a batch."""
+    asked = length_in(metadata)
+    tokens = _REASONING + _PER_WORD * asked.target if asked else _OPEN
+    return 1 << math.ceil(math.log2(tokens))
 
 
 @solver

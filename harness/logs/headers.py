@@ -12,8 +12,11 @@ from ..errors import UserError
 from ..inspect_seam import storage
 from ..judge.jury import SCALES
 
-# these accept extra sampling settings in the request body; hosted models reject unknown fields
-OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval")
+# these accept extra sampling settings, hf through `inspect_seam.prepare_hf`, the others in the request body; hosted
+# models reject unknown fields there
+HF = "hf"
+OPEN_PROVIDERS = ("vllm", "sglang", "polaris_eval", HF)
+_OPEN_BEFORE = ("vllm", "sglang", "polaris_eval")  # in logs that do not record it
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "reasoning_effort", "reasoning_tokens")
 _WILD = "*?["
 _STAMPS = {"benchmark", "title", "rubric", "rubric_digest", "prompts_digest"}
@@ -143,7 +146,8 @@ def writing_settings(header: EvalLog) -> str:
     stamped = (header.eval.metadata or {}).get("settings")
     if stamped:
         return str(stamped)
-    usual = (header.eval.metadata or {}).get("usual", {}) if _provider(header) in OPEN_PROVIDERS else {}
+    told = header.eval.metadata or {}
+    usual = told.get("usual", {}) if _provider(header) in told.get("usual_for", _OPEN_BEFORE) else {}
     return _settings(header, header.plan.config.merge(header.eval.model_generate_config), usual)
 
 

@@ -16,10 +16,12 @@ from ..errors import UserError
 from ..inspect_seam import create_task, grader_role
 from ..judge.jury import SCALES, check_jury
 from ..judge.named import PACKAGE
+from ..logs.headers import HF, OPEN_PROVIDERS
 from ..logs.shards import Shard, parse_shard
 from ..logs.stories import Story, read_stories, stories_of
 from .samples import Samples, check_criteria, is_file, prompts_of, stories_samples
 
+_REASONING, _NO_REASONING = ("reasoning_effort", "reasoning_tokens"), (HF, PACKAGE)
 _OTHERS_PROMPTS = (Story.benchmark,)  # run by default if the rubric or the prompts are the user's own
 
 
@@ -191,6 +193,18 @@ def plan_runs(
         args |= {"stories": str(stories.resolve())} | ({"own": True} if own else {})
         for writer in dict.fromkeys(story.model for story in stories_of(found, None, name if own else None)):
             yield Planned(benchmark, used, {**args, "writer": writer}, writer)
+
+
+def unheard(models: Sequence[str], plans: Sequence[Planned], generate: Mapping[str, Any]) -> Iterator[str]:
+    """Notes on writing settings that a model's provider does not obey, one per model that has any."""
+    usual = dict.fromkeys(name for plan in plans for name in plan.benchmark.body)
+    for model in models:
+        provider = model.partition("/")[0]
+        deaf = [] if provider in OPEN_PROVIDERS else list(usual)
+        deaf += [name for name in _REASONING if name in generate] if provider in _NO_REASONING else []
+        if deaf:
+            named = ", ".join(name.replace("_", " ") for name in deaf)
+            yield f"{model}: stories are written without {named}, which {provider} is not known to obey"
 
 
 def _has_set(benchmark: Benchmark, prompts: str) -> bool:

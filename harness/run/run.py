@@ -21,7 +21,7 @@ from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
 from ..logs.shards import shard_of
 from .again import judge_again
-from .planned import Planned, Request, plan_runs
+from .planned import Planned, Request, plan_runs, unheard
 from .progress import progress
 from .samples import is_file, length_note
 
@@ -64,6 +64,8 @@ def run(request: Request) -> list[str]:
     for plan, task in zip(plans, tasks, strict=True):
         if note := length_note(plan.benchmark, list(task.dataset)):
             print(note, file=sys.stderr)
+    for note in unheard(request.models, plans, request.generate):
+        print(note, file=sys.stderr)
     with progress(request.display is None):
         _, results = run_inspect(
             eval_set,

@@ -10,6 +10,7 @@ from inspect_ai.model import GenerateConfig
 
 from ...harness.benchmarks import Benchmark
 from ...harness.judge.jury import SCALES, check_jury
+from ...harness.logs.headers import OPEN_PROVIDERS
 from ...harness.logs.shards import parse_shard
 from ...harness.run.samples import check_criteria, prompts_of, stories_samples
 from ...harness.scorers import graders, judged, length_adherence, repetition, surface
@@ -90,6 +91,7 @@ def benchmark_task(benchmark: Benchmark) -> Callable[..., Task]:
             "prompts_digest": found.digest,
             "data_digest": found.data,
             "usual": dict(benchmark.body),
+            "usual_for": list(OPEN_PROVIDERS),
             "writer": writer,
             "settings": found.settings,
             "shard": str(part) if part else None,

@@ -75,7 +75,8 @@ Run the same command again to continue. The column keep of review.csv decides wh
 @price_file
 @operating
 def build(**options: Any) -> None:
-    """Make prompt-story pairs from SOURCES: EPUB, plain text, Markdown, JSONL, or folders of these."""
+    """Make prompt-story pairs from SOURCES: EPUB, plain text, Markdown, HTML, Word (.docx), JSONL, Parquet,
+    saved datasets, .zip, or folders of these."""
     from ...harness.errors import UserError
     from ...harness.show.render import console as make_console
     from ..books.build import REVIEW, Request, collect

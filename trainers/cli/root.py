@@ -131,10 +131,13 @@ Example:
 @click.option("--out", type=PATH, help="Folder of the model. [default: RUN_DIR/merged]")
 def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
     """Export a run as a model: merged weights (safetensors), tokenizer, and a model card to complete."""
+    from ..recipe_files import read_recipe
     from ..run.merge import merge as merge_run
 
     path = merge_run(run_dir, checkpoint, out)
-    click.echo(f"{path}: weights, tokenizer and README.md. Evaluate it: polaris-eval run --model hf/{path} …")
+    thinking = " -M enable_thinking=true" if read_recipe(path / "recipe.yaml").thinking else ""
+    click.echo(f"{path}: weights, tokenizer and README.md. To evaluate it (with vllm/ in place of hf/ on a GPU):")
+    click.echo(f"  polaris-eval run --model hf/{path}{thinking} --benchmark story_quality --limit 6 --judge MODEL")
 
 
 @main.command(
