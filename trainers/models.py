@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,67 @@ def load_tokenizer(name: str) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a model: `parameters` in all, `layers`, `hidden` units, and the weights of the LoRA adapter, if any."""
+
+    parameters: float
+    layers: int
+    hidden: int
+    adapter: float = 0.0
+
+
+def sizes_of(name: str, lora: Any = None) -> Sizes:
+    """Count a model's weights from its config.json, without loading any.
+
+    Args:
+        name: the model.
+        lora: PEFT's configuration of an adapter, or None.
+
+    Raises:
+        UserError: the configuration cannot be read, or the adapter does not fit the model.
+    """
+    import torch
+
+    config = load_config(name)
+    try:
+        with torch.device("meta"):
+            model = class_of(config)._from_config(config)
+    except Exception as error:  # classes of models raise what they like
+        raise UserError(f"model {name}: its config.json makes no model: {first_line(error)}") from None
+    text = config.get_text_config()
+    whole = model.num_parameters()
+    return Sizes(whole, text.num_hidden_layers, text.hidden_size, 0 if lora is None else _adapter(model, lora, name))
+
+
+def load_config(name: str) -> Any:
+    """The configuration of a model. Raises UserError if it cannot be read."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(model_path(name))
+    except Exception as error:  # the hub client raises dozens of types
+        raise UserError(f"model {name}: its config.json cannot be read: {first_line(error)}") from None
+
+
+def class_of(config: Any) -> Any:
+    """The class that TRL trains for a configuration: the one it names, else the usual one for text."""
+    import transformers
+
+    named = getattr(transformers, (config.architectures or [""])[0], None)
+    return named or transformers.AutoModelForCausalLM._model_mapping[type(config)]
+
+
+def _adapter(model: Any, lora: Any, name: str) -> float:
+    from peft import get_peft_model
+
+    try:
+        adapted = get_peft_model(model, lora)
+    except ValueError as error:
+        raise UserError(f"lora: does not fit {name}: {first_line(error)}") from None
+    return float(sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad))
 
 
 def first_line(error: Exception) -> str:

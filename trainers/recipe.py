@@ -129,11 +129,15 @@ class Lora(Frozen):
 
 
 class Shape(Frozen):
-    """Model and hardware figures for the estimates. Speeds are per GPU (or of the whole CPU, if there is none)."""
+    """Hardware figures for the estimates. Speeds are per GPU (or of the whole CPU, if there is none).
 
-    parameters: float = Field(gt=0)
-    layers: int = Field(gt=0)
-    hidden: int = Field(gt=0)
+    `parameters`, `layers` and `hidden` (units) replace what the model's own config.json says; they are needed only if
+    it cannot be read.
+    """
+
+    parameters: float | None = Field(default=None, gt=0)
+    layers: int | None = Field(default=None, gt=0)
+    hidden: int | None = Field(default=None, gt=0)
     gpus: int = Field(default=1, ge=0)
     gpu_gb: float = Field(default=80, gt=0)
     decode_tokens_per_second: float = Field(gt=0)
@@ -180,8 +184,7 @@ class Recipe(Frozen):
 
     def setting(self, name: str) -> Any:
         """Return a setting of TRL or HRI: the recipe's value, else the default of `HRIConfig`."""
-        given = self.trl.get(name)
-        return _defaults()[name] if given is None else given
+        return self.trl[name] if name in self.trl else _defaults()[name]
 
     @property
     def template(self) -> dict[str, Any]:

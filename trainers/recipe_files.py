@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,7 @@ from pydantic import ValidationError
 
 from ..harness.errors import UserError
 from .recipe import Recipe
-
-# set from other parts of a recipe, or by the run itself
-_OURS = {
-    "output_dir", "remove_unused_columns", "reward_weights", "validation_sampling", "eval_strategy", "eval_steps",
-    "do_eval", "eval_on_start", "num_generations_eval", "log_completions", "multi_objective_aggregation",
-    "model_init_kwargs", "load_best_model_at_end", "save_strategy", "disable_tqdm", "ddp_timeout",
-    "logging_nan_inf_filter",
-}  # fmt: skip
-
-_NUMBERS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-_POSITIVE = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_generations", "num_iterations",
-             "max_completion_length", "save_steps", "steps_per_generation")  # fmt: skip
+from .settings import check_trl
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,7 +66,7 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise UserError(f"recipe {name}: {_first(error)}") from None
-    _check_trl(name, recipe.trl)
+    check_trl(name, recipe.trl)
     return recipe
 
 
@@ -125,21 +113,3 @@ def _first(error: ValidationError) -> str:
             )
         return f"{where}: no such key; known here: {', '.join(owner.model_fields)}"
     return ": ".join(filter(None, (where, first["msg"].removeprefix("Value error, "))))
-
-
-def _check_trl(name: str, settings: Mapping[str, Any]) -> None:
-    from .hri import HRIConfig
-
-    known = HRIConfig.__dataclass_fields__
-    for key, value in settings.items():
-        if key in _OURS:
-            raise UserError(f"recipe {name}: trl.{key} is set by the run itself; leave it out")
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"recipe {name}: trl.{key}: TRL's GRPOConfig has no such setting{hint}")
-        wanted = _NUMBERS.get(getattr(known[key].type, "__name__", str(known[key].type)))
-        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
-            raise UserError(f"recipe {name}: trl.{key}: {value!r} is not of type {wanted[-1].__name__}")
-        if key in _POSITIVE and value <= 0:
-            raise UserError(f"recipe {name}: trl.{key} must be above 0, not {value}")

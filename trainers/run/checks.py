@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ from ...harness.judge.jury import Jury
 from ...harness.judge.named import PACKAGE, as_judge_config, make_model
 from ...rubrics import Rubric, load_rubric
 from ..hri import MIN_GROUP
-from ..models import first_line
+from ..models import Sizes, first_line, sizes_of
 from ..recipe import JudgeSpec, Recipe
 from . import estimate
-from .config import trl_config
+from .config import lora_config, trl_config
 from .processes import processes
 
 _MANY = 10  # checkpoints to reserve disk space for if a recipe keeps them all
@@ -65,6 +67,26 @@ def check_settings(recipe: Recipe, folder: Path, held_out: int, dry: bool) -> No
         trl_config(recipe, folder, held_out, check=True, dry=dry)
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"recipe {recipe.name}: TRL refuses its settings: {first_line(error)}") from None
+
+
+def sizes(recipe: Recipe) -> Sizes:
+    """The model's sizes: what `shape` gives, else what its config.json says.
+
+    Raises:
+        UserError: config.json cannot be read and `shape` does not give all, or the LoRA settings do not fit the model.
+    """
+    shape = recipe.shape
+    given = {"parameters": shape.parameters, "layers": shape.layers, "hidden": shape.hidden}
+    known = {name: value for name, value in given.items() if value is not None}
+    try:
+        return replace(sizes_of(recipe.model, lora_config(recipe)), **known)
+    except UserError as error:
+        if len(known) < len(given) or str(error).startswith("lora"):
+            raise
+    adapter = 0.0
+    if recipe.lora:  # seven matrices per layer, r x (in + out), the inner ones about twice as wide
+        adapter = known["layers"] * 7 * 2 * known["hidden"] * 1.5 * recipe.lora.r
+    return Sizes(adapter=adapter, **known)  # type: ignore[arg-type]
 
 
 def check_end(recipe: Recipe, tokenizer: Any) -> None:
@@ -156,9 +178,22 @@ def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
         notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")
     if recipe.setting("mask_truncated_completions") and recipe.injects:
         notes.append("mask_truncated_completions also leaves out references that were cut")
+    notes += [_dominant(recipe, plan["seconds_a_batch"])]
     expected = recipe.shape.gpus
     if expected > 1 and plan["processes"] != expected:
         notes.append(
             f"the recipe is for {expected} GPUs, but {plan['processes']} process(es) run: use accelerate launch"
         )
     return notes
+
+
+def _dominant(recipe: Recipe, seconds: Mapping[str, float]) -> str:
+    """What takes the most time of a batch, and what would halve it."""
+    part = max(seconds, key=lambda name: seconds[name])
+    gpus = "a GPU is many times faster" if not recipe.shape.gpus else "twice the GPUs would halve it"
+    halved = {
+        "judging": f"judge.concurrency={2 * recipe.judge.concurrency} would halve it, if the provider allows",
+        "generation": gpus if recipe.setting("use_vllm") else "vLLM on a GPU is many times faster",
+        "updates": gpus,
+    }
+    return f"most of a batch's time goes to {part}, {seconds[part]:g} of {sum(seconds.values()):g} s: {halved[part]}"

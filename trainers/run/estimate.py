@@ -16,6 +16,7 @@ from ...harness.judge.named import is_proxy, marked
 from ...harness.prices import Prices
 from ...harness.run.plan import judgment_tokens
 from ...rubrics import load_rubric
+from ..models import Sizes
 from ..recipe import JudgeSpec, Recipe
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
@@ -56,42 +57,39 @@ def count_steps(recipe: Recipe, prompts: int, processes: int) -> Steps:
     return Steps(steps, math.ceil(steps / reuse) if reuse else 0, rows, groups, reuse)
 
 
-def memory_gb(recipe: Recipe) -> dict[str, float]:
+def memory_gb(recipe: Recipe, sizes: Sizes) -> dict[str, float]:
     """Estimate the gigabytes used on each GPU (or in main memory, if there is none), by purpose.
 
     All weights: 16 bytes per parameter (fp32 weights 4, gradients 4, Adam 8), divided among the GPUs. LoRA: the frozen
-    weights on each GPU (2 bytes in bf16, 4 in fp32), and 16 bytes per adapter weight. Activations with checkpointing:
-    2 bytes x hidden x tokens x layers, and for one layer `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT`
-    for every layer (twice as much in fp32). Logits take nothing: TRL computes log-probabilities in tiles of the
-    vocabulary.
+    weights on each GPU (2 bytes in bf16, 4 in fp32), and 16 bytes per adapter weight. A reference model (`beta` above
+    0, all weights trained): 4 bytes per parameter, divided. Activations with checkpointing: 2 bytes x hidden x tokens x
+    layers, and for one layer `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT` for every layer (twice as
+    much in fp32). Logits take nothing: TRL computes log-probabilities in tiles of the vocabulary.
     vLLM, if it shares the GPU with the trainer, takes its share.
     """
     shape, of = recipe.shape, recipe.setting
     gpus = max(1, shape.gpus)
     width = 2 if recipe.bf16 else 4
     tokens = int(of("per_device_train_batch_size")) * (recipe.data.max_prompt_tokens + recipe.completion_tokens)
-    if recipe.lora:
-        adapter = shape.layers * 7 * 2 * shape.hidden * 1.5 * recipe.lora.r  # seven matrices per layer, r x (in + out)
-        weights = (shape.parameters * width + 16 * adapter) / GB
-    else:
-        weights = 16 * shape.parameters / gpus / GB
-    unit = shape.hidden * tokens * width / 2 / GB
+    frozen = sizes.parameters * width + 16 * sizes.adapter
+    weights = (frozen if recipe.lora else 16 * sizes.parameters / gpus) / GB
+    compared = float(of("beta")) > 0 and not recipe.lora  # LoRA's reference is the model without its adapter
+    unit = sizes.hidden * tokens * width / 2 / GB
     checkpointed = bool(of("gradient_checkpointing"))
-    activations = (2 * shape.layers + LAYER_PEAK) if checkpointed else LAYER_KEPT * shape.layers
+    activations = (2 * sizes.layers + LAYER_PEAK) if checkpointed else LAYER_KEPT * sizes.layers
     share = float(of("vllm_gpu_memory_utilization")) * shape.gpu_gb
     colocated = bool(of("use_vllm")) and of("vllm_mode") == "colocate"
     return {
         "weights, gradients, optimizer": weights,
+        "reference model": 4 * sizes.parameters / gpus / GB if compared else 0.0,
         "activations": activations * unit,
         "vLLM": share if colocated else 0.0,
     }
 
 
-def checkpoint_gb(recipe: Recipe) -> float:
+def checkpoint_gb(recipe: Recipe, sizes: Sizes) -> float:
     """Gigabytes of one checkpoint: fp32 weights (twice under FSDP) and Adam's 8 bytes; with LoRA, of the adapter."""
-    if recipe.lora:
-        return recipe.shape.layers * 7 * 2 * recipe.shape.hidden * 1.5 * recipe.lora.r * 12 / GB
-    return recipe.shape.parameters * 16 / GB
+    return (12 * sizes.adapter if recipe.lora else 16 * sizes.parameters) / GB
 
 
 def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float) -> float:
@@ -101,7 +99,7 @@ def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float)
     return min(float(recipe.completion_tokens), words * ratio + reasoning)
 
 
-def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float]:
+def step_seconds(recipe: Recipe, sizes: Sizes, found: Steps, tokens: float) -> dict[str, float]:
     """Seconds of one generation batch with its updates, by part.
 
     Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x judges x JUDGE_SECONDS /
@@ -111,7 +109,7 @@ def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float
     shape, gpus = recipe.shape, max(1, recipe.shape.gpus)
     rollouts = found.rows - (found.groups if recipe.injects else 0)
     calls = found.rows * sum(not is_proxy(judge) for judge in recipe.judge.models)
-    work = 8 * shape.parameters * found.rows * (tokens + recipe.data.max_prompt_tokens)
+    work = 8 * sizes.parameters * found.rows * (tokens + recipe.data.max_prompt_tokens)
     return {
         "generation": rollouts * tokens / (gpus * shape.decode_tokens_per_second),
         "judging": calls * JUDGE_SECONDS / recipe.judge.concurrency,
@@ -120,8 +118,9 @@ def step_seconds(recipe: Recipe, found: Steps, tokens: float) -> dict[str, float
 
 
 def plan(
-    recipe: Recipe, targets: Sequence[int | None], held_out: int, ratio: float, processes: int, prices: Prices
-) -> dict[str, Any]:
+    recipe: Recipe, sizes: Sizes, targets: Sequence[int | None], held_out: int, ratio: float, processes: int,
+    prices: Prices,
+) -> dict[str, Any]:  # fmt: skip
     """The plan of a run as plain data; `dollars` is None if a judge has no known price."""
     found = count_steps(recipe, len(targets), processes)
     tokens = response_tokens(recipe, targets, ratio)
@@ -136,8 +135,8 @@ def plan(
         _judging("train", recipe, recipe.judge, found.batches * found.rows, words, prices),
         _judging("held out", recipe, recipe.validation.judge, validations * held_out, words, prices),
     ]
-    seconds = step_seconds(recipe, found, tokens)
-    memory = memory_gb(recipe)
+    seconds = step_seconds(recipe, sizes, found, tokens)
+    memory = memory_gb(recipe, sizes)
     known = [row["dollars"] for row in judged]
     return {
         "recipe": recipe.name,
@@ -158,7 +157,7 @@ def plan(
         "memory_gb": {name: round(size, 1) for name, size in memory.items()},
         "memory_total_gb": round(sum(memory.values()), 1),
         "memory_of_gb": recipe.shape.gpu_gb,
-        "checkpoint_gb": round(checkpoint_gb(recipe), 2),
+        "checkpoint_gb": round(checkpoint_gb(recipe, sizes), 2),
         "hours": round(found.batches * sum(seconds.values()) / 3600, 2),
         "seconds_a_batch": {name: round(value, 1) for name, value in seconds.items()},
     }
@@ -178,7 +177,7 @@ def _judging(use: str, recipe: Recipe, spec: JudgeSpec, rows: int, words: int, p
 
 def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     """Print a plan as a table."""
-    table = Table(title=f"{found['recipe']}: {found['model']}", title_justify="left", show_header=False)
+    table = Table(title=escape(f"{found['recipe']}: {found['model']}"), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("prompts", f"{found['prompts']:,} to train on, {found['held_out']:,} held out")
@@ -189,7 +188,8 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     for row in found["judges"]:
         cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
         told = f"{row['calls']:,} judgments, {row['tokens_in']:,} tokens in, {row['tokens_out']:,} out, {cost}"
-        table.add_row(f"judge, {row['use']}", f"{marked(row['judge'])}: {told}; reasoning and retries not included")
+        told = f"{marked(row['judge'])}: {told}; reasoning and retries not included"
+        table.add_row(f"judge, {row['use']}", escape(told))
     where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
     parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")

@@ -22,6 +22,7 @@ from ..recipe import Recipe
 from . import checks, estimate
 from .checks import make_jury
 from .processes import launched, local_rank, processes, rank
+from .trial import try_step
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,11 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
                 raise
             notes.append(str(error))
     checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
-    plan = estimate.plan(recipe, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices)
+    sizes = checks.sizes(recipe)
+    notes += try_step(recipe, tokenizer, pairs.train)
+    plan = estimate.plan(
+        recipe, sizes, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices
+    )
     plan |= {"data_digest": _digest(pairs), "rubric_digest": rubric.digest}
     lack = checks.lack_of_disk(recipe, options.folder, plan)
     notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]

@@ -26,7 +26,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from polaris_eval.harness.cli.root import main as polaris_eval  # noqa: E402
 from polaris_eval.rubrics import load_rubric  # noqa: E402
 from polaris_eval.trainers.cli.root import main  # noqa: E402
+from polaris_eval.trainers.models import Sizes, sizes_of  # noqa: E402
 from polaris_eval.trainers.recipe_files import load_recipe, shipped  # noqa: E402
+from polaris_eval.trainers.run.config import lora_config  # noqa: E402
 from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
 from polaris_eval.trainers.run.estimate import memory_gb  # noqa: E402
 from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
@@ -419,11 +421,19 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
 def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
     """Gigabytes at the peak of `polaris-9b-lora` with random weights, and of the small model with vLLM beside it."""
     gpu = ["trl.use_cpu=false", "trl.bf16=true"]
-    nine = memory_gb(load_recipe("polaris-9b-lora"))
-    assert list(nine.values()) == pytest.approx([20.2, 10.5, 29.4], rel=0.1)
-    small = memory_gb(load_recipe("smoke", [*gpu, "lora=null", "trl.max_completion_length=512"]))
+    nine = memory_gb(load_recipe("polaris-9b-lora"), Sizes(9e9, 32, 4096, 8.8e7))
+    assert list(nine.values()) == pytest.approx([20.2, 0, 10.5, 29.4], rel=0.1)
+    sizes = sizes_of("polaris_eval/local")
+    assert (sizes.layers, sizes.hidden) == (30, 576)
+    assert sizes.parameters == pytest.approx(1.345e8, rel=0.01)
+    small = memory_gb(load_recipe("smoke", [*gpu, "lora=null", "trl.max_completion_length=512"]), sizes)
     assert small["weights, gradients, optimizer"] + small["activations"] == pytest.approx(7.0, rel=0.1)
-    assert memory_gb(load_recipe("smoke", [*gpu, "trl.max_completion_length=256"]))["activations"] > 2.4
+    lora = load_recipe("smoke", [*gpu, "trl.max_completion_length=256"])
+    assert memory_gb(lora, sizes)["activations"] > 2.4
+    adapted = sizes_of("polaris_eval/local", lora_config(lora))
+    assert adapted.adapter == pytest.approx(4.88e6, rel=0.01), "rank 16 on seven matrices of thirty layers"
+    beta = load_recipe("smoke", [*gpu, "lora=null", "trl.beta=0.04"])
+    assert memory_gb(beta, sizes)["reference model"] == pytest.approx(0.54, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -445,11 +455,27 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),
-        (["trl.learning_rate=abc"], "trl.learning_rate: 'abc' is not of type float"),
-        (["trl.save_steps=null"], "trl.save_steps: None is not of type"),
-        (["trl.gradient_accumulation_steps=0"], "must be above 0"),
-        (["trl.hri_schedule=quadratic"], "hri_schedule='quadratic' is not a valid value"),
-        (["trl.scale_rewards=grup"], "scale_rewards='grup' is not a valid value"),
+        (["trl.learning_rate=abc"], "trl.learning_rate: 'abc' is not a number"),
+        (["trl.save_steps=null"], "trl.save_steps: None is not a number"),
+        (["trl.gradient_accumulation_steps=0"], "must be at least 1"),
+        (["trl.hri_schedule=quadratic"], "trl.hri_schedule: 'quadratic' is not allowed; allowed: linear, cosine"),
+        (["trl.scale_rewards=grup"], "trl.scale_rewards: 'grup' is not allowed; did you mean group?"),
+        (["trl.loss_type=grop"], "trl.loss_type: 'grop' is not allowed; did you mean grpo?"),
+        (["trl.importance_sampling_level=tokn"], "did you mean token?"),
+        (["trl.vllm_mode=colocated"], "did you mean colocate?"),
+        (["trl.optim=adamw_torsh"], "did you mean adamw_torch?"),
+        (["trl.learning_rate=-1"], "trl.learning_rate must be above 0, not -1"),
+        (["trl.learning_rate=.nan"], "trl.learning_rate must be finite, not nan"),
+        (["trl.temperature=0"], "trl.temperature must be above 0, not 0"),
+        (["trl.top_p=1.5"], "trl.top_p must be above 0 and at most 1, not 1.5"),
+        (["trl.num_generations=four"], "trl.num_generations: 'four' is not a whole number"),
+        (["trl.num_generations=null"], "trl.num_generations: null is not possible; give a value"),
+        (["trl.bf16=maybe"], "trl.bf16: 'maybe' is not true or false"),
+        (["trl.chat_template_kwargs=hello"], "'hello' is not a mapping of names to values"),
+        (["trl.report_to=[wandb]"], "trl.report_to: wandb is not installed: pip install wandb"),
+        (["trl.report_to=wanb"], "trl.report_to: 'wanb' is not known; known: "),
+        (["lora.target_modules=[q_projj]"], "lora: does not fit"),
+        (["trl.lr_scheduler_type=cosine_with_min_lr"], "a trial step on a tiny model fails: One of min_lr"),
         (["validation.sampling={temprature: 1}"], "temprature: no such key"),
         (["reward.rubric=no_such_rubric"], "no_such_rubric"),
         (["reward.rubric=pairwise"], "reward.rubric: pairwise compares two stories"),
