@@ -25,7 +25,9 @@ a training run."""
     "--logs", multiple=True, default=("logs",), show_default=True, help="Where to look for models (repeatable)."
 )
 @click.option(
-    "--fail-if-worse", is_flag=True, help="Exit code 1 if B is worse than A on any benchmark (p < 0.05, Holm)."
+    "--fail-if-worse",
+    is_flag=True,
+    help="Exit code 1 if B is worse than A on any benchmark (p < 0.05, Holm), or was not judged on one that A was.",
 )
 @click.option(
     "--out",
@@ -43,8 +45,9 @@ def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Pat
     import pandas as pd
 
     from ..errors import UserError
-    from ..leaderboard.change import change_grids, side
+    from ..leaderboard.change import change_grids
     from ..leaderboard.change import compare as changes
+    from ..logs.sides import side
     from ..report.change import titles_of, told_stories, write_change
     from ..show.files import write_json
     from ..show.render import console, markdown_page, print_grids, print_written
@@ -55,14 +58,17 @@ def compare(a: str, b: str, logs: tuple[str, ...], fail_if_worse: bool, out: Pat
     grids = change_grids(found, a, b, titles_of(found, told))
     print_grids(grids, to)
     out.mkdir(parents=True, exist_ok=True)
-    written = [out / "compare.md", write_json(out / "compare.json", {"a": a, "b": b, "changes": found})]
+    written = [out / "compare.md", write_json(out / "compare.json", {"a": a, "b": b, **vars(found)})]
     written[0].write_text(markdown_page("Comparison", grids, grids[0].notes), encoding="utf-8")
     try:
         written.append(write_change(found, (a, b), stories, told, out / "compare"))
     except UserError as error:
         click.echo(f"Story pages not written: {error}")
     print_written(written, to)
-    worse = [change.benchmark for change in found if change.verdict == "worse"]
-    if worse and fail_if_worse:
+    worse = [change.name for change in found.changes if change.verdict == "worse"]
+    if fail_if_worse and worse:
         click.echo(f"B is worse than A on {', '.join(worse)}")
+    if fail_if_worse and found.only_a:
+        click.echo(f"Whether B is worse on {', '.join(found.only_a)} cannot be told: only A was judged on it")
+    if fail_if_worse and (worse or found.only_a):
         sys.exit(1)

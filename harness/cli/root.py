@@ -69,7 +69,7 @@ RUN.yaml has option names with values (model: openai/gpt-5.4-mini); options on t
 relative to the current folder.
 Run the same command again to resume a stopped run: nothing is written or judged twice."""
 )
-@run_file()
+@run_file(lambda: plan)
 @click.option("--model", "models", multiple=True, help="Writing model, as PROVIDER/MODEL (repeatable).")
 @click.option(
     "--stories",

@@ -104,9 +104,20 @@ def _labels(group: pd.DataFrame) -> pd.Series:
     """The model's name for each story, with settings and overrides added where they distinguish its rows."""
     labels = group["model"]
     for column in ("settings", "overrides"):
-        several = group.groupby(labels)[column].transform("nunique") > 1
-        labels = labels.where(~several, labels + " · " + group[column].replace("", "usual settings"))
+        for label, values in group.groupby(labels)[column].unique().items():
+            if len(values) > 1:
+                named = dict(zip(values, _differing(values), strict=True))
+                mine = labels == label
+                labels = labels.where(~mine, labels + " · " + group[column].map(named).astype(str))
     return labels
+
+
+def _differing(settings: Sequence[str]) -> list[str]:
+    """Each of several settings by the parts that not all of them have, or whole if that does not tell them apart."""
+    parts = [text.split() for text in settings]
+    short = [" ".join(word for word in words if any(word not in other for other in parts)) for words in parts]
+    chosen = short if len(set(short)) == len(settings) else list(settings)
+    return [text or "usual settings" for text in chosen]
 
 
 def _sorted(rows: list[StoryRow], by: str) -> list[StoryRow]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..errors import UserError
 from ..judge.named import marked
-from ..logs.headers import log_files
 from ..logs.rubrics import rubric_for
-from ..logs.table import KEYS, SCORED, stories_frame
+from ..logs.sides import HELD_OUT
+from ..logs.table import KEYS, SCORED
 from ..show.grid import Grid, grid, numbers, texts
 from ..show.numbers import NONE, bounds, number, probability
 from ..stats.compare import compare_pairs, holm
@@ -22,7 +20,6 @@ from ..stats.intervals import ALPHA, Interval
 from .lens import BUCKET_ORDER
 
 A, B = "A", "B"
-HELD_OUT = "held out"
 _CHANGED = 5  # number of prompts shown
 _ALSO = {
     "ratio": "words per word asked for",
@@ -60,10 +57,17 @@ class Changed:
 
 @dataclass(frozen=True)
 class Change:
-    """B compared with A on one benchmark, judge, rubric and prompt set. `p_holm` is corrected over all benchmarks."""
+    """B compared with A on one benchmark, judge, rubric and prompt set, whose `name` tells it from the others.
 
+    `p_holm` is corrected over all of them. `unscored`: the stories of A and of B that have no score and are left out.
+    """
+
+    name: str
     benchmark: str
     judge: str
+    rubric: str
+    prompts: str
+    unscored: tuple[int, int]
     score: Difference
     p_holm: float
     by_bucket: Sequence[Difference]
@@ -78,41 +82,38 @@ class Change:
         return "better" if self.score.difference.value > 0 else "worse"
 
 
-def side(place: str, logs: Sequence[str], name: str) -> pd.DataFrame:
-    """Return the scored stories of a model in the logs, of a log or log folder, or of a training run's file of held-out
-    stories.
+@dataclass(frozen=True)
+class Outcome:
+    """B compared with A wherever both were judged alike; `only_a`, `only_b`: what just one side was judged on."""
 
-    Raises:
-        UserError: no such model or path, or the path has stories of several models.
-    """
-    path = Path(place)
-    if path.suffix == ".jsonl" and path.is_file():
-        return _held_out(path)
-    if "://" in place or path.exists():
-        frame = stories_frame(log_files([place]))
-        if frame["model"].nunique() > 1:
-            models = ", ".join(sorted(frame["model"].unique()))
-            raise UserError(
-                f"{name} {place}: contains stories of several models ({models}); name one, with --logs {place}"
-            )
-    else:
-        frame = stories_frame(log_files(logs))
-        known = sorted(frame["model"].unique())
-        if place not in known:
-            raise UserError(f"{name} {place}: no such file, folder, or model in these logs; known: {', '.join(known)}")
-        frame = frame[frame["model"] == place]
-    scored = frame[frame["status"].isin(SCORED)]
-    return scored.assign(score_label=scored["label"], label=scored["model"])
+    changes: Sequence[Change]
+    only_a: Sequence[str]
+    only_b: Sequence[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the comparison leaves out."""
+        notes = [
+            f"{which} alone was judged on {', '.join(names)}"
+            for which, names in ((A, self.only_a), (B, self.only_b))
+            if names
+        ]
+        for change in self.changes:
+            if any(change.unscored):
+                a, b = change.unscored
+                notes.append(f"{change.name}: left out without a score: {a} of A's stories, {b} of B's")
+        return notes
 
 
-def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> Outcome:
     """Compare B with A wherever benchmark, judge, rubric and prompts are the same.
 
     Raises:
         UserError: A and B have nothing comparable.
     """
     keys = [*KEYS, "gate"]
-    shared = [key for key, _ in a.groupby(keys) if len(_of(b, keys, key))]
+    there = [[key for key, _ in frame.groupby(keys)] for frame in (a, b)]
+    shared = [key for key in there[0] if key in there[1]]
     if not shared:
         told = [" on ".join(sorted({*frame["judge"]} | {*frame["benchmark"]})) for frame in (a, b)]
         raise UserError(
@@ -120,24 +121,30 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> list[Change]:
             "first judge both in the same way"
         )
     found = [_change(_of(a, keys, key), _of(b, keys, key)) for key in shared]
+    names = _names([[*key] for key in shared])
     corrected = holm([change.score.p for change in found])
-    return [
-        Change(c.benchmark, c.judge, c.score, float(p), c.by_bucket, c.by_measure, c.changed)
-        for c, p in zip(found, corrected, strict=True)
-    ]
+    changes = [replace(c, name=name, p_holm=float(p)) for c, name, p in zip(found, names, corrected, strict=True)]
+    alone = [[str(key[0]) for key in mine if key not in others] for mine, others in (there, there[::-1])]
+    return Outcome(changes, *alone)
 
 
-def change_grids(found: Sequence[Change], a: str, b: str, titles: Mapping[str, str]) -> list[Grid]:
-    """The main table, then each benchmark's measures and the prompts that changed most, by title."""
-    parts = [grid for c in found for grid in (measures_grid(c), changed_grid(c, titles)) if grid.rows]
+def change_grids(found: Outcome, a: str, b: str, titles: Mapping[tuple[str, str], str]) -> list[Grid]:
+    """The main table, then each benchmark's measures and the prompts that changed most.
+
+    `titles` are those of the prompts, by the change's name and the prompt's id.
+    """
+    parts = [grid for c in found.changes for grid in (measures_grid(c), changed_grid(c, titles)) if grid.rows]
     return [main_grid(found, a, b), *parts]
 
 
-def main_grid(found: Sequence[Change], a: str, b: str) -> Grid:
+def main_grid(found: Outcome, a: str, b: str) -> Grid:
     """One row per benchmark: both means, the difference and the verdict."""
     heads = [*texts("benchmark"), *numbers("A", "B", "B − A", "95 %", "p (Holm)", "prompts"), *texts("B is")]
-    rows = ([c.benchmark, *_cells(c.score)[:4], probability(c.p_holm), str(c.score.prompts), c.verdict] for c in found)
-    notes = tuple(f"{change.benchmark}: judged by {marked(change.judge)}" for change in found)
+    rows = (
+        [c.name, *_cells(c.score)[:4], probability(c.p_holm), str(c.score.prompts), c.verdict] for c in found.changes
+    )
+    judged = (f"{c.name}: judged by {marked(c.judge)} on the rubric {c.rubric}" for c in found.changes)
+    notes = (*judged, *found.notes)
     return replace(grid(f"A: {a}\nB: {b}", heads, rows, main=True), notes=notes)
 
 
@@ -145,14 +152,24 @@ def measures_grid(change: Change) -> Grid:
     """One row per length bucket, measure and criterion of a benchmark."""
     heads = [*texts("measure"), *numbers("A", "B", "B − A", "95 %", "p", "prompts")]
     rows = ([d.measure, *_cells(d), str(d.prompts)] for d in (*change.by_bucket, *change.by_measure))
-    return grid(f"{change.benchmark}: by length and measure (p not corrected)", heads, rows)
+    return grid(f"{change.name}: by length and measure (p not corrected)", heads, rows)
 
 
-def changed_grid(change: Change, titles: Mapping[str, str]) -> Grid:
+def changed_grid(change: Change, titles: Mapping[tuple[str, str], str]) -> Grid:
     """The prompts that changed most, by title."""
     heads = [*texts("prompt"), *numbers("A", "B", "B − A")]
-    rows = ([titles[c.prompt], number(c.a), number(c.b), f"{c.b - c.a:+.1f}"] for c in change.changed)
-    return grid(f"{change.benchmark}: the prompts that changed most", heads, rows)
+    rows = ([titles[change.name, c.prompt], number(c.a), number(c.b), f"{c.b - c.a:+.1f}"] for c in change.changed)
+    return grid(f"{change.name}: the prompts that changed most", heads, rows)
+
+
+def _names(keys: Sequence[Sequence[Any]]) -> list[str]:
+    """The names of benchmarks; where one was judged in several ways, with what differs."""
+    names = []
+    for key in keys:
+        alike = [other for other in keys if other[0] == key[0]]
+        differs = [str(part)[:24] for place, part in enumerate(key) if any(other[place] != part for other in alike)]
+        names.append(str(key[0]) + (f" ({', '.join(differs)})" if differs else ""))
+    return names
 
 
 def _of(frame: pd.DataFrame, keys: Sequence[str], key: Any) -> pd.DataFrame:
@@ -161,12 +178,17 @@ def _of(frame: pd.DataFrame, keys: Sequence[str], key: Any) -> pd.DataFrame:
 
 
 def _change(a: pd.DataFrame, b: pd.DataFrame) -> Change:
-    first = a.iloc[0]
+    every, first = (a, b), a.iloc[0]
+    a, b = (frame[frame["status"].isin(SCORED)] for frame in every)
     measures = _measures(a, first["benchmark"])
     buckets = [name for name in BUCKET_ORDER if "bucket" in a and (a["bucket"] == name).any()]
     return Change(
+        name="",
         benchmark=str(first["benchmark"]),
         judge=str(first["judge"]),
+        rubric=f"{first['rubric']} {first['rubric_digest'][:8]}".strip(),
+        prompts=f"{first['prompts']} {first['prompts_digest'][:8]}".strip(),
+        unscored=(len(every[0]) - len(a), len(every[1]) - len(b)),
         score=_difference("score", a, b, "score"),
         p_holm=float("nan"),
         by_bucket=[
@@ -207,29 +229,6 @@ def _changed(a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Changed]:
         rows = (frame[frame["prompt_id"] == prompt].to_dict("records") for frame in (a, b))
         stories = [{key: row[key] for key in ("log", "id", "epoch")} for part in rows for row in part]
         yield Changed(str(prompt), float(table[A][prompt]), float(table[B][prompt]), stories)
-
-
-def _held_out(path: Path) -> pd.DataFrame:
-    """Read the held-out stories of one step: the run's measures of each, with the reward as the score."""
-    rows = []
-    names: dict[str, None] = {}
-    for number_, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line)
-            told: Mapping[str, Any] = record["metadata"]
-            measured = {k: float(v) for k, v in told.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-            names_ = {"id": record["id"], "prompt_id": record["id"], "model": record["model"], "label": record["model"]}
-            rows.append({**measured, **names_, "prompt": record["prompt"], "story": record["story"]})
-            names |= dict.fromkeys(measured)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}, line {number_}: not a held-out story of a training run") from None
-    frame = pd.DataFrame(rows)
-    if "reward" not in frame:
-        raise UserError(f"{path}: not held-out stories of a training run (no reward); for other stories, give logs")
-    frame = frame.assign(score=frame["reward"], status="scored", log=str(path), epoch=1, proxy=False, gate=False)
-    frame = frame.assign(**dict.fromkeys(KEYS, "") | {"benchmark": HELD_OUT, "judge": "the run's held-out judge"})
-    frame.attrs["measures"] = [name for name in names if name != "reward"]
-    return frame.dropna(subset="score")
 
 
 def _cells(found: Difference) -> list[str]:

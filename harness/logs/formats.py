@@ -19,6 +19,11 @@ from ..errors import UserError
 
 JSONL, LOG, EQBENCH, ALPACA = "polaris", "inspect", "eqbench-creative", "alpaca-eval"
 FORMATS = (JSONL, EQBENCH, ALPACA)
+_SHAPES = {
+    JSONL: "one JSON object per line",
+    EQBENCH: "a JSON object of runs with test_model and creative_tasks",
+    ALPACA: "a JSON array of objects with instruction, output and generator",
+}
 _SEED = "<SEED>"
 _FAILED = "[ERROR"  # what EQ-Bench writes in place of a piece whose generation failed
 
@@ -32,7 +37,14 @@ def format_of(path: Path) -> str:
         return ALPACA
     if isinstance(data, dict) and any(isinstance(run, dict) and "creative_tasks" in run for run in data.values()):
         return EQBENCH
-    return LOG if path.suffix == ".json" else JSONL
+    if path.suffix != ".json":
+        return JSONL
+    if isinstance(data, dict) and "eval" in data:
+        return LOG
+    raise UserError(
+        f"{path}: neither an Inspect log, nor {_SHAPES[EQBENCH]}, nor {_SHAPES[ALPACA]}; stories of your own go into "
+        f"a .jsonl file, {_SHAPES[JSONL]}"
+    )
 
 
 def check_format(path: Path, wanted: str) -> None:
@@ -43,12 +55,7 @@ def check_format(path: Path, wanted: str) -> None:
     """
     found = format_of(path)
     if found != wanted:
-        shape = {
-            JSONL: "one JSON object per line",
-            EQBENCH: "a JSON object of runs with test_model and creative_tasks",
-            ALPACA: "a JSON array of objects with instruction, output and generator",
-        }
-        raise UserError(f"{path}: not in the format {wanted}, which is {shape[wanted]}; it looks like {found}")
+        raise UserError(f"{path}: not in the format {wanted}, which is {_SHAPES[wanted]}; it looks like {found}")
 
 
 def read_other(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -91,6 +98,8 @@ def _alpaca(path: Path, data: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]
         where = f"{path}, item {number}"
         if not isinstance(item, dict):
             raise UserError(f"{where}: expected an object with instruction, output and generator")
+        if "story" in item and "output" not in item:
+            raise UserError(f"{where}: a story of our own format; write one object per line, without the array")
         for name in ("instruction", "output", "generator"):
             if not isinstance(item.get(name), str):
                 raise UserError(f'{where}: "{name}" must be a string')
@@ -112,11 +121,17 @@ def _alpaca(path: Path, data: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _eqbench(path: Path, data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     left_out = 0
+    runs: dict[str, str] = {}
     for key, run in data.items():
         if not isinstance(run, dict) or "creative_tasks" not in run:
             continue
         if not isinstance(run.get("test_model"), str):
             raise UserError(f'{path}, run {key}: "test_model" must be a string')
+        if (first := runs.setdefault(run["test_model"], key)) != key:
+            raise UserError(
+                f"{path}: the runs {first} and {key} are both of {run['test_model']}; keep one of them in the file, or "
+                'give one another "test_model"'
+            )
         for iteration, prompt, task in _tasks(path, key, run["creative_tasks"]):
             where = f"{path}, run {key}, iteration {iteration}, prompt {prompt}"
             if not isinstance(task.get("base_prompt"), str):
@@ -126,7 +141,7 @@ def _eqbench(path: Path, data: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
                 raise UserError(f'{where}: "results_by_modifier" must be an object of objects')
             for place, (modifier, block) in enumerate(blocks.items(), 1):
                 piece = block.get("model_response")
-                if not isinstance(piece, str) or piece.startswith(_FAILED):
+                if not isinstance(piece, str) or not piece or piece.startswith(_FAILED):
                     left_out += 1
                     continue
                 yield (
@@ -146,8 +161,10 @@ def _eqbench(path: Path, data: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
 
 def _tasks(path: Path, key: str, tasks: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The tasks of a run, with their iteration and prompt."""
-    for iteration, prompts in tasks.items() if isinstance(tasks, dict) else ():
-        for prompt, task in prompts.items() if isinstance(prompts, dict) else ():
+    if not isinstance(tasks, dict) or not all(isinstance(prompts, dict) for prompts in tasks.values()):
+        raise UserError(f'{path}, run {key}: "creative_tasks" must be an object of objects, by iteration and prompt')
+    for iteration, prompts in tasks.items():
+        for prompt, task in prompts.items():
             if not isinstance(task, dict):
                 raise UserError(f"{path}, run {key}, iteration {iteration}, prompt {prompt}: expected an object")
             yield iteration, prompt, task

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
 
+_MOST = 10_000_000  # words
+_HALF = re.compile("[\ud800-\udfff]")
 _TEXTS = ("prompt", "story", "model", "benchmark", "category")
 
 
@@ -16,7 +19,7 @@ def read_records(path: Path, required: Sequence[str], optional: Sequence[str]) -
     """Yield the objects of a JSONL file, each with its location as text (file and line).
 
     `prompt`, `story`, `model`, `benchmark` and `category` are strings, `id` is a string or a whole number,
-    `target_words` a positive whole number, `metadata` an object.
+    `target_words` a positive whole number, `metadata` an object. Ids and models are not empty.
 
     Raises:
         UserError: if a line is not JSON or not UTF-8, or a field is missing, unknown or of the wrong type; the message
@@ -57,13 +60,17 @@ def check_record(where: str, record: Any, required: Sequence[str], optional: Seq
     for name in _TEXTS:
         if record.get(name) is not None and not isinstance(record[name], str):
             raise UserError(f'{where}: "{name}" must be a string')
+    if record.get("model") is not None and not record["model"].strip():
+        raise UserError(f'{where}: "model" is empty')
+    if any(_HALF.search(str(record.get(name) or "")) for name in ("id", "model")):
+        raise UserError(f"{where}: id or model holds half of a character (a lone surrogate)")
     if not isinstance(record["id"], str | int) or isinstance(record["id"], bool):
         raise UserError(f'{where}: "id" must be a string or a whole number')
     if record["id"] == "":
         raise UserError(f'{where}: "id" is empty')
     target = record.get("target_words")
-    if target is not None and (not isinstance(target, int) or isinstance(target, bool) or target <= 0):
-        raise UserError(f'{where}: "target_words" must be a positive whole number')
+    if target is not None and (not isinstance(target, int) or isinstance(target, bool) or not 0 < target <= _MOST):
+        raise UserError(f'{where}: "target_words" must be a whole number from 1 to {_MOST:,}')
     if not isinstance(record.get("metadata") or {}, dict):
         raise UserError(f'{where}: "metadata" must be an object')
     return record

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _RULES = ("heading", "hr", "blockquote", "emphasis")  # what stories use; links, lists and HTML stay text
 _PARTS = re.compile(r"<[^>]*>|[^<]+")
 _TITLE = 70
+_MARKUP = re.compile(r"^\s*(?:#+\s|>)|(?<!\w)[*_`]+|[*_`]+(?!\w)", re.MULTILINE)
 _REACH = 2000  # characters of Markdown searched for the next letter of the text
 
 
@@ -43,7 +44,8 @@ def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[Piece], list[dict[st
     """
     search = QuoteSearch(story)
     spans = [[(quote, search.locate(quote)) for quote in mark.quotes] for mark in marks]
-    found = [(span, _id(mark)) for mark, quotes in zip(marks, spans, strict=True) for _, span in quotes if span]
+    ids = _ids(marks)
+    found = [(span, name) for name, quotes in zip(ids, spans, strict=True) for _, span in quotes if span]
     edges = sorted({0, len(story), *(edge for span, _ in found for edge in span)})
     cut = [
         Piece(start, end, tuple(dict.fromkeys(name for (a, b), name in found if a <= start and end <= b)), place)
@@ -53,11 +55,11 @@ def pieces(story: str, marks: Sequence[Mark]) -> tuple[list[Piece], list[dict[st
     shown = [
         {
             **vars(mark),
-            "id": _id(mark),
+            "id": name,
             "value": mark.value,
             "quotes": [{"text": quote, "place": places[span[0]] if span else None} for quote, span in quotes],
         }
-        for mark, quotes in zip(marks, spans, strict=True)
+        for mark, name, quotes in zip(marks, ids, spans, strict=True)
     ]
     return cut, shown
 
@@ -75,12 +77,14 @@ def rendered(text: str, cut: Sequence[Piece] = (), anchor: str = "") -> Markup:
 
 def title_of(prompt: str) -> str:
     """The first words of a prompt, on one line, without Markdown markup."""
-    text = " ".join(re.sub(r"[#*_>`]+", "", prompt).split())
+    text = " ".join(re.sub(_MARKUP, "", prompt).split())
     return text if len(text) <= _TITLE else f"{text[:_TITLE].rsplit(' ', 1)[0]} …"
 
 
-def _id(mark: Mark) -> str:
-    return mark.name.split(" ")[0]
+def _ids(marks: Sequence[Mark]) -> list[str]:
+    """The first word of each mark's name, numbered where several begin alike."""
+    first = [mark.name.split(" ")[0] for mark in marks]
+    return [f"{word}.{first[: n + 1].count(word)}" if first.count(word) > 1 else word for n, word in enumerate(first)]
 
 
 @cache

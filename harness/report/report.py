@@ -159,6 +159,8 @@ def _stories_grid(name: str, stories: pd.DataFrame, titles: Mapping[str, str]) -
     for row in records(stories):
         title = titles[str(row["prompt_id"])]
         label = title if row["epoch"] == 1 else f"{title} ({row['epoch']})"
+        if stories["label"].nunique() > 1:  # a model with several settings
+            label += str(row["label"]).removeprefix(str(row["model"]))
         rows.append([label, *(digits(row.get(column), n) for column, n in places.items()), str(row["status"])])
         links.append(f"../{prompt_page(name, str(row['prompt_id']))}#{anchor(row)}")
     return page(grid("Stories", heads, rows), hrefs=links)

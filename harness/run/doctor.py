@@ -145,6 +145,8 @@ def _judge(name: str, rubric: Rubric) -> Check:
 
 def _logs(log_dir: Path) -> Check:
     what = f"logs in {log_dir}"
+    if not log_dir.is_dir():
+        return Check("missing", what, "no such folder", "made by the first run")
     try:
         return Check("ok", what, f"{len(list(map(read_header, logs_in(str(log_dir)))))} read")
     except UserError as error:

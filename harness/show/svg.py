@@ -97,8 +97,8 @@ def _scale(axis: Axis, reach: tuple[float, float], ends: tuple[float, float]) ->
         return ends[0] + (to(value) - a) / (b - a) * (ends[1] - ends[0])
 
     shown = [float(place) for place in places if low <= place <= high]
-    digits = 0 if all(place == round(place) for place in shown) else axis.digits
-    return [(place, (axis.ticks or {}).get(place) or f"{place:,.{digits}f}") for place in shown], at
+    digits = next(d for d in range(9) if d == 8 or all(math.isclose(round(p, d), p, abs_tol=1e-9) for p in shown))
+    return [(place, (axis.ticks or {}).get(place) or f"{place + 0.0:,.{digits}f}") for place in shown], at
 
 
 def _guide(panel: Panel, x: Scale, y: Scale) -> tuple[float, float, float, float] | None:

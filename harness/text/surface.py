@@ -28,7 +28,7 @@ def surface_measures(story: str) -> dict[str, float]:
     (Covington and McFall 2010). `sentence_variety`: coefficient of variation of sentence length, the standard deviation
     over the mean of the words per sentence.
     """
-    text = bare(html.unescape(story)).lower().replace("’", "'")
+    text = bare(html.unescape(story).lower()).replace("’", "'")
     words = re.findall(word_pattern(text), text)
     sentences = [n for part in _SENTENCE.findall(text) if (n := len(re.findall(word_pattern(text), part)))]
     return {

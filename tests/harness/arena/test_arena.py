@@ -338,7 +338,7 @@ def test_the_arena_is_one_more_benchmark(cli: Cli, tmp_path: Path, browser: Any)
     only = cli("leaderboard", "logs", "arena", "--benchmark", "arena", "--model", "lab/*")
     assert only.returncode == 0, only.stderr
     assert "Story Quality" not in only.stdout
-    assert "there are arena, story_quality" in cli("leaderboard", "logs", "arena", "--benchmark", "none").stderr
+    assert "known: arena, story_quality" in cli("leaderboard", "logs", "arena", "--benchmark", "none").stderr
     assert cli("report", "logs", "arena").returncode == 0
     visit = Visit(browser, tmp_path / "report" / "index.html")
     text = visit.page.inner_text("body")

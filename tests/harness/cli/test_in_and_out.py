@@ -82,8 +82,13 @@ def test_a_run_file_is_the_same_as_its_options(cli: Cli, tmp_path: Path) -> None
     assert len(list((tmp_path / "here").glob("*.eval"))) == 1, "the same run: nothing is judged again"
     assert "3 of 3 judged" in cli("run", own, "--limit", "3").stdout, "the option wins"
     assert cli("plan", own).returncode == 0, "plan reads the same file"
+    own.write_text(own.read_text() + "prices: p.yaml\njudge-base-url: null\n", encoding="utf-8")
+    assert cli("run", own).returncode == 0, "an option of plan has no effect here"
     for text, told in (("modle: x", "did you mean 'model'"), ("- a", "expected option names"), ("a: [", "not YAML"),
-                       ("limit: many", "--limit")):  # fmt: skip
+                       ("limit: many", "--limit"), ("model: A\nmodel: B", "'model' is there twice"),
+                       ("log_dir: a\nlog-dir: b", "'log-dir' is there twice"), ("batch: 2", "must be true or false"),
+                       ("model: [null]", "must be one value or a list"), ("limit: [1, 2]", "must be one value"),
+                       ):  # fmt: skip
         own.write_text(text, encoding="utf-8")
         done = cli("run", own)
         assert done.returncode == 2

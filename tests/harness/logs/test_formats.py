@@ -49,10 +49,11 @@ def test_a_runs_file_of_eqbench_becomes_stories_of_its_benchmark(tmp_path: Path,
 
 def test_pieces_without_a_text_are_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = run_of("lab/b", "1", model_response="[ERROR: Text too short after 3 attempts]")
-    waiting = run_of("lab/c", "1", model_response=None)
-    found = read_stories(write(tmp_path / "runs.json", {"a": run_of("lab/a", "1"), "b": failed, "c": waiting}))
+    waiting, empty = run_of("lab/c", "1", model_response=None), run_of("lab/d", "1", model_response="")
+    runs = {"a": run_of("lab/a", "1"), "b": failed, "c": waiting, "d": empty}
+    found = read_stories(write(tmp_path / "runs.json", runs))
     assert {story.model for story in found} == {"lab/a"}
-    assert "4 pieces without a text are left out" in capsys.readouterr().err
+    assert "6 pieces without a text are left out" in capsys.readouterr().err
 
 
 def outputs(*models: str, **more: Any) -> list[dict[str, Any]]:
@@ -87,13 +88,17 @@ def test_outputs_of_alpaca_eval_become_stories(tmp_path: Path) -> None:
         ({"r": {"creative_tasks": {}}}, 'run r: "test_model" must be a string'),
         ({"r": {"test_model": "m", "creative_tasks": {"1": {"2": []}}}}, "iteration 1, prompt 2: expected an object"),
         ({"r": {"test_model": "m", "creative_tasks": {"1": {"2": {}}}}}, '"base_prompt" must be a string'),
-        ({"r": {"test_model": "m", "creative_tasks": []}}, "holds no stories"),
+        ({"r": {"test_model": "m", "creative_tasks": {}}}, "holds no stories"),
         ({"r": run_of("m", "1") | {"creative_tasks": {"1": {"2": {"base_prompt": "p", "results_by_modifier": []}}}}},
          "holds no stories"),
         ({"r": run_of("m", "1") | {"creative_tasks": {"1": {"2": {"base_prompt": "p", "results_by_modifier": [1]}}}}},
          "must be an object of objects"),
         ({"a": run_of("m", "1"), "b": run_of("m", "1")},
-         "run b, iteration 1, prompt 1: the id '1-1' of model 'm' was given before, in run a"),
+         'the runs a and b are both of m; keep one of them in the file, or give one another "test_model"'),
+        ({"r": run_of("m", "1"), "s": {"test_model": "n", "creative_tasks": []}}, '"creative_tasks" must be an object'),
+        ({"r": run_of("m", "1"), "s": {"test_model": "n", "creative_tasks": {"1": []}}}, '"creative_tasks" must be'),
+        ({"a": 1}, "neither an Inspect log, nor a JSON object of runs"),
+        ([{"id": "a", "prompt": "p", "story": "s", "model": "m"}], "item 1: a story of our own format; write one"),
     ],
 )  # fmt: skip
 def test_broken_files_are_refused_in_one_line(tmp_path: Path, value: Any, told: str) -> None:
