@@ -289,7 +289,7 @@ def test_an_arena_needs_a_rubric_that_compares(cli: Cli, tmp_path: Path) -> None
         ({"id": "a", "prompt": "x"}, "line 2: the id 'a' was given before"),
         ({"id": "b", "prompt": "  "}, "line 2: the prompt is empty"),
         ({"id": "b", "prompt": "x", "words": 3}, "line 2: unknown field 'words'"),
-        ({"id": "b", "prompt": "x", "target_words": 0}, "positive whole number"),
+        ({"id": "b", "prompt": "x", "target_words": 0}, "whole number from 1"),
         ({"id": "b", "prompt": "x", "metadata": 3}, '"metadata" must be an object'),
         ({"id": "", "prompt": "x"}, '"id" is empty'),
         ({"id": "b", "prompt": "x \ud800"}, "line 2: holds half of a character"),
