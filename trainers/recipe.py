@@ -98,11 +98,19 @@ class Sampling(Frozen):
 
 
 class Validation(Frozen):
-    """Validation on held-out prompts: number, frequency, sampling and judge."""
+    """Validation on held-out prompts: number, frequency (in steps), sampling and judge.
+
+    With `select` `best`, the checkpoint with the highest mean `metric` on the held-out prompts is kept, and merged by
+    default; `metric` is the reward, or the judge's score as a share of a faultless one. With a `patience`, training
+    stops when that many validations in a row bring nothing that can be told apart as better.
+    """
 
     judge: JudgeSpec
     prompts: int = Field(default=20, ge=0)
     every: int = Field(default=20, ge=1)
+    select: Literal["last", "best"] = "last"
+    metric: Literal["reward", "story_quality"] = "reward"
+    patience: int | None = Field(default=None, ge=1)
     weights: Weights = Weights(repetition=0.8, length=0.2)
     sampling: Sampling = Sampling()
 

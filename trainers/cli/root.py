@@ -127,7 +127,9 @@ Example:
   polaris-train merge runs/polaris-9b-lora --out polaris-9b-mine"""
 )
 @click.argument("run_dir", type=FILE)
-@click.option("--checkpoint", type=int, help="Step of the checkpoint. [default: the last]")
+@click.option(
+    "--checkpoint", type=int, help="Step of the checkpoint. [default: the best if the recipe selects it, else the last]"
+)
 @click.option("--out", type=PATH, help="Folder of the model. [default: RUN_DIR/merged]")
 def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
     """Export a run as a model: merged weights (safetensors), tokenizer, and a model card to complete."""

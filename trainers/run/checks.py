@@ -130,6 +130,25 @@ def check_group(recipe: Recipe, prompts: int, count: int) -> None:
         )
 
 
+def check_validation(recipe: Recipe, held_out: int) -> None:
+    """Refuse a selection by validation that has no held-out prompts, or validations without a checkpoint."""
+    asked = recipe.validation
+    if asked.select == "last" and asked.patience is None:
+        return
+    if not held_out:
+        raise UserError("validation.select=best and validation.patience need held-out prompts (validation.prompts)")
+    save = float(recipe.setting("save_steps"))
+    if asked.select == "best" and (save < 1 or asked.every % save):
+        raise UserError(
+            f"validation.every={asked.every} is not a multiple of trl.save_steps={save:g}, so the best step might have "
+            "no checkpoint"
+        )
+    if asked.select == "best" and recipe.setting("save_total_limit") == 1:
+        raise UserError(
+            "trl.save_total_limit=1 would leave either the best checkpoint or the last one; allow 2 or more"
+        )
+
+
 def check_rubric(recipe: Recipe) -> Rubric:
     """Load the rubric of the reward. Raises UserError if it cannot mark a single story with one call."""
     rubric = load_rubric(recipe.reward.rubric)

@@ -15,7 +15,7 @@ from ..models import first_line, model_path
 from ..recipe import Recipe
 from ..recipe_files import read_recipe
 from .folder import last_checkpoint, step_of
-from .samples import held_out_rows
+from .samples import held_out_rows, select, told
 
 
 def merge(folder: Path, step: int | None, out: Path | None) -> Path:
@@ -23,7 +23,7 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
 
     Args:
         folder: the run's folder.
-        step: which checkpoint; by default the last complete one.
+        step: which checkpoint; by default the best one if the recipe selects it by validation, else the last.
         out: the output folder, which must not exist; by default `merged` in the run's folder.
 
     Raises:
@@ -32,7 +32,7 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
     if not (folder / "recipe.yaml").is_file():
         raise UserError(f"{folder}: holds no run (no recipe.yaml)")
     recipe = read_recipe(folder / "recipe.yaml")
-    checkpoint = folder / f"checkpoint-{step}" if step is not None else last_checkpoint(folder)
+    checkpoint = folder / f"checkpoint-{step}" if step is not None else _chosen(folder, recipe)
     if checkpoint is None or not checkpoint.is_dir():
         there = sorted(path.name for path in folder.glob("checkpoint-*"))
         raise UserError(f"{folder}: no such checkpoint; there {'are ' + ', '.join(there) if there else 'is none'}")
@@ -51,6 +51,24 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
     shutil.copy(folder / "recipe.yaml", unfinished / "recipe.yaml")
     unfinished.replace(out)
     return out
+
+
+def _chosen(folder: Path, recipe: Recipe) -> Path | None:
+    """The checkpoint that the recipe selects. Raises UserError if no step did better than none."""
+    last = last_checkpoint(folder)
+    if recipe.validation.select == "last" or last is None:
+        return last
+    found = select(folder, recipe.validation.metric, step_of(last))
+    if found is None:
+        raise UserError(
+            f"{folder}: no held-out story has a verdict, so no checkpoint is the best; name one with --checkpoint"
+        )
+    if found.best == 0:
+        raise UserError(
+            f"{folder}: no checkpoint did better on the held-out prompts than the model before training "
+            f"({told(found)}); name one with --checkpoint"
+        )
+    return folder / f"checkpoint-{found.best}"
 
 
 def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:

@@ -82,6 +82,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
             if not dry:
                 raise
             notes.append(str(error))
+    checks.check_validation(recipe, len(pairs.held_out))
     checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
     sizes = checks.sizes(recipe)
     notes += try_step(recipe, tokenizer, pairs.train)

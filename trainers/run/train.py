@@ -25,7 +25,7 @@ from .curves import write_curves
 from .folder import open_folder, step_of
 from .prepare import Job
 from .processes import quiet_tokenizers, rank
-from .samples import write_samples
+from .samples import has_stalled, select, told, write_samples
 from .watch import JudgeLost, Watch
 
 
@@ -50,6 +50,10 @@ def train(job: Job, console: Console) -> str | None:
     done = step_of(checkpoint) if checkpoint else 0
     if checkpoint is not None and done >= job.plan["steps"]:
         quiet.print(f"{folder} is finished: {checkpoint.name} is its last checkpoint")
+        return None
+    asked = recipe.validation
+    if checkpoint is not None and has_stalled(found := select(folder, asked.metric, done), asked.patience):
+        quiet.print(f"{folder} is finished: it was stopped early; {told(found)}")
         return None
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
     specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}

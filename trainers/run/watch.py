@@ -19,10 +19,50 @@ from accelerate.utils import reduce
 from rich.console import Console
 from transformers import TrainerCallback
 
+from ...harness.show.files import write_json
 from ..ledger import Ledger
 from ..recipe import Recipe
 from .processes import signalled_twice
-from .samples import write_samples
+from .samples import has_stalled, select, told, write_samples
+
+
+class Clock:
+    """How long steps and validations take, each counted apart, and what that leaves."""
+
+    def __init__(self, every: int) -> None:
+        """`every`: the steps between validations; 0 without any."""
+        self.every = every
+        self._steps, self._validations = 0, 0
+        self._training, self._validating = 0.0, 0.0
+        self._mark = time.monotonic()
+
+    def begin(self) -> None:
+        """Start counting."""
+        self._mark = time.monotonic()
+
+    def stepped(self) -> None:
+        """Count a step that has ended."""
+        self._training += self._passed()
+        self._steps += 1
+
+    def validated(self) -> None:
+        """Count a validation that has ended."""
+        self._validating += self._passed()
+        self._validations += 1
+
+    def left(self, step: int, steps: int) -> str:
+        """The time left after a step, as text to follow another; empty before the first step has ended."""
+        if not self._steps:
+            return ""
+        seconds = self._training / self._steps * (steps - step)
+        if self.every and self._validations:
+            ahead = steps // self.every - step // self.every + (steps % self.every > 0)
+            seconds += self._validating / self._validations * ahead
+        return f", about {seconds / 60:.0f} min left"
+
+    def _passed(self) -> float:
+        before, self._mark = self._mark, time.monotonic()
+        return self._mark - before
 
 
 class JudgeLost(RuntimeError):
@@ -48,7 +88,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         console: Console,
     ) -> None:
         self.folder, self.ledger, self.max_cost = folder, ledger, max_cost
-        self.stop, self.held_out_judge = recipe.stop, recipe.validation.judge.name
+        self.stop, self.validation = recipe.stop, recipe.validation
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
         training, validation = plan["judges"]
@@ -63,8 +103,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._interrupted = False
         self._batches, self._spent, self._start_cost = 0, 0.0, 0.0
         self._before: Callable[[int, FrameType | None], Any] | int | None = None
-        self._started = time.monotonic()
-        self._first_step = 0
+        self._clock = Clock(recipe.validation.every if plan["held_out"] else 0)
         self._seen_tokens = 0
         if max_cost is not None and ledger.spent + self._batch_cost > max_cost:
             self.stopped = self._too_dear(ledger.spent, self._batch_cost)
@@ -84,7 +123,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             )
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._first_step, self._started = state.global_step, time.monotonic()
+        self._clock.begin()
         self._spent = self._total(args)[0]
         self._start_cost = self._spent
 
@@ -132,6 +171,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             torch.cuda.set_rng_state_all(self.random["cuda"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._clock.stepped()
         self._spent, interrupted = self._total(args)
         done = state.global_step == state.max_steps
         if done:
@@ -159,13 +199,25 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             file.write(json.dumps({"step": state.global_step, "dollars": round(self._spent, 6), **numbers}) + "\n")
         line = _line(state, numbers)
         if line:
-            left = (time.monotonic() - self._started) / max(1, state.global_step - self._first_step)
-            minutes = left * (state.max_steps - state.global_step) / 60
-            self.console.print(f"{line}, ${self._spent:.2f}, about {minutes:.0f} min left", highlight=False)
+            left = self._clock.left(state.global_step, state.max_steps)
+            self.console.print(f"{line}, ${self._spent:.2f}{left}", highlight=False)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._clock.validated()
+        found = select(self.folder, self.validation.metric, state.global_step)
         if state.is_world_process_zero:
-            write_samples(self.folder, self.held_out_judge)
+            write_samples(self.folder, self.validation.judge.name)
+        if found is None:
+            return
+        if state.is_world_process_zero:
+            write_json(self.folder / "selection.json", found)
+            self.console.print(f"  {told(found)}", highlight=False)
+        if self.validation.select == "best":
+            # TRL keeps this step's checkpoint when it removes old ones
+            state.best_global_step, state.best_metric = found.best, found.value.value
+        if _agreed(has_stalled(found, self.validation.patience), args):
+            self.console.print(f"stopped early: {told(found)}", highlight=False)
+            control.should_save = control.should_training_stop = True
 
     def _too_dear(self, spent: float, ahead: float) -> str:
         return f"${spent:.2f} of ${self.max_cost:.2f} have been spent, and the next part costs about ${ahead:.2f}"
@@ -176,6 +228,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         device = args.device if args.device.type != "mps" else "cpu"
         spent, interrupted = reduce(mine.to(device), "sum").tolist()
         return spent, interrupted > 0
+
+
+def _agreed(mine: bool, args: Any) -> bool:
+    """Whether any process says so: all must stop alike."""
+    device = args.device if args.device.type != "mps" else "cpu"
+    return bool(reduce(torch.tensor(float(mine), device=device), "sum").item() > 0)
 
 
 def _number(value: Any) -> Any:

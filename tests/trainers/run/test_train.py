@@ -32,6 +32,7 @@ from polaris_eval.trainers.run.config import lora_config  # noqa: E402
 from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
 from polaris_eval.trainers.run.estimate import memory_gb  # noqa: E402
 from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
+from polaris_eval.trainers.run.samples import held_out_rows, select  # noqa: E402
 
 pytestmark = pytest.mark.model
 
@@ -183,6 +184,63 @@ def test_merging_gives_the_model_that_was_trained(tmp_path: Path, recipe: Path) 
         refused = call(*args)
         assert refused.exit_code == 2
         assert said in refused.output
+
+
+def test_a_step_is_better_only_where_that_can_be_told(tmp_path: Path) -> None:
+    """Ten prompts: the second validation is a little higher by chance, the third clearly, the fourth as the third."""
+    (tmp_path / "held_out").mkdir()
+    noise = [0.1, -0.1, 0.2, -0.2, 0.05, 0.0, 0.15, -0.15, 0.1, -0.08]
+    for step, level in ((0, 0.0), (2, 0.01), (4, 1.0), (6, 1.005)):
+        write_jsonl(tmp_path / "held_out" / f"step-{step:05d}.jsonl", [
+            {"id": f"p{n}", "prompt": "p", "story": "s", "model": "m",
+             "metadata": {"reward": None if n == 9 and step == 6 else level + noise[(n * (step + 1)) % 10]}}
+            for n in range(10)
+        ])  # fmt: skip
+    found = {until: select(tmp_path, "reward", until) for until in (0, 2, 4, 6)}
+    assert [(one.since, one.stale) for one in found.values() if one] == [(0, 0), (0, 1), (4, 0), (4, 1)]
+    assert select(tmp_path, "nothing", 6) is None
+
+
+@pytest.mark.slow
+def test_validation_chooses_the_checkpoint(tmp_path: Path, recipe: Path) -> None:
+    """The best step's checkpoint outlives the limit, and is the one that is merged; then a stop by patience."""
+    asked = ["validation.select=best", "validation.every=2", "validation.prompts=5", f"data.train={more(tmp_path)}",
+             "trl.max_steps=8", "trl.save_total_limit=2", "trl.learning_rate=0.01"]  # fmt: skip
+    done = train(tmp_path, recipe, *asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs" / "tiny"
+    found = json.loads((run / "selection.json").read_text())
+    rows = pd.DataFrame(
+        {"step": row["step"], "reward": row["metadata"]["reward"]} for row in held_out_rows(run)
+    )  # fmt: skip
+    means = rows.groupby("step")["reward"].mean()
+    assert found["best"] == means.idxmax()
+    assert found["value"]["value"] == pytest.approx(means.max())
+    assert found["value"]["low"] <= means.max() <= found["value"]["high"]
+    assert f"best so far: step {found['best']}, reward {means.max():.3f} [" in done.stdout
+    there = {path.name for path in run.glob("checkpoint-*")}
+    assert {"checkpoint-8", *([f"checkpoint-{found['best']}"] if found["best"] else [])} <= there
+    assert len(there) == 2
+    merged = call("merge", run)
+    if found["best"]:
+        assert f"after {found['best']} steps" in (run / "merged" / "README.md").read_text()
+    else:
+        assert "no checkpoint did better on the held-out prompts" in merged.output.replace("\n", " ")
+    idle = [*asked, "trl.learning_rate=1e-9", "validation.patience=2", "--run-dir", "idle"]
+    done = train(tmp_path, recipe, *idle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stopped early: " in done.stdout
+    assert last_checkpoint(tmp_path / "idle") == tmp_path / "idle" / "checkpoint-4"
+    again = train(tmp_path, recipe, *idle)
+    assert again.returncode == 0
+    assert "is finished: it was stopped early" in again.stdout.replace("\n", " ")
+
+
+def more(folder: Path) -> Path:
+    return write_jsonl(folder / "more.jsonl", [
+        {"uid": f"u{i}", "prompt": f"Write of ferry number {i}.", "story": f"The ferry {i} waited. Rain fell."}
+        for i in range(13)
+    ])  # fmt: skip
 
 
 @pytest.mark.slow
@@ -481,6 +539,9 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["reward.rubric=pairwise"], "reward.rubric: pairwise compares two stories"),
         (["reward.rubric=writingbench"], "reward.rubric: writingbench is asked once per criterion"),
         (["trl.use_vllm=true"], "the rollouts would have no gradient"),
+        (["validation.select=best"], "validation.every=3 is not a multiple of trl.save_steps=2"),
+        (["validation.select=best", "validation.every=4", "trl.save_total_limit=1"], "trl.save_total_limit=1 would"),
+        (["validation.patience=2", "validation.prompts=0"], "need held-out prompts"),
     ],
 )
 def test_wrong_settings_are_one_line(
