@@ -111,14 +111,21 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     limit); an empty list or None means no reference. Reward functions get a column `is_reference`.
 
     `before_update`, if given, is called with the gathered rewards of a training batch before they are used, of shape
-    (all rows, functions) and NaN for a row that was not judged; it may raise.
+    (all rows, functions) and NaN for a row that was not judged; it may raise. `activity`, if given, is told what this
+    process is about to do.
     """
 
     _batch: _Batch | None = None  # None: nothing is injected
 
-    def __init__(self, *args: Any, before_update: Callable[[Any], None] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        before_update: Callable[[Any], None] | None = None,
+        activity: Callable[[str], None] = lambda told: None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.before_update = before_update
+        self.before_update, self.activity = before_update, activity
         if not self.args.hri_weight:
             return
         if self.num_generations < MIN_GROUP:
@@ -165,6 +172,8 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *more: Any
     ) -> tuple[list[list[int]], Any]:
         """Generate for the rollouts only, and put the references' tokens in their places."""
+        stories = len(prompt_ids) - (sum(self._batch.mask) if self._batch else 0)
+        self.activity(f"writing {stories} stories")
         if self._batch is None:
             with self._sampling_of_validation():
                 found: tuple[list[list[int]], Any] = super()._generate_single_turn(

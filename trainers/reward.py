@@ -51,11 +51,12 @@ class Reward:
 
     def __init__(
         self, recipe: Recipe, rubric: Rubric, judges: dict[str, Judging], tokenizer: Any, opening: str, ends: set[int],
-        ledger: Ledger,
+        ledger: Ledger, activity: Callable[[str], None] = lambda told: None,
     ) -> None:  # fmt: skip
-        """`opening` is the part of an answer that the chat template has written, `ends` the tokens that end one."""
+        """`opening` is the part of an answer that the chat template has written, `ends` the tokens that end one;
+        `activity` is told how many rows are judged."""
         self.recipe, self.rubric, self.judges, self.tokenizer = recipe, rubric, judges, tokenizer
-        self.opening, self.ends, self.ledger = opening, ends, ledger
+        self.opening, self.ends, self.ledger, self.activity = opening, ends, ledger, activity
         self._limits: dict[str, asyncio.Semaphore] = {}  # made inside the loop that uses them
 
     async def __call__(
@@ -108,6 +109,7 @@ class Reward:
             for place, row in enumerate(members):
                 lines[row.row] = self._line(row, verdict, attempt, paid=place == 0)
                 self.ledger.write(lines[row.row])
+            self.activity(f"judged {len(lines)} of {len(rows)} stories")
 
         for attempt in range(spec.retries + 1):
             left = [members for members in same.values() if _unjudged(lines.get(members[0].row))]

@@ -64,8 +64,8 @@ def train(job: Job, console: Console) -> str | None:
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
     opening = opened_reasoning(job.tokenizer, first)
     ledger = Ledger(folder, rank(), recipe.name)
-    reward = Reward(recipe, job.rubric, judges, job.tokenizer, opening, set(), ledger)
     watch = Watch(folder, ledger, recipe, job.options.max_cost, job.plan, done, quiet)
+    reward = Reward(recipe, job.rubric, judges, job.tokenizer, opening, set(), ledger, watch.activity.say)
     if watch.stopped:
         return watch.stopped
     try:
@@ -79,6 +79,7 @@ def train(job: Job, console: Console) -> str | None:
             peft_config=lora_config(recipe),
             callbacks=[watch],
             before_update=watch.before_update,
+            activity=watch.activity.say,
         )
     except OSError as error:  # raised by transformers for missing weights
         raise UserError(f"model {recipe.model} cannot be loaded: {first_line(error)}") from None

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate.utils import reduce
 from rich.console import Console
+from rich.markup import escape
 from transformers import TrainerCallback
 
 from ...harness.show.files import write_json
@@ -24,6 +25,25 @@ from ..ledger import Ledger
 from ..recipe import Recipe
 from .processes import signalled_twice
 from .samples import has_stalled, select, told, write_samples
+
+
+class Activity:
+    """One line on the terminal that says what a run is doing within a step; nothing where the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.step = ""
+        self._status = console.status("", spinner="dots") if console.is_terminal and not console.quiet else None
+
+    def say(self, told: str) -> None:
+        """Show what is being done in the current step."""
+        if self._status is not None:
+            self._status.update(escape(f"{self.step}: {told}" if self.step else told))
+            self._status.start()
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self._status is not None:
+            self._status.stop()
 
 
 class Clock:
@@ -101,8 +121,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.random: dict[str, Any] = {}
         self._bad = 0  # batches in a row with too few verdicts
         self._interrupted = False
-        self._batches, self._spent, self._start_cost = 0, 0.0, 0.0
+        self._batches, self._substeps, self._spent, self._start_cost = 0, 0, 0.0, 0.0
         self._before: Callable[[int, FrameType | None], Any] | int | None = None
+        self.activity = Activity(console)
         self._clock = Clock(recipe.validation.every if plan["held_out"] else 0)
         self._seen_tokens = 0
         if max_cost is not None and ledger.spent + self._batch_cost > max_cost:
@@ -141,7 +162,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.restore_signals()
 
     def restore_signals(self) -> None:
-        """Restore the previous Ctrl-C handler."""
+        """Restore the previous Ctrl-C handler, and end the line that says what is being done."""
+        self.activity.stop()
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
@@ -149,7 +171,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._remember(state)
 
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._substeps += 1
+        self.activity.say(f"updated on {self._substeps} of {args.gradient_accumulation_steps} parts of the batch")
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._substeps = 0
+        self.activity.step = f"step {state.global_step + 1}/{state.max_steps}"
         # a run resumed at the end of an epoch has the random state from before the next epoch's first draw
         if not float(state.epoch or 0).is_integer():
             self._remember(state)
@@ -172,6 +200,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._clock.stepped()
+        self.activity.step = f"after step {state.global_step}"
         self._spent, interrupted = self._total(args)
         done = state.global_step == state.max_steps
         if done:

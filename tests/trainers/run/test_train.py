@@ -633,3 +633,29 @@ def test_recipes_build_on_one_another(tmp_path: Path) -> None:
     assert yaml.safe_load(call("show", "fsdp").output)["distributed_type"] == "FSDP"
     assert call("show", "nothing").exit_code == 2
     assert "polaris-train smoke" in call("--help").output
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_what_is_being_done(tmp_path: Path, recipe: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    args = command(recipe, "validation.prompts=0", "trl.max_steps=2", "trl.gradient_accumulation_steps=2")
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(args, cwd=tmp_path, env=env, stdout=theirs, stderr=theirs) as run:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+    assert run.returncode == 0, shown.decode()
+    for told in (
+        "step 1/2: writing",
+        "step 2/2: judged",
+        "of 16 stories",
+        "updated on 1 of 2 parts",
+        "step 2/2: reward",
+    ):
+        assert told in shown.decode(), told
