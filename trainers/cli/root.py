@@ -124,19 +124,31 @@ def show(name: str | None) -> None:
 @main.command(
     epilog="""\b
 Example:
-  polaris-train merge runs/polaris-9b-lora --out polaris-9b-mine"""
+  polaris-train merge runs/polaris-9b-lora --out polaris-9b-mine
+  polaris-eval run --model hf/polaris-9b-mine --judge MODEL
+  polaris-train merge runs/polaris-9b-lora --out polaris-9b-mine --logs logs --push me/polaris-9b-mine"""
 )
 @click.argument("run_dir", type=FILE)
 @click.option(
     "--checkpoint", type=int, help="Step of the checkpoint. [default: the best if the recipe selects it, else the last]"
 )
 @click.option("--out", type=PATH, help="Folder of the model. [default: RUN_DIR/merged]")
-def merge(run_dir: Path, checkpoint: int | None, out: Path | None) -> None:
-    """Export a run as a model: merged weights (safetensors), tokenizer, and a model card to complete."""
+@click.option("--logs", multiple=True, help="Logs of an evaluation, for the model card (repeatable).")
+@click.option("--push", metavar="REPO", help="Upload to this repository of the Hugging Face hub; a new one is private.")
+def merge(run_dir: Path, checkpoint: int | None, out: Path | None, logs: tuple[str, ...], push: str | None) -> None:
+    """Export a run as a model: merged weights (safetensors), tokenizer, recipe, and a model card with the held-out
+    curve, the datasheet and, with --logs, the evaluation.
+
+    For a checkpoint that is merged already, only the card is written again.
+    """
     from ..recipe_files import read_recipe
     from ..run.merge import merge as merge_run
+    from ..run.merge import push as push_model
 
-    path = merge_run(run_dir, checkpoint, out)
+    path = merge_run(run_dir, checkpoint, out, logs)
+    if push is not None:
+        click.echo(f"{path}: uploaded to {push_model(path, push)}")
+        return
     thinking = " -M enable_thinking=true" if read_recipe(path / "recipe.yaml").thinking else ""
     click.echo(f"{path}: weights, tokenizer and README.md. To evaluate it (with vllm/ in place of hf/ on a GPU):")
     click.echo(f"  polaris-eval run --model hf/{path}{thinking} --benchmark story_quality --limit 6 --judge MODEL")

@@ -1,33 +1,47 @@
-"""Export a run as a model that others can load, with a model card."""
+"""Export a run as a model that others can load, with a model card, and put it on the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from ...harness.errors import UserError
 from ...harness.judge.named import marked
+from ...harness.leaderboard.build import build
+from ...harness.logs.headers import log_files
+from ...harness.logs.table import stories_frame
+from ...harness.show.render import inert, markdown
 from ..models import first_line, model_path
 from ..recipe import Recipe
 from ..recipe_files import read_recipe
 from .folder import last_checkpoint, step_of
 from .samples import held_out_rows, select, told
 
+_SHEET = "datasheet.md"  # beside the rows that `pairs build` makes
+_MADE = "polaris.json"  # in a merged model: which checkpoint it is
 
-def merge(folder: Path, step: int | None, out: Path | None) -> Path:
-    """Write a run's checkpoint as one model: full weights in safetensors, tokenizer, model card, recipe.
+
+def merge(folder: Path, step: int | None, out: Path | None, logs: Sequence[str] = ()) -> Path:
+    """Write a run's checkpoint as one model: full weights in safetensors, tokenizer, recipe, and a model card with the
+    curves, the data's datasheet if there is one beside them, and an evaluation.
+
+    If `out` already holds this checkpoint as a model, only its card is written again.
 
     Args:
         folder: the run's folder.
         step: which checkpoint; by default the best one if the recipe selects it by validation, else the last.
-        out: the output folder, which must not exist; by default `merged` in the run's folder.
+        out: the output folder; by default `merged` in the run's folder.
+        logs: logs of an evaluation, whose tables go into the card.
 
     Raises:
-        UserError: no run, no such checkpoint, an existing output folder, or a base model that cannot be loaded.
+        UserError: no run, no such checkpoint, an output folder that holds something else, or a base model or logs that
+            cannot be read.
     """
     if not (folder / "recipe.yaml").is_file():
         raise UserError(f"{folder}: holds no run (no recipe.yaml)")
@@ -37,8 +51,14 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
         there = sorted(path.name for path in folder.glob("checkpoint-*"))
         raise UserError(f"{folder}: no such checkpoint; there {'are ' + ', '.join(there) if there else 'is none'}")
     out = out or folder / "merged"
+    told = _evaluation(logs)
+    made = json.dumps({"run": recipe.name, "step": step_of(checkpoint), "recipe": recipe.model_dump(mode="json")})
     if out.exists():
-        raise UserError(f"{out}: exists already; name another folder with --out")
+        same = out / _MADE
+        if not same.is_file() or same.read_text(encoding="utf-8") != made:
+            raise UserError(f"{out}: exists already and is not this checkpoint; name another folder with --out")
+        _write_card(recipe, folder, step_of(checkpoint), told, out)
+        return out
     unfinished = out.with_name(out.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -47,10 +67,30 @@ def merge(folder: Path, step: int | None, out: Path | None) -> Path:
         raise
     except Exception as error:  # whatever the loaders of weights raise
         raise UserError(f"{checkpoint}: cannot be converted to a model: {first_line(error)}") from None
-    (unfinished / "README.md").write_text(_card(recipe, folder, step_of(checkpoint)), encoding="utf-8")
+    _write_card(recipe, folder, step_of(checkpoint), told, unfinished)
     shutil.copy(folder / "recipe.yaml", unfinished / "recipe.yaml")
+    (unfinished / _MADE).write_text(made, encoding="utf-8")
     unfinished.replace(out)
     return out
+
+
+def push(model: Path, repository: str) -> str:
+    """Upload a model's folder to a repository on the Hugging Face hub, made private if it is new; returns its address.
+
+    Raises:
+        UserError: not logged in, no right to write there, or no connection.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        api = HfApi()
+        place = api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=model, commit_message=f"Upload {model.name}")
+    except Exception as error:  # the hub client raises dozens of types
+        raise UserError(
+            f"{repository}: not uploaded: {first_line(error)} (log in with `hf auth login`, or set HF_TOKEN)"
+        ) from None
+    return str(place)
 
 
 def _chosen(folder: Path, recipe: Recipe) -> Path | None:
@@ -92,7 +132,30 @@ def _write_model(recipe: Recipe, checkpoint: Path, out: Path) -> None:
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(out)
 
 
-def _card(recipe: Recipe, folder: Path, step: int) -> str:
+def _evaluation(logs: Sequence[str]) -> str:
+    """The tables of an evaluation as Markdown; empty without logs."""
+    if not logs:
+        return ""
+    frame = stories_frame(log_files(logs))
+    parts = []
+    for section in build(frame, with_published=False):
+        table = markdown(replace(section.grids(details=False)[0], title=""))
+        parts.append("\n\n".join([f"### {inert(section.heading)}", table, *(f"* {inert(n)}" for n in section.notes)]))
+    return "\n\n".join(parts)
+
+
+def _write_card(recipe: Recipe, folder: Path, step: int, evaluation: str, out: Path) -> None:
+    """Write README.md, and the files that it shows."""
+    curves, rows = folder / "curves.png", Path(recipe.data.train or "")
+    sheet = (rows if rows.is_dir() else rows.parent) / _SHEET if recipe.data.train and rows.exists() else rows
+    shown = [file for file in (curves, sheet) if file.name in (curves.name, _SHEET) and file.is_file()]
+    for file in shown:
+        shutil.copy(file, out / file.name)
+    text = _card(recipe, folder, step, curves in shown, sheet in shown, evaluation)
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def _card(recipe: Recipe, folder: Path, step: int, curves: bool, sheet: bool, evaluation: str) -> str:
     versions = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
     rows = held_out_rows(folder)
     table = [
@@ -109,6 +172,12 @@ def _card(recipe: Recipe, folder: Path, step: int) -> str:
         ]
         table.append(f"| {at} | {len(mine)} | {' | '.join(cells)} |")
     judge = recipe.validation.judge.name
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    told_of = "[datasheet.md](datasheet.md)" if sheet else "to be completed"
+    data = f"Trained on {plan['prompts']:,} prompt-story pairs: {told_of}."
+    found = select(folder, recipe.validation.metric, step)
+    chosen = f"\nOn the held-out prompts, {told(found)}.\n\n" if found else "\n"
+    unknown = "Not evaluated yet: `polaris-eval run --model hf/FOLDER`, then `polaris-train merge RUN --logs LOGS`."
     how = "GRPO and human-reference injection" if recipe.injects else "GRPO"
     return f"""---
 base_model: {json.dumps(recipe.model)}
@@ -124,13 +193,18 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
 {marked(recipe.judge.name)} on the rubric {Path(recipe.reward.rubric).stem}. The full recipe is in `recipe.yaml`.
 
-To be completed: what it was trained on and under which licence, its intended use, and what it must not be used for.
+{data}
+
+To be completed: the licence, its intended use, and what it must not be used for.
 
 ## Held-out prompts, judged by {marked(judge)}
 
 {chr(10).join(table) if rows else "No prompts were held out."}
+{chosen}{"![reward, its parts, lengths and costs by step](curves.png)" if curves else ""}
 
-Evaluate it on the benchmarks with `polaris-eval run`, and put the table here.
+## Evaluation
+
+{evaluation or unknown}
 
 ## Versions
 

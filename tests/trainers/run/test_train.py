@@ -177,7 +177,7 @@ def test_merging_gives_the_model_that_was_trained(tmp_path: Path, recipe: Path) 
     assert "| 0 | 2 |" in card
     assert "GRPO and human-reference injection" in card
     for args, said in (
-        (("merge", run), "exists already"),
+        (("merge", run, "--out", tmp_path), "exists already and is not this checkpoint"),
         (("merge", run, "--checkpoint", 7, "--out", tmp_path / "x"), "no such checkpoint"),
         (("merge", tmp_path), "holds no run"),
     ):
