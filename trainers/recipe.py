@@ -159,6 +159,15 @@ class Stop(Frozen):
     patience: int = Field(default=3, ge=1)
 
 
+class Sft(Frozen):
+    """A warm start: plain fine-tuning on the human stories before GRPO. `trl` holds settings of TRL's SFTConfig."""
+
+    epochs: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=1e-5, gt=0)
+    batch: int = Field(default=8, ge=1)
+    trl: dict[str, Any] = Field(default_factory=dict)
+
+
 class Recipe(Frozen):
     """A complete recipe. `trl` holds the settings of TRL's GRPOConfig and of HRI under their own names."""
 
@@ -166,6 +175,7 @@ class Recipe(Frozen):
     about: str
     model: str
     data: Data = Data()
+    sft: Sft | None = None
     lora: Lora | None = None
     reward: RewardSpec = RewardSpec()
     judge: JudgeSpec

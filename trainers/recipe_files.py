@@ -67,6 +67,10 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     except ValidationError as error:
         raise UserError(f"recipe {name}: {_first(error)}") from None
     check_trl(name, recipe.trl)
+    if recipe.sft is not None:
+        from trl import SFTConfig
+
+        check_trl(name, recipe.sft.trl, SFTConfig, "sft.trl")
     return recipe
 
 

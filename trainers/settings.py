@@ -31,21 +31,25 @@ _ANY = ConfigDict(arbitrary_types_allowed=True)
 _PACKAGES = {"azure_ml": "azureml", "flyte": "flytekit"}  # of reporting services that are called otherwise
 
 
-def check_trl(recipe: str, settings: Mapping[str, Any]) -> None:
-    """Raise UserError for the first setting of TRL or HRI that is unknown, of the wrong type, or out of its range."""
+def check_trl(recipe: str, settings: Mapping[str, Any], config: Any = None, where: str = "trl") -> None:
+    """Raise UserError for the first setting that is unknown, of the wrong type, or out of its range.
+
+    `config` is the configuration's class, by default that of GRPO with HRI; `where` is the place in the recipe.
+    """
+    types = _types(config)
     for key, value in settings.items():
-        if why := _fault(key, value):
-            raise UserError(f"recipe {recipe}: trl.{key}{why}")
+        if why := _fault(types, "TRL's SFTConfig" if config else "TRL's GRPOConfig", key, value):
+            raise UserError(f"recipe {recipe}: {where}.{key}{why}")
 
 
-def _fault(key: str, value: Any) -> str | None:
+def _fault(types: Mapping[str, Any], config: str, key: str, value: Any) -> str | None:
     """What is wrong with a setting, to follow its name, or None."""
     if key in _OURS:
         return " is set by the run itself; leave it out"
-    if key not in _types():
-        near = get_close_matches(key, _types(), 1)
-        return ": TRL's GRPOConfig has no such setting" + (f"; did you mean {near[0]}?" if near else "")
-    kinds = list(_parts(_types()[key]))
+    if key not in types:
+        near = get_close_matches(key, types, 1)
+        return f": {config} has no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    kinds = list(_parts(types[key]))
     if value is None and key in _tables()["required"]:
         return ": null is not possible; give a value"
     if value is None and type(None) in kinds:
@@ -63,7 +67,7 @@ def _fault(key: str, value: Any) -> str | None:
     if isinstance(value, str) and dict in kinds:  # TRL would read the text as JSON; in a recipe it is a mistake
         return f": {value!r} is not a mapping of names to values"
     try:
-        TypeAdapter(_types()[key], config=_ANY).validate_python(value, strict=True)
+        TypeAdapter(types[key], config=_ANY).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         return f": {value!r} is not {_WORDS.get(first['type'], first['msg'].removeprefix('Input should be '))}"
@@ -101,10 +105,10 @@ def _not_reported(value: Any) -> str | None:
 
 
 @functools.cache
-def _types() -> dict[str, Any]:
+def _types(config: Any) -> dict[str, Any]:
     from .hri import HRIConfig
 
-    return get_type_hints(HRIConfig)
+    return get_type_hints(config or HRIConfig)
 
 
 @functools.cache

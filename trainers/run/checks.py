@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inspect_ai.model import GenerateConfig
+from trl import SFTConfig
 
 from ...harness.errors import UserError, need_extra
 from ...harness.inspect_seam import outside_loop
@@ -21,7 +22,7 @@ from ..hri import MIN_GROUP
 from ..models import Sizes, first_line, sizes_of
 from ..recipe import JudgeSpec, Recipe
 from . import estimate
-from .config import lora_config, trl_config
+from .config import lora_config, sft_settings, trl_config
 from .processes import processes
 
 _MANY = 10  # checkpoints to reserve disk space for if a recipe keeps them all
@@ -87,6 +88,19 @@ def sizes(recipe: Recipe) -> Sizes:
     if recipe.lora:  # seven matrices per layer, r x (in + out), the inner ones about twice as wide
         adapter = known["layers"] * 7 * 2 * known["hidden"] * 1.5 * recipe.lora.r
     return Sizes(adapter=adapter, **known)  # type: ignore[arg-type]
+
+
+def check_sft(recipe: Recipe, rows: Any, folder: Path) -> None:
+    """Refuse a warm start without human stories, or with settings that TRL refuses."""
+    if recipe.sft is None:
+        return
+    references = sum(bool(row["reference"]) for row in rows)
+    if not references:
+        raise UserError("sft: no row has a story to fine-tune on (column story)")
+    try:
+        SFTConfig(output_dir=str(folder), **{**sft_settings(recipe, references), "use_cpu": True, "bf16": False})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"recipe {recipe.name}: TRL refuses its settings of sft: {first_line(error)}") from None
 
 
 def check_end(recipe: Recipe, tokenizer: Any) -> None:

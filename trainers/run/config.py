@@ -17,7 +17,6 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False,
     If processes were launched together, the first configuration sets up their communication for its devices, and later
     ones keep it. A check must then use the run's own devices, unless the run is `dry`.
     """
-    dtype = "bfloat16" if recipe.lora and recipe.bf16 else "float32"
     settings: dict[str, Any] = {"logging_steps": 1, "report_to": "none", **recipe.trl}
     if held_out:
         settings |= {
@@ -32,7 +31,7 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False,
     return HRIConfig(
         output_dir=str(folder),
         remove_unused_columns=False,
-        model_init_kwargs={"dtype": dtype},
+        model_init_kwargs={"dtype": _dtype(recipe)},
         validation_sampling=recipe.validation.sampling.model_dump(exclude_none=True) or None,
         save_strategy="steps",
         log_completions=True,
@@ -42,6 +41,35 @@ def trl_config(recipe: Recipe, folder: Path, held_out: int, check: bool = False,
         ddp_timeout=max(1800, int(2 * max(recipe.judge.batch_timeout, recipe.validation.judge.batch_timeout))),
         **settings,
     )
+
+
+def sft_settings(recipe: Recipe, rows: int) -> dict[str, Any]:
+    """Settings of TRL's SFTConfig for the warm start: where the recipe's GRPO has the same setting, that."""
+    assert recipe.sft is not None
+    device = int(recipe.setting("per_device_train_batch_size"))
+    each = min(device, max(1, recipe.sft.batch // processes()))
+    shared = ("seed", "use_cpu", "bf16", "fp16", "gradient_checkpointing", "max_grad_norm", "report_to")
+    steps = max(1, math.ceil(rows / recipe.sft.batch))
+    return {
+        **{name: recipe.trl[name] for name in shared if name in recipe.trl},
+        "num_train_epochs": recipe.sft.epochs,
+        "learning_rate": recipe.sft.learning_rate,
+        "per_device_train_batch_size": each,
+        "gradient_accumulation_steps": max(1, math.ceil(recipe.sft.batch / (each * processes()))),
+        "max_length": recipe.data.max_prompt_tokens + recipe.completion_tokens,
+        "model_init_kwargs": {"dtype": _dtype(recipe)},
+        "completion_only_loss": True,
+        "save_strategy": "steps",
+        "save_steps": steps,
+        "save_total_limit": 1,
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        **recipe.sft.trl,
+    }
+
+
+def _dtype(recipe: Recipe) -> str:
+    return "bfloat16" if recipe.lora and recipe.bf16 else "float32"
 
 
 def lora_config(recipe: Recipe) -> Any:

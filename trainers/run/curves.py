@@ -11,6 +11,7 @@ from typing import Any
 from ...harness.length import ABOVE, BELOW, BUCKETS, bucket
 from ...harness.show.figures import LINES, save_both, style
 from ..ledger import TRAIN, read_rows
+from ..sft import LOG
 
 Series = dict[int, float]
 
@@ -84,6 +85,22 @@ def write_curves(folder: Path, title: str) -> list[Path]:
                 axes.text(0.5, 0.5, "nothing measured", ha="center", transform=axes.transAxes)
             if axes.lines and len(axes.lines) > 1:
                 axes.legend()
+    return save_both(figure, folder / "curves")
+
+
+def write_losses(folder: Path) -> list[Path]:
+    """Write the loss of a warm start by step, as `curves.png` and `.pdf` in its folder, if anything was logged."""
+    losses = {row["step"]: row["loss"] for row in read_rows(folder / LOG)}
+    if not losses:
+        return []
+    with style("train"):
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 3.6))
+        axes = figure.subplots()
+        axes.plot(list(losses), list(losses.values()), LINES[0])
+        axes.set_title("warm start: loss per token of the human stories")
+        axes.set_xlabel("step")
     return save_both(figure, folder / "curves")
 
 

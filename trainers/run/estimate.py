@@ -118,10 +118,11 @@ def step_seconds(recipe: Recipe, sizes: Sizes, found: Steps, tokens: float) -> d
 
 
 def plan(
-    recipe: Recipe, sizes: Sizes, targets: Sequence[int | None], held_out: int, ratio: float, processes: int,
-    prices: Prices,
+    recipe: Recipe, sizes: Sizes, targets: Sequence[int | None], references: int, held_out: int, ratio: float,
+    processes: int, prices: Prices,
 ) -> dict[str, Any]:  # fmt: skip
-    """The plan of a run as plain data; `dollars` is None if a judge has no known price."""
+    """The plan of a run over prompts with these target lengths, `references` of them with a human story, as plain data;
+    `dollars` is None if a judge has no known price."""
     found = count_steps(recipe, len(targets), processes)
     tokens = response_tokens(recipe, targets, ratio)
     words = round(fmean([target or 1000 for target in targets])) if targets else 1000
@@ -137,6 +138,7 @@ def plan(
     ]
     seconds = step_seconds(recipe, sizes, found, tokens)
     memory = memory_gb(recipe, sizes)
+    warm = _warm_start(recipe, sizes, references, tokens)
     known = [row["dollars"] for row in judged]
     return {
         "recipe": recipe.name,
@@ -158,9 +160,19 @@ def plan(
         "memory_total_gb": round(sum(memory.values()), 1),
         "memory_of_gb": recipe.shape.gpu_gb,
         "checkpoint_gb": round(checkpoint_gb(recipe, sizes), 2),
-        "hours": round(found.batches * sum(seconds.values()) / 3600, 2),
+        "warm_start": warm,
+        "hours": round((found.batches * sum(seconds.values()) + (warm["seconds"] if warm else 0)) / 3600, 2),
         "seconds_a_batch": {name: round(value, 1) for name, value in seconds.items()},
     }
+
+
+def _warm_start(recipe: Recipe, sizes: Sizes, references: int, tokens: float) -> dict[str, float] | None:
+    """Steps and seconds of the warm start: 8 FLOP x parameters x tokens, as an update of GRPO."""
+    if recipe.sft is None:
+        return None
+    work = 8 * sizes.parameters * references * recipe.sft.epochs * (tokens + recipe.data.max_prompt_tokens)
+    steps = math.ceil(math.ceil(references / recipe.sft.batch) * recipe.sft.epochs)
+    return {"steps": steps, "seconds": round(work / (max(1, recipe.shape.gpus) * recipe.shape.tflops * 1e12), 1)}
 
 
 def _judging(use: str, recipe: Recipe, spec: JudgeSpec, rows: int, words: int, prices: Prices) -> dict[str, Any]:
@@ -183,6 +195,11 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
     table.add_row("prompts", f"{found['prompts']:,} to train on, {found['held_out']:,} held out")
     table.add_row("steps", f"{found['steps']:,} updates from {found['generation_batches']:,} batches of "
                   f"{found['prompts_a_batch']} prompts, on {found['processes']} process(es)")  # fmt: skip
+    if found["warm_start"]:
+        warm = found["warm_start"]
+        table.add_row(
+            "warm start", f"{warm['steps']:,} updates on the human stories first, about {warm['seconds']:,} s"
+        )
     table.add_row("rollouts", f"{found['rollouts']:,}, about {found['rollout_tokens']:,} tokens; "
                   f"{found['references']:,} human references beside them")  # fmt: skip
     for row in found["judges"]:

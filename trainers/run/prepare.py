@@ -84,11 +84,13 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
             notes.append(str(error))
     checks.check_validation(recipe, len(pairs.held_out))
     checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
+    checks.check_sft(recipe, pairs.train, options.folder)
     sizes = checks.sizes(recipe)
     notes += try_step(recipe, tokenizer, pairs.train)
     plan = estimate.plan(
-        recipe, sizes, pairs.train["target_words"], len(pairs.held_out), pairs.tokens_per_word, count, prices
-    )
+        recipe, sizes, pairs.train["target_words"], sum(map(bool, pairs.train["reference"])), len(pairs.held_out),
+        pairs.tokens_per_word, count, prices,
+    )  # fmt: skip
     plan |= {"data_digest": _digest(pairs), "rubric_digest": rubric.digest}
     lack = checks.lack_of_disk(recipe, options.folder, plan)
     notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]

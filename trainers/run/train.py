@@ -19,9 +19,10 @@ from ..ledger import HELD_OUT, TRAIN, Ledger
 from ..models import first_line, model_path
 from ..pairs import prompt_tokens
 from ..reward import Judging, Reward
+from ..sft import warm_start
 from .checks import per_process
-from .config import lora_config, trl_config
-from .curves import write_curves
+from .config import lora_config, sft_settings, trl_config
+from .curves import write_curves, write_losses
 from .folder import open_folder, step_of
 from .prepare import Job
 from .processes import quiet_tokenizers, rank
@@ -69,14 +70,17 @@ def train(job: Job, console: Console) -> str | None:
     if watch.stopped:
         return watch.stopped
     try:
+        model, lora = _start(job, quiet)
+        if not isinstance(model, str):
+            config.model_init_kwargs = None  # it is loaded already
         trainer = HRITrainer(
-            model=model_path(recipe.model),
+            model=model,
             reward_funcs=reward,
             args=config,
             train_dataset=job.pairs.train,
             eval_dataset=job.pairs.held_out if len(job.pairs.held_out) else None,
             processing_class=job.tokenizer,
-            peft_config=lora_config(recipe),
+            peft_config=lora,
             callbacks=[watch],
             before_update=watch.before_update,
             activity=watch.activity.say,
@@ -99,6 +103,36 @@ def train(job: Job, console: Console) -> str | None:
             write_samples(folder, recipe.validation.judge.name)
             write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.name)}")
     return watch.stopped
+
+
+def _start(job: Job, console: Console) -> tuple[Any, Any]:
+    """The model that GRPO starts from, and PEFT's configuration of a new adapter, or None.
+
+    After a warm start, that is the fine-tuned model, or the base with the fine-tuned adapter.
+    """
+    recipe, lora = job.recipe, lora_config(job.recipe)
+    if recipe.sft is None:
+        return model_path(recipe.model), lora
+
+    def prompt_ids(prompt: Any) -> list[int]:
+        return prompt_tokens(recipe, job.tokenizer, prompt)
+
+    def tell(told: str) -> None:
+        console.print(told, highlight=False)
+
+    rows = [row for row in job.pairs.train if row["reference"]]
+    settings = sft_settings(recipe, len(rows))
+    folder = job.options.folder / "sft"
+    warm = warm_start(folder, model_path(recipe.model), rows, prompt_ids, job.tokenizer, lora, settings, tell)
+    if rank() == 0:
+        write_losses(folder)
+    if lora is None:
+        return str(warm), None
+    from peft import PeftModel
+    from trl.trainer.utils import create_model_from_path
+
+    base = create_model_from_path(model_path(recipe.model), **settings["model_init_kwargs"], device_map=None)
+    return PeftModel.from_pretrained(base, str(warm), is_trainable=True), None
 
 
 def _keep(trainer: Any, watch: Watch, folder: Path) -> str:
