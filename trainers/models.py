@@ -48,12 +48,15 @@ def load_tokenizer(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a model: `parameters` in all, `layers`, `hidden` units, and the weights of the LoRA adapter, if any."""
+    """Sizes of a model: `parameters` in all, `layers`, `hidden` units, the weights of the LoRA adapter, if any, and
+    attention heads and vocabulary (0: not known)."""
 
     parameters: float
     layers: int
     hidden: int
     adapter: float = 0.0
+    heads: int = 0
+    vocabulary: int = 0
 
 
 def sizes_of(name: str, lora: Any = None) -> Sizes:
@@ -76,7 +79,9 @@ def sizes_of(name: str, lora: Any = None) -> Sizes:
         raise UserError(f"model {name}: its config.json makes no model: {first_line(error)}") from None
     text = config.get_text_config()
     whole = model.num_parameters()
-    return Sizes(whole, text.num_hidden_layers, text.hidden_size, 0 if lora is None else _adapter(model, lora, name))
+    adapter = 0 if lora is None else _adapter(model, lora, name)
+    heads, vocabulary = getattr(text, "num_attention_heads", 0), text.vocab_size
+    return Sizes(whole, text.num_hidden_layers, text.hidden_size, adapter, heads, vocabulary)
 
 
 def load_config(name: str) -> Any:

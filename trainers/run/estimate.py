@@ -21,6 +21,7 @@ from ..recipe import JudgeSpec, Recipe
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
 GB = 1e9
+LIBRARIES_GB = 0.6  # torch, transformers and TRL, before a model is loaded
 # Bytes per layer, hidden unit and token in 16 bits, measured on an H100 (see TRAINING.md): kept by the forward pass,
 # and at the peak of a recomputed layer's backward pass, including gradients.
 LAYER_KEPT, LAYER_PEAK = 60, 90
@@ -65,6 +66,7 @@ def memory_gb(recipe: Recipe, sizes: Sizes) -> dict[str, float]:
     0, all weights trained): 4 bytes per parameter, divided. Activations with checkpointing: 2 bytes x hidden x tokens x
     layers, and for one layer `LAYER_PEAK` bytes x hidden x tokens; without it `LAYER_KEPT` for every layer (twice as
     much in fp32). Logits take nothing: TRL computes log-probabilities in tiles of the vocabulary.
+    On a CPU: the process itself, and what a GPU's kernels do not keep, attention matrices and logits in fp32.
     vLLM, if it shares the GPU with the trainer, takes its share.
     """
     shape, of = recipe.shape, recipe.setting
@@ -77,12 +79,16 @@ def memory_gb(recipe: Recipe, sizes: Sizes) -> dict[str, float]:
     unit = sizes.hidden * tokens * width / 2 / GB
     checkpointed = bool(of("gradient_checkpointing"))
     activations = (2 * sizes.layers + LAYER_PEAK) if checkpointed else LAYER_KEPT * sizes.layers
+    rows, length = int(of("per_device_train_batch_size")), recipe.data.max_prompt_tokens + recipe.completion_tokens
+    kept = 0 if checkpointed else rows * sizes.heads * length**2 * sizes.layers
+    on_cpu = 4 * (kept + 3 * rows * recipe.completion_tokens * sizes.vocabulary) / GB
     share = float(of("vllm_gpu_memory_utilization")) * shape.gpu_gb
     colocated = bool(of("use_vllm")) and of("vllm_mode") == "colocate"
     return {
         "weights, gradients, optimizer": weights,
         "reference model": 4 * sizes.parameters / gpus / GB if compared else 0.0,
         "activations": activations * unit,
+        "libraries, attention, logits": 0.0 if shape.gpus else LIBRARIES_GB + on_cpu,
         "vLLM": share if colocated else 0.0,
     }
 

@@ -36,7 +36,8 @@ def run(tmp_path: Path) -> Path:
         "base": "smoke", "name": "tiny", "model": str(tiny.saved(tmp_path / "model")),
         "data": {"train": str(data / "train.jsonl")}, "reward": {"overlong_tokens": 4},
         "validation": {"prompts": 2, "every": 2},
-        "trl": {"max_completion_length": 12, "max_steps": 2, "save_steps": 2, "hri_warmup_steps": 1},
+        "trl": {"max_completion_length": 12, "max_steps": 2, "save_steps": 2, "hri_warmup_steps": 1,
+                "per_device_train_batch_size": 8},
     }  # fmt: skip
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     done = CliRunner().invoke(main, [str(tmp_path / "tiny.yaml"), "--run-dir", str(tmp_path / "run")])

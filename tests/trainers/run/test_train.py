@@ -55,7 +55,8 @@ def recipe(tmp_path: Path, model: Path) -> Path:
         "data": {"train": str(write_jsonl(tmp_path / "pairs.jsonl", rows))},
         "reward": {"overlong_tokens": 4},
         "judge": {"retries": 0}, "validation": {"prompts": 2, "every": 3},
-        "trl": {"max_completion_length": 12, "max_steps": 4, "save_steps": 2, "hri_warmup_steps": 2},
+        "trl": {"max_completion_length": 12, "max_steps": 4, "save_steps": 2, "hri_warmup_steps": 2,
+                "per_device_train_batch_size": 8, "learning_rate": 1e-4},
     }  # fmt: skip
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return path
@@ -434,7 +435,7 @@ def test_two_processes_train_together(tmp_path: Path, recipe: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.floors
 def test_the_smoke_recipe_on_the_real_model(tmp_path: Path) -> None:
-    done = train(tmp_path, "smoke", "trl.max_steps=2", "trl.per_device_train_batch_size=4", "validation.prompts=2",
+    done = train(tmp_path, "smoke", "trl.max_steps=2", "trl.max_completion_length=112", "validation.prompts=2",
                  "trl.hri_warmup_steps=1")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "step 2/2: reward" in done.stdout
@@ -478,9 +479,9 @@ def test_every_recipe_is_planned_without_a_gpu(name: str, tmp_path: Path, model:
 
 def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
     """Gigabytes at the peak of `polaris-9b-lora` with random weights, and of the small model with vLLM beside it."""
-    gpu = ["trl.use_cpu=false", "trl.bf16=true"]
+    gpu = ["trl.use_cpu=false", "trl.bf16=true", "trl.per_device_train_batch_size=8", "shape.gpus=1"]
     nine = memory_gb(load_recipe("polaris-9b-lora"), Sizes(9e9, 32, 4096, 8.8e7))
-    assert list(nine.values()) == pytest.approx([20.2, 0, 10.5, 29.4], rel=0.1)
+    assert list(nine.values()) == pytest.approx([20.2, 0, 10.5, 0, 29.4], rel=0.1)
     sizes = sizes_of("polaris_eval/local")
     assert (sizes.layers, sizes.hidden) == (30, 576)
     assert sizes.parameters == pytest.approx(1.345e8, rel=0.01)
@@ -490,6 +491,10 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
     assert memory_gb(lora, sizes)["activations"] > 2.4
     adapted = sizes_of("polaris_eval/local", lora_config(lora))
     assert adapted.adapter == pytest.approx(4.88e6, rel=0.01), "rank 16 on seven matrices of thirty layers"
+    for rows, tokens, measured in ((4, 320, 6.57), (8, 112, 6.3)):  # gigabytes at the peak of `smoke` on a CPU
+        changes = [f"trl.per_device_train_batch_size={rows}", f"trl.max_completion_length={tokens}"]
+        planned = memory_gb(load_recipe("smoke", changes), adapted)
+        assert sum(planned.values()) == pytest.approx(measured, rel=0.05)
     beta = load_recipe("smoke", [*gpu, "lora=null", "trl.beta=0.04"])
     assert memory_gb(beta, sizes)["reference model"] == pytest.approx(0.54, rel=0.02)
 

@@ -32,7 +32,7 @@ def recipe(folder: Path, lora: bool, epochs: int = 6) -> Path:
         "sft": {"epochs": epochs, "learning_rate": 0.02, "batch": 4},
         "validation": {"prompts": 2, "every": 2}, "lora": {"r": 4, "lora_alpha": 8} if lora else None,
         "trl": {"max_completion_length": 12, "max_steps": 2, "save_steps": 2, "hri_warmup_steps": 1,
-                "learning_rate": 1e-9},
+                "learning_rate": 1e-9, "per_device_train_batch_size": 8},
     }  # fmt: skip
     path = folder / "warm.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
