@@ -69,7 +69,7 @@ RUN.yaml has option names with values (model: openai/gpt-5.4-mini); options on t
 relative to the current folder.
 Run the same command again to resume a stopped run: nothing is written or judged twice."""
 )
-@run_file(lambda: plan)
+@run_file("plan")
 @click.option("--model", "models", multiple=True, help="Writing model, as PROVIDER/MODEL (repeatable).")
 @click.option(
     "--stories",
@@ -144,7 +144,7 @@ Example:
   polaris-eval plan --model openai/gpt-5.4-mini --benchmark writingbench --judge openai/gpt-5.4
   polaris-eval plan my-run.yaml"""
 )
-@run_file(lambda: run)
+@run_file("run")
 @click.option("--model", "models", multiple=True, help="Writing model (repeatable).")
 @click.option("--stories", type=PATH, help="Stories file to judge.")
 @stories_format

@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 
-def run_file(*others: Callable[[], click.Command]) -> Callable[..., Any]:
+def run_file(*others: str) -> Callable[..., Any]:
     """Add the optional argument RUN, a YAML file with values for the command's options.
 
     Args:
-        others: commands that share the file; their options are accepted and have no effect here.
+        others: commands of the same program that share the file; their options are accepted and have no effect here.
     """
 
     def load(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -23,7 +23,9 @@ def run_file(*others: Callable[[], click.Command]) -> Callable[..., Any]:
             return
         values = _read(path)
         own = _options(ctx.command)
-        known = {name for command in others for name in _options(command())} | own.keys()
+        program = ctx.find_root().command
+        assert isinstance(program, click.Group)
+        known = {name for other in others for name in _options(program.commands[other])} | own.keys()
         for name, value in values.items():
             if name not in known:
                 near = get_close_matches(name, known, 1)

@@ -69,7 +69,7 @@ def _held_out(path: Path) -> pd.DataFrame:
         )  # fmt: skip
     if not rows:
         raise UserError(f"{path}: holds no stories")
-    same = {
+    same: dict[str, Any] = {
         "rubric": "of the recipe",
         "prompts": "held out",
         "log": str(path),

@@ -80,7 +80,7 @@ def sizes(recipe: Recipe) -> Sizes:
     given = {"parameters": shape.parameters, "layers": shape.layers, "hidden": shape.hidden}
     known = {name: value for name, value in given.items() if value is not None}
     try:
-        return replace(sizes_of(recipe.model, lora_config(recipe)), **known)
+        return replace(sizes_of(recipe.model, lora_config(recipe)), **known)  # type: ignore[arg-type]
     except UserError as error:
         if len(known) < len(given) or str(error).startswith("lora"):
             raise

@@ -144,7 +144,7 @@ def plan(
     ]
     seconds = step_seconds(recipe, sizes, found, tokens)
     memory = memory_gb(recipe, sizes)
-    warm = _warm_start(recipe, sizes, references, tokens)
+    before = _warm_start(recipe, sizes, references, tokens)
     known = [row["dollars"] for row in judged]
     return {
         "recipe": recipe.name,
@@ -166,8 +166,8 @@ def plan(
         "memory_total_gb": round(sum(memory.values()), 1),
         "memory_of_gb": recipe.shape.gpu_gb,
         "checkpoint_gb": round(checkpoint_gb(recipe, sizes), 2),
-        "warm_start": warm,
-        "hours": round((found.batches * sum(seconds.values()) + (warm["seconds"] if warm else 0)) / 3600, 2),
+        "warm_start": before,
+        "hours": round((found.batches * sum(seconds.values()) + (before["seconds"] if before else 0)) / 3600, 2),
         "seconds_a_batch": {name: round(value, 1) for name, value in seconds.items()},
     }
 

@@ -56,12 +56,13 @@ def select(folder: Path, metric: str, until: int) -> Selection | None:
     if table.empty:
         return None
     by_step = table.pivot_table(index="prompt", columns="step", values="value")
-    since, stale = int(by_step.columns[0]), 0
-    for step in by_step.columns[1:]:
+    since, *later = sorted(set(table["step"].tolist()))
+    stale = 0
+    for step in later:
         (pair,) = compare_pairs(by_step[[step, since]]).to_dict("records")
         better = pair["difference"] > 0 and pair["p"] < ALPHA
-        since, stale = (int(step), 0) if better else (since, stale + 1)
-    best = int(by_step.mean().idxmax())
+        since, stale = (step, 0) if better else (since, stale + 1)
+    best = int(str(by_step.mean().idxmax()))
     mine = table[table["step"] == best]
     value = mean_interval(mine["value"].astype(float), mine["prompt"].tolist())
     return Selection(metric, until, best, value, since, stale)

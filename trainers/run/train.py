@@ -53,7 +53,8 @@ def train(job: Job, console: Console) -> str | None:
         quiet.print(f"{folder} is finished: {checkpoint.name} is its last checkpoint")
         return None
     asked = recipe.validation
-    if checkpoint is not None and has_stalled(found := select(folder, asked.metric, done), asked.patience):
+    found = select(folder, asked.metric, done) if checkpoint is not None else None
+    if found is not None and has_stalled(found, asked.patience):
         quiet.print(f"{folder} is finished: it was stopped early; {told(found)}")
         return None
     weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
