@@ -51,8 +51,9 @@ def try_step(recipe: Recipe, tokenizer: Any, rows: Any) -> list[str]:
         try:
             config = trl_config(small, Path(folder), 0)
             config.model_init_kwargs = None  # the model is made already
+            one = rows.select([0]).map(lambda row: {"reference": row["reference"][:_TOKENS]})
             trainer = HRITrainer(
-                model=model, reward_funcs=_length, args=config, train_dataset=rows.select([0]),
+                model=model, reward_funcs=_length, args=config, train_dataset=one,
                 processing_class=tokenizer, peft_config=lora_config(recipe),
             )  # fmt: skip
             trainer.remove_callback(_printer())

@@ -527,7 +527,7 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["trl.importance_sampling_level=tokn"], "did you mean token?"),
         (["trl.vllm_mode=colocated"], "did you mean colocate?"),
         (["trl.optim=adamw_torsh"], "did you mean adamw_torch?"),
-        (["trl.learning_rate=-1"], "trl.learning_rate must be above 0, not -1"),
+        (["trl.learning_rate=-1"], "trl.learning_rate must be at least 0, not -1"),
         (["trl.learning_rate=.nan"], "trl.learning_rate must be finite, not nan"),
         (["trl.temperature=0"], "trl.temperature must be above 0, not 0"),
         (["trl.top_p=1.5"], "trl.top_p must be above 0 and at most 1, not 1.5"),
