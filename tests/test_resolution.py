@@ -1,4 +1,4 @@
-"""The extras resolve against the index, on the oldest and newest Python, with the newest and oldest releases."""
+"""The extras resolve against the index, on every Python that is supported, newest and oldest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-PYTHONS = ["3.11", "3.13"]  # the oldest and the newest
+PYTHONS = ["3.11", "3.12", "3.13"]
 TOGETHER = ["vllm", "train,vllm", "train,data,lm-eval,report,local,dev"]
 ALONE = ["local", "train", "data", "report", "lm-eval", "dev"]
 UV = Path(sys.executable).parent / "uv"
@@ -33,24 +33,16 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
         pytest.skip("no index can be reached that has vllm, trl, transformers and lm-eval")
 
 
+# each extra alone with the lowest releases; with any, it resolves if all together do, since they ask for more
+CASES = [
+    *((python, extras, how) for python in PYTHONS for extras in TOGETHER for how in ("highest", "lowest-direct")),
+    *((PYTHONS[0], extra, "lowest-direct") for extra in ALONE),
+]
+
+
 @pytest.mark.usefixtures("index")
-@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
-@pytest.mark.parametrize(
-    ("python", "extras"),
-    [(python, extras) for python in PYTHONS for extras in TOGETHER],
-)
+@pytest.mark.parametrize(("python", "extras", "resolution"), CASES)
 def test_extras_resolve(tmp_path: Path, python: str, extras: str, resolution: str) -> None:
-    resolves(tmp_path, python, extras, resolution)
-
-
-@pytest.mark.usefixtures("index")
-@pytest.mark.parametrize("extra", ALONE)
-def test_an_extra_resolves_alone(tmp_path: Path, extra: str) -> None:
-    """With its lowest releases; with any, it does if all together do, since they ask for more."""
-    resolves(tmp_path, PYTHONS[-1], extra, "lowest-direct")
-
-
-def resolves(tmp_path: Path, python: str, extras: str, resolution: str) -> None:
     asked = [part for extra in extras.split(",") for part in ("--extra", extra)]
     done = compiled(["pyproject.toml", *asked, "--resolution", resolution], python, tmp_path / "found.txt")
     assert done.returncode == 0, done.stderr[-2000:]
