@@ -228,7 +228,7 @@ class Recipe(Frozen):
     @property
     def injects(self) -> bool:
         """Whether human references are injected."""
-        return float(self.setting("hri_weight")) > 0
+        return float(self.setting("hri_weight")) > 0 or float(self.setting("hri_nll")) > 0
 
 
 @functools.cache

@@ -118,6 +118,35 @@ def test_a_group_without_spread_is_bounded(tmp_path: Path) -> None:
         assert found[7].item() == pytest.approx(-0.4 * expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("settings", [{}, HALF])
+@pytest.mark.parametrize("loss", ["dapo", "grpo"])
+def test_the_likelihood_term_by_hand(tmp_path: Path, loss: str, settings: dict[str, Any]) -> None:
+    """Where no row has an advantage, the gradient is that of the references' mean loss per token, times the weight."""
+    data = tiny.rows(6, without=(1,))
+    usual = {"max_steps": 1, "learning_rate": 0.0, "max_grad_norm": 0.0, "loss_type": loss, **settings}
+    made = tiny.trainer(
+        tmp_path, Spy, fixed(0.5), data=data, hri_weight=0.0, hri_nll=0.25, shuffle_dataset=False, **usual
+    )
+    made.train()
+    batch = made.batches[0]
+    rows = [i for i, row in enumerate(batch["inputs"]) if i % 4 == 3 and row["reference"]]
+    assert rows, batch["is_reference"].tolist()
+    assert batch["is_reference"].nonzero().flatten().tolist() == rows
+    model, losses, tokens = tiny.model(), [], 0
+    for row in rows:
+        prompt, answer = batch["prompt_ids"][row], torch.tensor(batch["inputs"][row]["reference"])
+        prompt = prompt[batch["prompt_mask"][row].bool()]
+        ids = torch.cat([prompt, answer])
+        logps = model(ids[None]).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        losses.append(-logps[range(len(answer)), answer].sum())
+        tokens += len(answer)
+    mean = sum(losses) / tokens
+    assert logged(made, "hri/nll")[0] == pytest.approx(mean.item(), rel=0.05)
+    (0.25 * mean).backward()
+    norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm().item()
+    assert logged(made, "grad_norm")[0] == pytest.approx(norm, rel=1e-3)
+
+
 @pytest.mark.parametrize("rewards", [(0.1, None, 0.5, 0.7), (None, None, 0.5, 0.7), (0.1, 0.3, 0.5, None)])
 def test_unjudged_rows_carry_no_advantage(tmp_path: Path, rewards: tuple[float | None, ...]) -> None:
     made = tiny.trainer(tmp_path, Spy, fixed(*rewards), hri_weight=0.4, hri_warmup_steps=0, max_steps=1)

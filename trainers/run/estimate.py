@@ -132,8 +132,8 @@ def plan(
     found = count_steps(recipe, len(targets), processes)
     tokens = response_tokens(recipe, targets, ratio)
     words = round(fmean([target or 1000 for target in targets])) if targets else 1000
-    # with a warm-up the weight is 0 in the first batch, which has rollouts only
-    warm = int(recipe.setting("hri_warmup_steps")) > 0
+    # with a warm-up the weight is 0 in the first batch, which then has rollouts only
+    warm = int(recipe.setting("hri_warmup_steps")) > 0 and not float(recipe.setting("hri_nll"))
     injected = max(0, found.batches - warm) * found.groups if recipe.injects else 0
     rollouts = found.batches * found.rows - injected
     every = recipe.validation.every

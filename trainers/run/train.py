@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from ...harness.errors import UserError
 from ...harness.judge.named import marked
 from ..answers import opened_reasoning
-from ..hri import HRITrainer
+from ..hri import HRITrainer, OverlapTrainer
 from ..ledger import HELD_OUT, TRAIN, Ledger
 from ..models import first_line, model_path
 from ..pairs import prompt_tokens
@@ -74,7 +74,8 @@ def train(job: Job, console: Console) -> str | None:
         model, lora = _start(job, quiet)
         if not isinstance(model, str):
             config.model_init_kwargs = None  # it is loaded already
-        trainer = HRITrainer(
+        kind = OverlapTrainer if recipe.setting("overlap") else HRITrainer
+        trainer = kind(
             model=model,
             reward_funcs=reward,
             args=config,

@@ -2,7 +2,8 @@
 
 Each group of G rows has G - 1 rollouts of the policy and, as its last row, one teacher-forced reference. The mean and
 standard deviation are those of the rollouts alone, and the reference's advantage is
-w(step) * (r_ref - mean) / (std + 1e-4). While w is 0, in evaluation, and for a row without a reference, the group is G
+w(step) * (r_ref - mean) / (std + 1e-4). With `hri_nll`, the references' mean negative log-likelihood per token is added to
+the loss, with that weight, and they are injected from the first step. While both are 0, in evaluation, and for a row without a reference, the group is G
 rollouts and the results are bit-identical to those of the parent class (except for `validation_sampling`).
 
 Written for trl 1.16.0, whose private methods it overrides; before using another version, run
@@ -15,68 +16,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate.utils import gather
 from torch.utils.data import Sampler
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler, nanstd
 
-from ..harness.errors import UserError
-
-EPS = 1e-4  # TRL's own, added to the standard deviation
-MIN_GROUP = 3  # at least two rollouts, for a standard deviation
-
-
-@dataclass
-class HRIConfig(GRPOConfig):  # type: ignore[misc]
-    """TRL's GRPOConfig with the settings of human-reference injection; `hri_weight` 0 switches it off."""
-
-    hri_weight: float = field(default=0.4, metadata={"help": "Weight of the reference's advantage after warm-up."})
-    hri_warmup_steps: int = field(default=15, metadata={"help": "Steps over which the weight rises from 0."})
-    hri_decay_steps: int = field(default=0, metadata={"help": "Steps from warm-up to the final weight; 0: no decay."})
-    hri_final_weight: float = field(default=0.0, metadata={"help": "Weight after the decay."})
-    hri_schedule: str = field(default="linear", metadata={"help": "Shape of the decay: linear or cosine."})
-    hri_bound: float | None = field(
-        default=5.0,
-        metadata={"help": "Bound on the reference's advantage before it is weighted. None: no bound."},
-    )
-    validation_sampling: dict[str, Any] | None = field(
-        default=None, metadata={"help": "Sampling settings that differ in evaluation: temperature, top_p, top_k, …"}
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wrong = {
-            "hri_weight": self.hri_weight < 0,
-            "hri_final_weight": self.hri_final_weight < 0,
-            "hri_warmup_steps": self.hri_warmup_steps < 0,
-            "hri_decay_steps": self.hri_decay_steps < 0,
-            "hri_schedule": self.hri_schedule not in ("linear", "cosine"),
-            "hri_bound": self.hri_bound is not None and self.hri_bound <= 0,
-            "scale_rewards": self.scale_rewards not in ("group", "batch", "none"),
-        }
-        for name, bad in wrong.items():
-            if bad:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not a valid value")
-
-    def hri_weight_at(self, step: int) -> float:
-        """w(step), where `step` counts optimizer steps already taken: 0 at the first step, then rising linearly."""
-        if step < self.hri_warmup_steps:
-            return self.hri_weight * step / self.hri_warmup_steps
-        if not self.hri_decay_steps:
-            return self.hri_weight
-        done = min(1.0, (step - self.hri_warmup_steps) / self.hri_decay_steps)
-        if self.hri_schedule == "cosine":
-            done = 0.5 * (1 - math.cos(math.pi * done))
-        return self.hri_weight + (self.hri_final_weight - self.hri_weight) * done
+from ...harness.errors import UserError
+from .config import EPS, MIN_GROUP
 
 
 @dataclass
 class _Batch:
-    """The current generation batch: this process's rows, which of them are references, and the rewards."""
+    """A generation batch with references: this process's rows, which of them are references, and the rewards."""
 
     rows: list[dict[str, Any]]
     mask: list[bool]
@@ -116,6 +71,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     """
 
     _batch: _Batch | None = None  # None: nothing is injected
+    _logps: Any = None  # of the completion's tokens, (rows, tokens), from the last forward pass
 
     def __init__(
         self,
@@ -126,7 +82,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args, **kwargs)
         self.before_update, self.activity = before_update, activity
-        if not self.args.hri_weight:
+        if not self.args.injects:
             return
         if self.num_generations < MIN_GROUP:
             raise UserError(
@@ -146,27 +102,64 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Mark the references, let TRL do everything, then fill in their advantages."""
-        train, count = self.model.training, len(inputs)
-        weight = self.args.hri_weight_at(self.state.global_step) if train else 0.0
-        first = self.accelerator.process_index * count  # groups may span processes, so use global row indices
-        last = self.num_generations - 1
-        mask = [
-            weight > 0 and (first + i) % self.num_generations == last and bool(row.get("reference"))
-            for i, row in enumerate(inputs)
-        ]
+        train = self.model.training
+        weight = self.args.hri_weight_at(self.state.global_step)
+        self._batch = self._injected(inputs, self.state.global_step) if train else None
+        mask = self._batch.mask if self._batch else [False] * len(inputs)
         inputs = [{**row, "is_reference": marked} for row, marked in zip(inputs, mask, strict=True)]
         self._log_completion_extra("is_reference", mask)
-        # depends on the weight alone, so it is the same on every process: the gathers below need all of them
-        self._batch = _Batch(inputs, mask) if weight > 0 else None
         try:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
             if train:
                 self._metrics["train"]["hri/weight"].append(weight)
             if self._batch:
-                output["advantages"] = self._with_references(output["advantages"], first, weight)
+                output["advantages"] = self._with_references(output["advantages"], weight)
+                if self.args.hri_nll:
+                    output |= self._marked(output["completion_mask"])
         finally:
             self._batch = None
         return output
+
+    def _injected(self, rows: list[dict[str, Any]], step: int) -> _Batch | None:
+        """The batch of these rows as it is at a step; None if nothing is injected then.
+
+        That depends on the step alone, so it is the same on every process: the gathers below need all of them.
+        """
+        if not self.args.hri_weight_at(step) and not self.args.hri_nll:
+            return None
+        first = self.accelerator.process_index * len(rows)  # groups may span processes, so use global row indices
+        last = self.num_generations - 1
+        mask = [(first + i) % self.num_generations == last and bool(row.get("reference")) for i, row in enumerate(rows)]
+        return _Batch(rows, mask)
+
+    def _marked(self, completion_mask: Any) -> dict[str, Any]:
+        """Which rows are references, and the number of their tokens in the whole batch, for the likelihood term."""
+        assert self._batch is not None
+        marked = torch.tensor(self._batch.mask, device=completion_mask.device)
+        tokens = self.accelerator.gather((completion_mask * marked[:, None]).sum()).sum()
+        return {"is_reference": marked, "reference_tokens": tokens}
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Remember the log-probabilities, for the likelihood term."""
+        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self._logps = found[0]
+        return found
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        """Add the references' mean negative log-likelihood per token, over all of a batch's references."""
+        loss = super()._compute_loss(model, inputs)
+        logps, self._logps = self._logps, None
+        if "is_reference" not in inputs:
+            return loss
+        mask = inputs["completion_mask"] * inputs["is_reference"][:, None]
+        lost = -(logps * mask).sum()
+        # TRL's rule for a mean over all tokens of a generation batch, shared out among slices and processes
+        share = self.current_gradient_accumulation_steps / self.args.steps_per_generation
+        count = inputs["reference_tokens"].clamp(min=1) / self.accelerator.num_processes * share
+        told = self.accelerator.reduce(torch.stack([lost.detach(), mask.sum().to(lost.dtype)]), reduction="sum")
+        if told[1] > 0:
+            self._metrics["train"]["hri/nll"].append((told[0] / told[1]).item())
+        return loss + self.args.hri_nll * lost / count
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *more: Any
@@ -237,7 +230,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
             )
         return norm
 
-    def _with_references(self, advantages: Any, first: int, weight: float) -> Any:
+    def _with_references(self, advantages: Any, weight: float) -> Any:
         """Fill the references' advantages into those of this process's rows, and log the HRI metrics."""
         assert self._batch is not None
         references, raw = self._batch.references, self._batch.rewards
@@ -254,6 +247,7 @@ class HRITrainer(GRPOTrainer):  # type: ignore[misc]
         if self.args.hri_bound is not None:
             advantage = advantage.clamp(-self.args.hri_bound, self.args.hri_bound)
         filled = torch.zeros_like(total).masked_scatter(references, (weight * advantage[injected]).to(total.dtype))
+        first = self.accelerator.process_index * len(advantages)
         metrics = self._metrics["train"]
         metrics["hri/frac_groups_injected"].append(injected.float().mean().item())
         if judged.any():
