@@ -1,4 +1,4 @@
-"""Training recipes: model, data and reward. YAML files with a validating loader."""
+"""Training recipes: model, data and training. The reward's part is in `terms`, the loader in `recipe_files`."""
 
 from __future__ import annotations
 
@@ -9,82 +9,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..rubrics.base import Frozen
+from .terms import MEASURES, JudgeSpec, RewardSpec
 
-
-class Weights(Frozen):
-    """Weights of the reward's parts. Quality (the share of a faultless score) is added, the penalties subtracted."""
-
-    story_quality: float = Field(default=1.0, ge=0)
-    repetition: float = Field(default=1.5, ge=0)
-    length: float = Field(default=0.8, ge=0)
-    blank: float = Field(default=1.0, ge=0)
-
-
-class RewardSpec(Frozen):
-    """How the parts of a response are combined into one number.
-
-    `rubric` is the name of a bundled rubric or the path of a file; a story without fault scores 1. `clip` bounds the
-    weighted sum on both sides. With `score` `mean` the reward is that sum; with `sum`, as in the released code, it is
-    multiplied by the response's tokens, so it grows with length. Reasoning tokens beyond `reasoning_cap` cost
-    `reasoning_cost` each. The overlong penalty starts `overlong_tokens` before the limit (0: never).
-    """
-
-    rubric: str = "story_quality"
-    weights: Weights = Weights()
-    clip: float = Field(default=2.0, gt=0)
-    score: Literal["mean", "sum"] = "mean"
-    reasoning_cap: int = Field(default=3072, ge=0)
-    reasoning_cost: float = Field(default=0.05, ge=0)
-    overlong_tokens: int = Field(default=512, ge=0)
-
-
-class JudgeSpec(Frozen):
-    """A judge, and how long to wait for it. Times are in seconds; `options` are Inspect's generation settings.
-
-    Several models form a jury: each judges every story, and the score is the mean of their scores; `quorum` of them are
-    enough (default: all). A bare list of models is a jury with default settings.
-
-    `price_factor` is the fraction of the list price that calls cost (0.5 for a flex tier). A row without a verdict is
-    retried up to `retries` times within `batch_timeout`; the wait between tries starts at `retry_wait` and doubles.
-    `concurrency` is shared by all processes.
-    """
-
-    model: str | tuple[str, ...]
-    quorum: int | None = Field(default=None, ge=1)
-    options: dict[str, Any] = Field(default_factory=dict)
-    model_args: dict[str, Any] = Field(default_factory=dict)
-    base_url: str | None = None
-    concurrency: int = Field(default=4, ge=1)
-    price_factor: float = Field(default=1.0, ge=0)
-    row_timeout: float = Field(default=300, gt=0)
-    batch_timeout: float = Field(default=1200, gt=0)
-    retries: int = Field(default=3, ge=0)
-    retry_wait: float = Field(default=5, ge=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, data: Any) -> Any:
-        return {"model": data} if isinstance(data, str | list | tuple) else data
-
-    @model_validator(mode="after")
-    def _is_jury(self) -> JudgeSpec:
-        if not self.models:
-            raise ValueError("model: name at least one judge")
-        if len(set(self.models)) < len(self.models):
-            raise ValueError("model: name each judge once")
-        if self.quorum is not None and self.quorum > len(self.models):
-            raise ValueError(f"quorum: {self.quorum} is more than the {len(self.models)} judges")
-        return self
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The judges: one, or the members of a jury in alphabetical order."""
-        return (self.model,) if isinstance(self.model, str) else tuple(sorted(self.model))
-
-    @property
-    def name(self) -> str:
-        """The name of the judge, or the names of the jury's members."""
-        return " + ".join(self.models)
+# weights on the held-out prompts where a recipe names none and they differ from those in training
+HELD_OUT_WEIGHTS = {"repetition": 0.8, "length": 0.2, "overlong": 0.0}
 
 
 class Sampling(Frozen):
@@ -100,18 +28,21 @@ class Sampling(Frozen):
 class Validation(Frozen):
     """Validation on held-out prompts: number, frequency (in steps), sampling and judge.
 
-    With `select` `best`, the checkpoint with the highest mean `metric` on the held-out prompts is kept, and merged by
-    default; `metric` is the reward, or the judge's score as a share of a faultless one. With a `patience`, training
-    stops when that many validations in a row bring nothing that can be told apart as better.
+    `judge` takes the place of the recipe's judge; `weights` are those of the reward's terms here. The rubrics of
+    `benchmarks` judge the stories, too, without counting in the reward. With `select` `best`, the checkpoint with the
+    highest mean `metric` on the held-out prompts is kept, and merged by default; `metric` is the reward, or one of its
+    terms or a benchmark, as a share of a faultless score. With a `patience`, training stops when that many validations
+    in a row bring nothing that can be told apart as better.
     """
 
     judge: JudgeSpec
     prompts: int = Field(default=20, ge=0)
     every: int = Field(default=20, ge=1)
     select: Literal["last", "best"] = "last"
-    metric: Literal["reward", "story_quality"] = "reward"
+    metric: str = "reward"
     patience: int | None = Field(default=None, ge=1)
-    weights: Weights = Weights(repetition=0.8, length=0.2)
+    benchmarks: tuple[str, ...] = ()
+    weights: dict[str, float] = Field(default_factory=dict)
     sampling: Sampling = Sampling()
 
 
@@ -177,7 +108,7 @@ class Recipe(Frozen):
     data: Data = Data()
     sft: Sft | None = None
     lora: Lora | None = None
-    reward: RewardSpec = RewardSpec()
+    reward: RewardSpec = Field(default_factory=lambda: RewardSpec.model_validate({}))
     judge: JudgeSpec
     validation: Validation
     stop: Stop = Stop()
@@ -189,11 +120,29 @@ class Recipe(Frozen):
         limit = self.trl.get("max_completion_length")
         if not isinstance(limit, int):
             raise ValueError("trl.max_completion_length: must be a number of tokens")
-        if self.reward.overlong_tokens >= limit:
+        terms, asked = self.reward.terms, self.validation
+        for name in asked.weights:
+            if name not in terms:
+                raise ValueError(f"validation.weights.{name}: no such term; the reward has {', '.join(terms)}")
+        known = ("reward", *(name for name in terms if name not in MEASURES), *asked.benchmarks)
+        if asked.metric not in known:
+            raise ValueError(f"validation.metric: {asked.metric} is none of {', '.join(known)}")
+        # all of them, so that a saved recipe says what was used
+        weights = {
+            name: asked.weights.get(name, HELD_OUT_WEIGHTS.get(name, term.weight)) for name, term in terms.items()
+        }
+        object.__setattr__(self, "validation", asked.model_copy(update={"weights": weights}))
+        if "overlong" in terms and self.reward.overlong_tokens >= limit:
             raise ValueError(
                 f"reward.overlong_tokens: {self.reward.overlong_tokens} is not below trl.max_completion_length, {limit}"
             )
         return self
+
+    def weights(self, held_out: bool) -> dict[str, float]:
+        """The weights of the reward's terms, in training or on the held-out prompts."""
+        if held_out:
+            return self.validation.weights
+        return {name: term.weight for name, term in self.reward.terms.items()}
 
     @property
     def completion_tokens(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..harness.errors import UserError
 from .recipe import Recipe
 from .settings import check_trl
+from .terms import spelled_out, without_short
 
 
 class _Loader(yaml.SafeLoader):
@@ -57,11 +58,12 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
         if not equals or not key:
             raise UserError(f"{change!r} is not KEY=VALUE, such as trl.learning_rate=1e-5")
         try:
-            _set(data, key.split("."), yaml.load(text, _Loader))
-        except (KeyError, TypeError):
-            raise UserError(f"{key}: a recipe has no such key") from None
+            value: Any = yaml.load(text, _Loader)
         except yaml.YAMLError:
             raise UserError(f"{change!r}: the value is not YAML") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        data = _merged(data, value, name)
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
@@ -87,22 +89,30 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"recipe {name}: must be a mapping of settings")
     base = data.pop("base", None)
-    return data if base is None else _merged(_read(str(base), (*seen, name)), data)
+    if base is None:
+        return {**data, "reward": _terms(spelled_out, data, name)}
+    return _merged(_read(str(base), (*seen, name)), data, name)
 
 
-def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(base.get(key), dict)
-        base[key] = _merged(base[key], value) if both else value
-    return base
+def _merged(base: dict[str, Any], over: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A recipe with changes: mappings key by key, with the reward's short form written as terms."""
+
+    def merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+        for key, value in over.items():
+            both = isinstance(value, Mapping) and isinstance(base.get(key), dict)
+            base[key] = merge(base[key], value) if both else value
+        return base
+
+    return merge(base, {**over, "reward": _terms(without_short, over, name)} if "reward" in over else over)
 
 
-def _set(data: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        if data.get(key) is None:
-            data[key] = {}
-        data = data[key]
-    data[path[-1]] = value
+def _terms(form: Callable[[Mapping[str, Any]], dict[str, Any]], data: Mapping[str, Any], name: str) -> Any:
+    """The reward's settings in another form; what is no mapping is left to the validation."""
+    reward = data.get("reward") or {}
+    try:
+        return form(reward) if isinstance(reward, Mapping) else reward
+    except ValueError as error:
+        raise UserError(f"recipe {name}: reward.{error}") from None
 
 
 def _first(error: ValidationError) -> str:
@@ -111,6 +121,8 @@ def _first(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         owner: Any = Recipe
         for key in first["loc"][:-1]:
+            if str(key) not in owner.model_fields:  # the name of a term
+                continue
             annotation = owner.model_fields[str(key)].annotation
             owner = next(
                 (a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), owner

@@ -4,8 +4,8 @@ Run by hand: python tests/perf/learning.py FOLDER (about two hours on two cores;
 Writes FOLDER/learning.json and FOLDER/learning.png. Every story is cut at 48 tokens, so lengths play no part: what can
 be learned is what the offline proxy judge likes. Asserts nothing.
 
-python tests/perf/learning.py FOLDER start (about an hour) compares ways to learn from the human stories: HRI alone, after
-a warm start, and with the likelihood term, with four prompts held out.
+python tests/perf/learning.py FOLDER start (about an hour) compares ways to learn from the human stories: HRI alone,
+after a warm start, and with the likelihood term, with four prompts held out.
 
 With PAIRS, a file of pairs, and a GPU: python tests/perf/learning.py FOLDER PAIRS takes its stories of 200 to 500 words
 whole, with all penalties and vLLM, for a hundred steps, three runs at a time. Not yet run.
@@ -29,13 +29,12 @@ import pandas as pd
 
 from polaris_eval.harness.stats.intervals import mean_interval
 from polaris_eval.harness.words import count_words
-from polaris_eval.trainers.ledger import TRAIN
+from polaris_eval.trainers.reward.ledger import TRAIN
 from polaris_eval.trainers.run.curves import judged_rows, metrics
 
 SEEDS = (1, 2, 3)
 LIMIT = 48
 WORDS = (200, 500)
-
 
 
 class Trial(NamedTuple):

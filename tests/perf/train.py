@@ -29,10 +29,11 @@ from polaris_eval.harness.judge.named import make_model
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.rubrics import load_rubric
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer
-from polaris_eval.trainers.ledger import HELD_OUT, TRAIN, Ledger
 from polaris_eval.trainers.models import model_path
 from polaris_eval.trainers.recipe_files import load_recipe
-from polaris_eval.trainers.reward import Judging, Reward
+from polaris_eval.trainers.reward.batch import Reward
+from polaris_eval.trainers.reward.judged import Judging
+from polaris_eval.trainers.reward.ledger import HELD_OUT, TRAIN, Ledger
 
 TOKENS, STEPS = 48, 4
 
@@ -74,11 +75,10 @@ def reward_seconds(latency: float, concurrency: int) -> float:
     recipe = load_recipe("smoke", changes)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"POLARIS_CACHE": folder, "POLARIS_JUDGE_CACHE": "on"}
-        judging = Judging(recipe.judge, Jury((judge,)), load_prices(None), recipe.reward.weights)
+        judging = {"story_quality": Judging(recipe.judge, Jury((judge,)), load_prices(None))}
         end = tiny.TOKENIZER.eos_token_id
-        rubric = load_rubric(recipe.reward.rubric)
         ledger = Ledger(Path(folder), 0, "smoke")
-        reward = Reward(recipe, rubric, {TRAIN: judging, HELD_OUT: judging}, tiny.TOKENIZER, "", {end}, ledger)
+        reward = Reward(recipe, {TRAIN: judging, HELD_OUT: judging}, {}, tiny.TOKENIZER, "", {end}, ledger)
         ids = [[*tiny.TOKENIZER.encode(f"{PROSE * 28} {i}"), end] for i in range(48)]
         call = reward(
             prompts=["Write of a ferry."] * 48, completion_ids=ids, uid=[f"p{i}" for i in range(48)],

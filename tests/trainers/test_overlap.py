@@ -42,8 +42,10 @@ class Seen(OverlapTrainer):
 
 @pytest.mark.parametrize("settings", [{}, HALF])
 def test_without_an_update_in_between_nothing_changes(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """With a learning rate of 0, the weights that are one update old are the present ones; the likeliest token, since the
-    generator of random numbers is used in another order."""
+    """With a learning rate of 0, the weights before the last update are the present ones.
+
+    Only the likeliest tokens are taken, since random numbers are drawn in another order.
+    """
     told = []
     for kind in (HRITrainer, OverlapTrainer):
         made = tiny.trainer(

@@ -31,18 +31,22 @@ from polaris_eval.harness.length import Length, blank_penalty, length_penalty
 from polaris_eval.harness.prices import load_prices
 from polaris_eval.harness.repetition import repetition_penalty
 from polaris_eval.harness.text.forms import FORMS, Form
-from polaris_eval.rubrics import Rubric, load_rubric
-from polaris_eval.trainers.ledger import HELD_OUT, TRAIN, Ledger, read_rows
-from polaris_eval.trainers.recipe import JudgeSpec, Recipe, RewardSpec, Weights
+from polaris_eval.rubrics import Rubric
+from polaris_eval.trainers.recipe import Recipe
 from polaris_eval.trainers.recipe_files import load_recipe
-from polaris_eval.trainers.reward import Judging, Reward
+from polaris_eval.trainers.reward.batch import Reward
+from polaris_eval.trainers.reward.judged import Judging, asked_terms, reward_functions
+from polaris_eval.trainers.reward.ledger import HELD_OUT, TRAIN, Ledger, read_rows
+from polaris_eval.trainers.reward.scoring import Response, combine, measure
 from polaris_eval.trainers.run.checks import make_jury
-from polaris_eval.trainers.scoring import Response, combine, measure
+from polaris_eval.trainers.terms import JudgeSpec, RewardSpec
 
 pytestmark = pytest.mark.model
 
 LIMIT = 4096
 END = {TOKENIZER.eos_token_id}
+SPEC = RewardSpec.model_validate({})  # the paper's
+PAPER = {name: term.weight for name, term in SPEC.terms.items()}
 QUICK = {"retries": 1, "retry_wait": 0.05, "row_timeout": 5.0, "batch_timeout": 20.0, "concurrency": 8}
 
 
@@ -61,15 +65,15 @@ def recipe(**judge: Any) -> Recipe:
 def reward_of(chosen: Recipe, folder: Path, opening: str = "") -> Reward:
     folder.mkdir(exist_ok=True)
     prices = load_prices(None)
-    judges = {
-        phase: Judging(spec, make_jury(spec), prices, weights)
-        for phase, spec, weights in (
-            (TRAIN, chosen.judge, chosen.reward.weights),
-            (HELD_OUT, chosen.validation.judge, chosen.validation.weights),
-        )
-    }
-    rubric = load_rubric(chosen.reward.rubric)
-    return Reward(chosen, rubric, judges, TOKENIZER, opening, END, Ledger(folder, 0, chosen.name))
+    judging: dict[str, dict[str, Judging]] = {TRAIN: {}, HELD_OUT: {}}
+    used: list[tuple[JudgeSpec, Judging]] = []
+    for phase, of in judging.items():
+        for name, asked in asked_terms(chosen, phase == HELD_OUT).items():
+            if not any(spec == asked.judge for spec, _ in used):
+                used.append((asked.judge, Judging(asked.judge, make_jury(asked.judge), prices)))
+            of[name] = next(one for spec, one in used if spec == asked.judge)
+    functions = reward_functions(chosen)
+    return Reward(chosen, judging, functions, TOKENIZER, opening, END, Ledger(folder, 0, chosen.name))
 
 
 def ask(reward: Reward, texts: list[str], step: int = 0, held_out: bool = False, **columns: Any) -> dict[str, Any]:
@@ -99,23 +103,26 @@ def ask(reward: Reward, texts: list[str], step: int = 0, held_out: bool = False,
 def test_a_reward_by_hand() -> None:
     response = Response("", "", 100, 400, 0, False, 0.25, repetition=0.2, length=0.5, blank=1.0)
     plain = 0.6 - 1.5 * 0.2 - 0.8 * 0.5 - 1.0
-    assert combine(0.6, response, Weights(), RewardSpec()) == pytest.approx(plain - 0.25)
-    assert combine(0.6, response, Weights(), RewardSpec(), overlong=False) == pytest.approx(plain)
-    assert combine(-1.59, response, Weights(), RewardSpec()) == pytest.approx(-2 - 0.25)  # clipped
+    assert combine({"story_quality": 0.6}, response, PAPER, SPEC) == pytest.approx(plain - 0.25)
+    assert combine({"story_quality": 0.6}, response, PAPER | {"overlong": 0.0}, SPEC) == pytest.approx(plain)
+    assert combine({"story_quality": -1.59}, response, PAPER, SPEC) == pytest.approx(-2 - 0.25)  # clipped
+    more = combine({"story_quality": 0.6, "dialogue": 0.5}, response, PAPER | {"dialogue": -2.0}, SPEC)
+    assert more == pytest.approx(max(-2, plain - 1.0) - 0.25)
     # as released: every token earns the sum, reasoning over its cap costs 0.05 a token, a cut answer its overlong share
     long = Response("", "", 100, 8192, 3272, True, 1.0, 0.0, 0.0, 0.0)
-    assert combine(0.5, long, Weights(), RewardSpec(score="sum")) == pytest.approx(0.5 * 8192 - 0.05 * 200 - 1.0)
-    assert combine(0.5, long, Weights(), RewardSpec()) == pytest.approx(0.5 - 0.05 * 200 / 8192 - 1.0)
+    whole = SPEC.model_copy(update={"score": "sum"})
+    assert combine({"story_quality": 0.5}, long, PAPER, whole) == pytest.approx(0.5 * 8192 - 0.05 * 200 - 1.0)
+    assert combine({"story_quality": 0.5}, long, PAPER, SPEC) == pytest.approx(0.5 - 0.05 * 200 / 8192 - 1.0)
 
 
 def test_what_is_measured_is_what_the_evaluation_measures() -> None:
     text = PROSE * 4
-    found = measure(ids(text), TOKENIZER, "", END, Length(400, 400), LIMIT, RewardSpec())
+    found = measure(ids(text), TOKENIZER, "", END, Length(400, 400), LIMIT, SPEC)
     assert found.repetition == repetition_penalty(found.story)
     assert found.length == length_penalty(found.words, 400)
     assert found.blank == blank_penalty(found.story)
     assert (found.truncated, found.overlong, found.reasoning_tokens) == (False, 0, 0)
-    cut = measure(ids(text, end=False), TOKENIZER, "", END, None, len(ids(text, end=False)), RewardSpec())
+    cut = measure(ids(text, end=False), TOKENIZER, "", END, None, len(ids(text, end=False)), SPEC)
     assert (cut.truncated, cut.overlong, cut.length) == (True, 1, 0)
 
 
@@ -124,7 +131,7 @@ def test_reasoning_is_counted_and_cut(reasoning: str, opening: str, closed: bool
     reasoning = reasoning.replace("<", "")
     before = "" if opening else "<think>\n"
     text = f"{before}{reasoning}" + ("\n</think>\nThe ferry waited." if closed else "")
-    found = measure(ids(text), TOKENIZER, opening, END, None, LIMIT, RewardSpec())
+    found = measure(ids(text), TOKENIZER, opening, END, None, LIMIT, SPEC)
     if closed:
         assert found.story == "The ferry waited."
         kept = TOKENIZER.decode(ids(text)[: found.reasoning_tokens])
@@ -149,7 +156,7 @@ def test_every_form_of_reasoning_is_cut_also_where_its_tokens_are_special(form: 
         tokenizer.add_special_tokens({"additional_special_tokens": marks})
     text = f"{form.opening}The user wants a ferry.{form.closing}The ferry waited."
     written = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
-    found = measure(written, tokenizer, "", {tokenizer.eos_token_id}, None, LIMIT, RewardSpec())
+    found = measure(written, tokenizer, "", {tokenizer.eos_token_id}, None, LIMIT, SPEC)
     assert (found.story, found.words) == ("The ferry waited.", 3)
     left = tokenizer.decode(written[found.reasoning_tokens :], skip_special_tokens=True)
     assert left.strip() == "The ferry waited."
@@ -183,8 +190,7 @@ def test_parity_with_an_evaluation(cli: Cli, tmp_path: Path) -> None:
         prompts=[record["prompt"] for record in records],
         uid=[record["id"] for record in records],
     )
-    assert dict(zip(found["extra"]["uid"], found["extra"]["overall"], strict=True)) == logged
-    assert found["extra"]["story_quality"] == [overall / 100 for overall in found["extra"]["overall"]]
+    assert found["extra"]["story_quality"] == [logged[uid] / 100 for uid in found["extra"]["uid"]]
     assert found["extra"]["status"][4] == "empty"  # the writer's failure: the lowest score, not a missing one
 
 
@@ -282,7 +288,7 @@ def test_evaluation_and_training_share_their_judgments(
         assert times["all"] == 3  # the third story is new
         samples = read_eval_log(str(next((tmp_path / "logs").glob("*.eval")))).samples or []
         scores = {str(s.id): s.scores["judged"] for s in samples if s.scores}
-        assert [scores[r["id"]].value["score"] for r in records[:2]] == first["extra"]["overall"]
+        assert [scores[r["id"]].value["score"] / 100 for r in records[:2]] == first["extra"]["story_quality"]
         assert [scores[r["id"]].metadata["kept"] for r in records] == [True, True, False]
         again = reward_of(chosen, tmp_path / "again")
         assert ask(again, texts, **columns)["rewards"] == first["rewards"]
@@ -400,7 +406,10 @@ def test_a_jury_rewards_as_it_evaluates(
         assert done.returncode == 0, done.stdout + done.stderr
     samples = read_eval_log(str(next((tmp_path / "logs").glob("*.eval")))).samples or []
     logged = [sample.scores["judged"].value["score"] for sample in samples if sample.scores]
-    assert found["extra"]["overall"] == logged == [i + 5.5 for i in range(4)]
+    assert logged == [i + 5.5 for i in range(4)]
+    assert found["extra"]["story_quality"] == [score / 100 for score in logged]
     rows = read_rows(tmp_path / "run" / "rewards.jsonl")
     assert sorted(row["attempt"] for row in rows) == [0, 0, 0, 0, 1]
-    assert {row["judge"] for row in rows} == {"openai-api/one/mild + openai-api/one/stern"}
+    assert {row["judgments"]["story_quality"]["judge"] for row in rows} == {
+        "openai-api/one/mild + openai-api/one/stern"
+    }

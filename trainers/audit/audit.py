@@ -17,9 +17,9 @@ from ...harness.errors import UserError
 from ...harness.text.overlap import SuffixAutomaton, common_prefix
 from ..answers import story_opening
 from ..books.build import write_lines
-from ..ledger import read_rows
 from ..models import load_tokenizer
 from ..pairs import read_pairs
+from ..reward.ledger import read_rows
 from .generators import base_of, check_backend, continuations, recipe_of, weights_of
 
 GIVEN = (0, 50, 100, 200)  # story tokens that an attack gives; 0: the prompt alone

@@ -1,8 +1,8 @@
 """Write the next batch while this one is judged.
 
-While the judges of a batch are awaited, the trainer writes the stories of the next one, with the weights it has then: so
-every batch but the first of an epoch is written by weights one update old. Their log-probabilities under those weights
-are kept, and the policy's ratio is taken against them, as TRL does where a batch serves several updates.
+While the judges of a batch are awaited, the trainer writes the stories of the next one, with the weights it has then:
+so every batch but the first of an epoch is written by weights one update old. Their log-probabilities under those
+weights are kept, and the policy's ratio is taken against them, as TRL does where a batch serves several updates.
 Without an update in between (learning rate 0), everything is as without overlap.
 """
 

@@ -2,9 +2,10 @@
 
 Each group of G rows has G - 1 rollouts of the policy and, as its last row, one teacher-forced reference. The mean and
 standard deviation are those of the rollouts alone, and the reference's advantage is
-w(step) * (r_ref - mean) / (std + 1e-4). With `hri_nll`, the references' mean negative log-likelihood per token is added to
-the loss, with that weight, and they are injected from the first step. While both are 0, in evaluation, and for a row without a reference, the group is G
-rollouts and the results are bit-identical to those of the parent class (except for `validation_sampling`).
+w(step) * (r_ref - mean) / (std + 1e-4). With `hri_nll`, the references' mean negative log-likelihood per token is added
+to the loss, with that weight, and they are injected from the first step. While both are 0, in evaluation, and for a row
+without a reference, the group is G rollouts and the results are bit-identical to those of the parent class (except for
+`validation_sampling`).
 
 Written for trl 1.16.0, whose private methods it overrides; before using another version, run
 tests/trainers/test_hri.py.

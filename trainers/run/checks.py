@@ -17,10 +17,12 @@ from ...harness.errors import UserError, need_extra
 from ...harness.inspect_seam import outside_loop
 from ...harness.judge.jury import Jury
 from ...harness.judge.named import PACKAGE, as_judge_config, make_model
-from ...rubrics import Rubric, load_rubric
 from ..hri import MIN_GROUP
 from ..models import Sizes, first_line, sizes_of
-from ..recipe import JudgeSpec, Recipe
+from ..recipe import Recipe
+from ..reward.judged import Asked, asked_terms
+from ..reward.ledger import HELD_OUT, TRAIN
+from ..terms import JudgeSpec
 from . import estimate
 from .config import lora_config, sft_settings, trl_config
 from .processes import processes
@@ -163,15 +165,19 @@ def check_validation(recipe: Recipe, held_out: int) -> None:
         )
 
 
-def check_rubric(recipe: Recipe) -> Rubric:
-    """Load the rubric of the reward. Raises UserError if it cannot mark a single story with one call."""
-    rubric = load_rubric(recipe.reward.rubric)
-    if rubric.pairs or rubric.slots:
-        how = "compares two stories" if rubric.pairs else "is asked once per criterion of a prompt"
-        raise UserError(f"reward.rubric: {rubric.name} {how}; a reward needs a rubric that marks one story at a time")
-    if rubric.faultless <= 0:  # dividing by it would turn better into worse
-        raise UserError(f"reward.rubric: {rubric.name} gives a faultless story {rubric.faultless:g}, not above 0")
-    return rubric
+def check_terms(recipe: Recipe, held_out: bool, count: int) -> dict[str, dict[str, Asked]]:
+    """What is judged, by phase and term. Raises UserError for a term that this run cannot have."""
+    found = {TRAIN: asked_terms(recipe, held_out=False)}
+    relative = [name for name, asked in found[TRAIN].items() if asked.relative]
+    rows = estimate.count_steps(recipe, 1, count).rows // count
+    if relative and rows % recipe.group:
+        raise UserError(
+            f"reward.terms.{relative[0]} compares the stories of a group, and each of {count} processes has {rows} "
+            f"rows of a batch, which is not a multiple of the group of {recipe.group} (trl.num_generations)"
+        )
+    if held_out:
+        found[HELD_OUT] = asked_terms(recipe, held_out=True)
+    return found
 
 
 def check_judge(spec: JudgeSpec) -> None:
@@ -211,7 +217,12 @@ def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
         notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")
     if recipe.setting("mask_truncated_completions") and recipe.injects:
         notes.append("mask_truncated_completions also leaves out references that were cut")
-    notes += [_dominant(recipe, plan["seconds_a_batch"])]
+    notes += [_dominant(recipe, plan["seconds_a_batch"], plan["batch_seconds"])]
+    if recipe.setting("overlap"):
+        notes.append(
+            "overlap: each batch but the first of an epoch is written while the one before is judged, by weights one "
+            "update old"
+        )
     expected = recipe.shape.gpus
     if expected > 1 and plan["processes"] != expected:
         notes.append(
@@ -220,13 +231,14 @@ def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _dominant(recipe: Recipe, seconds: Mapping[str, float]) -> str:
+def _dominant(recipe: Recipe, seconds: Mapping[str, float], total: float) -> str:
     """What takes the most time of a batch, and what would halve it."""
     part = max(seconds, key=lambda name: seconds[name])
     gpus = "a GPU is many times faster" if not recipe.shape.gpus else "twice the GPUs would halve it"
     halved = {
-        "judging": f"judge.concurrency={2 * recipe.judge.concurrency} would halve it, if the provider allows",
+        "judging": f"judge.concurrency={2 * recipe.judge.concurrency} would halve it, if the provider allows"
+        + ("" if recipe.setting("overlap") else "; trl.overlap=true writes the next batch meanwhile"),
         "generation": gpus if recipe.setting("use_vllm") else "vLLM on a GPU is many times faster",
         "updates": gpus,
     }
-    return f"most of a batch's time goes to {part}, {seconds[part]:g} of {sum(seconds.values()):g} s: {halved[part]}"
+    return f"most of a batch's time goes to {part}, {seconds[part]:g} of {total:g} s: {halved[part]}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...harness.length import ABOVE, BELOW, BUCKETS, bucket
 from ...harness.show.figures import LINES, save_both, style
-from ..ledger import TRAIN, read_rows
+from ..reward.ledger import TRAIN, read_rows, terms_in
 from ..sft import LOG
 
 Series = dict[int, float]
@@ -59,14 +59,18 @@ def write_curves(folder: Path, title: str) -> list[Path]:
         figure = Figure(figsize=(12, 6.4))
         grid = figure.subplots(2, 3)
         figure.suptitle(title)
+        terms = _terms(logged)
+        first = terms[0] if terms else ""
         panels: list[tuple[str, dict[str, Series]]] = [
             ("reward", {"policy": _of(logged, "reward"), "reference": _of(logged, "hri/reward"),
+                        "policy, weighed as held out": _of(logged, "parts/reward_as_held_out"),
                         "held out": _of(logged, "eval_reward")}),
-            ("parts of the policy's reward", {name: _of(logged, f"parts/{name}") for name in
-                       ("story_quality", "repetition", "length", "blank", "overlong")}),
-            ("quality / 100", {"policy": _of(logged, "parts/story_quality"),
-                                     "reference": _of(logged, "hri/story_quality"),
-                                     "held out, its judge": _of(logged, "eval_parts/story_quality")}),
+            ("terms of the policy's reward", {name: _of(logged, f"parts/{name}") for name in
+                                              (*terms, "repetition", "length", "blank", "overlong")}),
+            (f"{first.replace('_', ' ')}, 1 is faultless",
+             {"policy": _of(logged, f"parts/{first}"), "reference": _of(logged, f"hri/{first}"),
+              **{f"held out{', ' + name.replace('_', ' ') if name != first else ''}": _of(logged, f"eval_parts/{name}")
+                 for name in terms}}),
             ("words per word asked for", length_ratios(judged_rows(folder))),
             ("judge: share of rows", {"without a verdict": _of(logged, "judge/unjudged"),
                                       "kept from before": _of(logged, "judge/kept")}),
@@ -102,6 +106,12 @@ def write_losses(folder: Path) -> list[Path]:
         axes.set_title("warm start: loss per token of the human stories")
         axes.set_xlabel("step")
     return save_both(figure, folder / "curves")
+
+
+def _terms(logged: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """The terms that any step or validation has a value of, judged or computed by functions."""
+    names = [name.rpartition("parts/")[2] for row in logged.values() for name in row if "parts/" in name]
+    return list(terms_in(dict.fromkeys(names)))
 
 
 def _of(logged: Mapping[int, Mapping[str, Any]], name: str) -> dict[int, float]:

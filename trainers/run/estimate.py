@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -15,9 +15,10 @@ from rich.table import Table
 from ...harness.judge.named import is_proxy, marked
 from ...harness.prices import Prices
 from ...harness.run.plan import judgment_tokens
-from ...rubrics import load_rubric
 from ..models import Sizes
-from ..recipe import JudgeSpec, Recipe
+from ..recipe import Recipe
+from ..reward.judged import Asked, asked_terms, judges_of
+from ..terms import AFTER_CLIP, MEASURES
 
 JUDGE_SECONDS = 30.0  # assumed for one judgment with medium thinking; a proxy answers at once
 GB = 1e9
@@ -108,17 +109,33 @@ def response_tokens(recipe: Recipe, targets: Sequence[int | None], ratio: float)
 def step_seconds(recipe: Recipe, sizes: Sizes, found: Steps, tokens: float) -> dict[str, float]:
     """Seconds of one generation batch with its updates, by part.
 
-    Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: rows x judges x JUDGE_SECONDS /
-    concurrency.
-    Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), per iteration.
+    Generation: rollout tokens / (GPUs x decode_tokens_per_second). Judging: calls x JUDGE_SECONDS / concurrency, of
+    the judge that takes longest.
+    Updates: 8 FLOP x parameters x tokens (forward, backward, recomputed forward) / (GPUs x tflops), per iteration; 10
+    with overlap, where the old log-probabilities need another forward pass.
     """
     shape, gpus = recipe.shape, max(1, recipe.shape.gpus)
     rollouts = found.rows - (found.groups if recipe.injects else 0)
-    calls = found.rows * sum(not is_proxy(judge) for judge in recipe.judge.models)
-    work = 8 * sizes.parameters * found.rows * (tokens + recipe.data.max_prompt_tokens)
+    terms = asked_terms(recipe, held_out=False)
+    waits = [
+        sum(
+            _calls(recipe, asked, found.rows) * sum(not is_proxy(name) for name in judge.models)
+            for asked in terms.values()
+            if asked.judge == judge
+        )
+        * JUDGE_SECONDS
+        / judge.concurrency
+        for judge in judges_of(terms.values())
+    ]
+    work = (
+        (10 if recipe.setting("overlap") else 8)
+        * sizes.parameters
+        * found.rows
+        * (tokens + recipe.data.max_prompt_tokens)
+    )
     return {
         "generation": rollouts * tokens / (gpus * shape.decode_tokens_per_second),
-        "judging": calls * JUDGE_SECONDS / recipe.judge.concurrency,
+        "judging": max(waits, default=0.0),
         "updates": work * int(recipe.setting("num_iterations")) / (gpus * shape.tflops * 1e12),
     }
 
@@ -139,13 +156,19 @@ def plan(
     every = recipe.validation.every
     validations = (found.steps // every + 1 + (found.steps % every > 0)) if held_out else 0
     judged = [
-        _judging("train", recipe, recipe.judge, found.batches * found.rows, words, prices),
-        _judging("held out", recipe, recipe.validation.judge, validations * held_out, words, prices),
+        _judging(use, name, asked, _calls(recipe, asked, rows), words, prices)
+        for use, rows, of_held_out in (
+            ("train", found.batches * found.rows, False),
+            ("held out", validations * held_out, True),
+        )
+        for name, asked in asked_terms(recipe, of_held_out).items()
     ]
     seconds = step_seconds(recipe, sizes, found, tokens)
     memory = memory_gb(recipe, sizes)
     before = _warm_start(recipe, sizes, references, tokens)
     known = [row["dollars"] for row in judged]
+    both = max(seconds["generation"], seconds["judging"]) if recipe.setting("overlap") else None
+    batch = sum(seconds.values()) if both is None else both + seconds["updates"]
     return {
         "recipe": recipe.name,
         "model": recipe.model,
@@ -160,6 +183,7 @@ def plan(
         "references": injected,
         "rollout_tokens": round(rollouts * tokens),
         "validations": validations,
+        "reward": told_reward(recipe),
         "judges": judged,
         "dollars": None if None in known else round(sum(known), 2),
         "memory_gb": {name: round(size, 1) for name, size in memory.items()},
@@ -167,7 +191,8 @@ def plan(
         "memory_of_gb": recipe.shape.gpu_gb,
         "checkpoint_gb": round(checkpoint_gb(recipe, sizes), 2),
         "warm_start": before,
-        "hours": round((found.batches * sum(seconds.values()) + (before["seconds"] if before else 0)) / 3600, 2),
+        "batch_seconds": round(batch, 1),
+        "hours": round((found.batches * batch + (before["seconds"] if before else 0)) / 3600, 2),
         "seconds_a_batch": {name: round(value, 1) for name, value in seconds.items()},
     }
 
@@ -181,16 +206,40 @@ def _warm_start(recipe: Recipe, sizes: Sizes, references: int, tokens: float) ->
     return {"steps": steps, "seconds": round(work / (max(1, recipe.shape.gpus) * recipe.shape.tflops * 1e12), 1)}
 
 
-def _judging(use: str, recipe: Recipe, spec: JudgeSpec, rows: int, words: int, prices: Prices) -> dict[str, Any]:
-    read, written = judgment_tokens(load_rubric(recipe.reward.rubric), words)
-    calls = rows * len(spec.models)
-    known = [price for name in spec.models if (price := prices.find(name)) is not None]
+def told_reward(recipe: Recipe) -> str:
+    """The reward as a formula: what is in its bounds, and what is subtracted after them."""
+    parts = {name: term.weight for name, term in recipe.reward.terms.items() if term.weight}
+    after = {name: parts.pop(name) for name in AFTER_CLIP if name in parts}
+
+    def signed(weights: Mapping[str, float]) -> str:
+        signs = [weight < 0 or name in MEASURES for name, weight in weights.items()]
+        told = [
+            f"{'− ' if minus else '+ '}{abs(w):g} {n}" for minus, (n, w) in zip(signs, weights.items(), strict=True)
+        ]
+        return " ".join(told)
+
+    inside = signed(parts).removeprefix("+ ")
+    times = ", times tokens" if recipe.reward.score == "sum" else ""
+    return " ".join(filter(None, (f"{inside or 0} within ±{recipe.reward.clip:g}{times}", signed(after))))
+
+
+def _calls(recipe: Recipe, asked: Asked, rows: int) -> int:
+    """Judgments of so many rows by one judge: one each, or, compared with the others of the group, both orders of each
+    pair."""
+    return rows * (recipe.group - 1) if asked.relative else rows
+
+
+def _judging(use: str, name: str, asked: Asked, judgments: int, words: int, prices: Prices) -> dict[str, Any]:
+    spec = asked.judge
+    read, written = judgment_tokens(asked.rubric, 2 * words if asked.relative else words)
+    calls = judgments * len(spec.models)
+    known = [price for judge in spec.models if (price := prices.find(judge)) is not None]
     dollars = None
     if len(known) == len(spec.models):
         each = sum(read * price.input + written * price.output for price in known)
-        dollars = round(rows * each / 1e6 * spec.price_factor, 2)
-    return {"use": use, "judge": spec.name, "calls": calls, "tokens_in": calls * read, "tokens_out": calls * written,
-            "dollars": dollars}  # fmt: skip
+        dollars = round(judgments * each / 1e6 * spec.price_factor, 2)
+    return {"use": use, "term": name, "judge": spec.name, "calls": calls, "tokens_in": calls * read,
+            "tokens_out": calls * written, "dollars": dollars}  # fmt: skip
 
 
 def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
@@ -208,17 +257,19 @@ def show(found: dict[str, Any], notes: Sequence[str], console: Console) -> None:
         )
     table.add_row("rollouts", f"{found['rollouts']:,}, about {found['rollout_tokens']:,} tokens; "
                   f"{found['references']:,} human references beside them")  # fmt: skip
+    table.add_row("reward", escape(found["reward"]))
     for row in found["judges"]:
         cost = "no known price" if row["dollars"] is None else f"${row['dollars']:,.2f}"
         told = f"{row['calls']:,} judgments, {row['tokens_in']:,} tokens in, {row['tokens_out']:,} out, {cost}"
         told = f"{marked(row['judge'])}: {told}; reasoning and retries not included"
-        table.add_row(f"judge, {row['use']}", escape(told))
+        table.add_row(f"{row['use']}: {row['term']}", escape(told))
     where = "main memory" if found["memory_gb"]["vLLM"] == 0 and found["memory_of_gb"] < 40 else "each GPU"
     parts = ", ".join(f"{name} {size}" for name, size in found["memory_gb"].items() if size)
     table.add_row("memory", f"about {found['memory_total_gb']} of {found['memory_of_gb']:g} GB on {where} ({parts})")
     table.add_row("disk", f"{found['checkpoint_gb']} GB per checkpoint")
     seconds = ", ".join(f"{name} {value:g} s" for name, value in found["seconds_a_batch"].items())
-    table.add_row("time", f"about {found['hours']:g} hours ({seconds} per batch); estimated, see trainers/TRAINING.md")
+    table.add_row("time", f"about {found['hours']:g} hours ({found['batch_seconds']:g} s per batch: {seconds}); "
+                  "estimated, see trainers/TRAINING.md")  # fmt: skip
     for note in notes:
         table.add_row("note", escape(note))
     console.print(table)

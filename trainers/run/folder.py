@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +25,7 @@ _MAY_CHANGE = (
     "stop.", "about", "shape.", "trl.save_total_limit", "trl.report_to", "trl.run_name", "trl.dataloader_num_workers",
     "trl.vllm_server_", "trl.vllm_group_port", "trl.vllm_gpu_memory_utilization",
 )  # fmt: skip
+_TERM = re.compile(r"^reward\.terms\.\w+\.(?=judge\.)")  # the judge of a term may change as the recipe's may
 _VERSIONS = ("polaris-eval", "trl", "transformers", "torch", "accelerate", "peft", "inspect-ai", "datasets", "vllm")
 
 
@@ -42,7 +44,7 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
         # more steps only extend the run if the learning rate does not depend on their number
         constant = recipe.setting("lr_scheduler_type") == "constant"
         free = (*_MAY_CHANGE, *(["trl.max_steps"] if constant else []))
-        changed = sorted(key for key in _differences(earlier, resolved) if not key.startswith(free))
+        changed = sorted(key for key in _differences(earlier, resolved) if not _TERM.sub("", key).startswith(free))
         if changed:
             raise UserError(
                 f"{folder} holds a run of another recipe (different: {', '.join(changed[:6])}); name another folder "

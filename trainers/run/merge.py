@@ -20,6 +20,8 @@ from ...harness.show.render import inert, markdown
 from ..models import first_line, model_path
 from ..recipe import Recipe
 from ..recipe_files import read_recipe
+from ..reward.ledger import terms_in
+from .estimate import told_reward
 from .folder import last_checkpoint, step_of
 from .samples import held_out_rows, select, told
 
@@ -158,17 +160,18 @@ def _write_card(recipe: Recipe, folder: Path, step: int, evaluation: str, out: P
 def _card(recipe: Recipe, folder: Path, step: int, curves: bool, sheet: bool, evaluation: str) -> str:
     versions = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
     rows = held_out_rows(folder)
+    terms = list(terms_in(rows[0]["metadata"])) if rows else []
     table = [
-        "| steps | stories | reward | quality | words per word asked for | repetition |",
-        "|---:|---:|---:|---:|---:|---:|",
+        f"| {' | '.join(['steps', 'stories', 'reward', *terms, 'words per word asked for', 'repetition'])} |",
+        f"|{'---:|' * (5 + len(terms))}",
     ]
     for at in sorted({row["step"] for row in rows if row["step"] <= step}):
         mine = [row for row in rows if row["step"] == at]
         cells = [
-            _mean([row["metadata"]["reward"] for row in mine], 1, 3),
-            _mean([row["metadata"]["story_quality"] for row in mine], 100, 1),
-            _mean([row["metadata"]["words"] / row["target_words"] for row in mine if row.get("target_words")], 1, 2),
-            _mean([row["metadata"]["repetition"] for row in mine], 1, 3),
+            _mean([row["metadata"]["reward"] for row in mine], 3),
+            *(_mean([row["metadata"].get(term) for row in mine], 3) for term in terms),
+            _mean([row["metadata"]["words"] / row["target_words"] for row in mine if row.get("target_words")], 2),
+            _mean([row["metadata"]["repetition"] for row in mine], 3),
         ]
         table.append(f"| {at} | {len(mine)} | {' | '.join(cells)} |")
     judge = recipe.validation.judge.name
@@ -191,7 +194,7 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.name)} on the rubric {Path(recipe.reward.rubric).stem}. The full recipe is in `recipe.yaml`.
+{marked(recipe.judge.name)}: {told_reward(recipe)}. The full recipe is in `recipe.yaml`.
 
 {data}
 
@@ -212,6 +215,6 @@ To be completed: the licence, its intended use, and what it must not be used for
 """
 
 
-def _mean(values: list[Any], scale: float, digits: int) -> str:
+def _mean(values: list[Any], digits: int) -> str:
     known = [value for value in values if value is not None]
-    return f"{scale * fmean(known):.{digits}f}" if known else "–"
+    return f"{fmean(known):.{digits}f}" if known else "–"

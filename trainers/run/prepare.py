@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,15 @@ from typing import Any
 from rich.console import Console
 
 from ...harness.errors import UserError
-from ...harness.judge.jury import Jury
 from ...harness.judge.kept import check_store
 from ...harness.judge.named import as_judge_config
-from ...harness.prices import Prices, load_prices
-from ...rubrics import Rubric
+from ...harness.prices import load_prices
 from ..models import load_tokenizer
 from ..pairs import Pairs, load_pairs
 from ..recipe import Recipe
+from ..reward.judged import Judging, judges_of, reward_functions
 from . import checks, estimate
-from .checks import make_jury
+from .checks import make_jury, per_process
 from .processes import launched, local_rank, processes, rank
 from .trial import try_step
 
@@ -42,9 +42,8 @@ class Job:
     options: Options
     tokenizer: Any
     pairs: Pairs
-    rubric: Rubric
-    judges: dict[str, Jury]  # by phase
-    prices: Prices
+    judging: dict[str, dict[str, Judging]]  # by phase and term; empty in a dry run
+    functions: dict[str, Callable[..., Any]]  # by term
     plan: dict[str, Any]
 
 
@@ -65,19 +64,20 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     count = max(1, recipe.shape.gpus) if dry and not launched() else processes()
     checks.check_group(recipe, len(pairs.train), count)
     prices = load_prices(options.prices)
-    rubric = checks.check_rubric(recipe)
-    judges = {}
-    specs = {"train": recipe.judge, **({"held_out": recipe.validation.judge} if len(pairs.held_out) else {})}
-    for phase, spec in specs.items():
+    asked = checks.check_terms(recipe, len(pairs.held_out) > 0, count)
+    functions = reward_functions(recipe)
+    specs = judges_of([one for terms in asked.values() for one in terms.values()])
+    used = []
+    for spec in specs:
         unknown = [name for name in spec.models if prices.find(name) is None]
         if options.max_cost is not None and unknown:
             raise UserError(
                 f"--max-cost: the judge {unknown[0]} has no known price, so its cost cannot be bounded; give one with "
                 "--prices FILE"
             )
-        as_judge_config(spec.options, f"{phase} judge's options")
+        as_judge_config(spec.options, f"options of the judge {spec.name}")
         try:
-            judges[phase] = make_jury(spec)
+            used.append(Judging(per_process(spec), make_jury(spec), prices))
         except UserError as error:
             if not dry:
                 raise
@@ -86,12 +86,13 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
     checks.check_sft(recipe, pairs.train, options.folder)
     sizes = checks.sizes(recipe)
-    notes += try_step(recipe, tokenizer, pairs.train)
+    notes += try_step(recipe, tokenizer, pairs.train, functions)
     plan = estimate.plan(
         recipe, sizes, pairs.train["target_words"], sum(map(bool, pairs.train["reference"])), len(pairs.held_out),
         pairs.tokens_per_word, count, prices,
     )  # fmt: skip
-    plan |= {"data_digest": _digest(pairs), "rubric_digest": rubric.digest}
+    rubrics = sorted({one.rubric.digest for terms in asked.values() for one in terms.values()})
+    plan |= {"data_digest": _digest(pairs), "rubric_digest": " ".join(rubrics)}
     lack = checks.lack_of_disk(recipe, options.folder, plan)
     notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]
     if rank() == 0:
@@ -99,13 +100,18 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     if not dry:
         if lack and rank() == 0:
             raise UserError(lack)
-        check_store(
-            judge for jury in judges.values() for judge in jury.members
-        )  # find an unusable store now, not row by row
+        check_store(judge for one in used for judge in one.jury.members)  # find an unusable store now, not row by row
         if local_rank() == 0:  # on every machine
-            for spec in specs.values():
+            for spec in specs:
                 checks.check_judge(spec)
-    return Job(recipe, options, tokenizer, pairs, rubric, judges, prices, plan)
+    judging = (
+        {}
+        if dry
+        else {
+            phase: {name: used[specs.index(one.judge)] for name, one in terms.items()} for phase, terms in asked.items()
+        }
+    )
+    return Job(recipe, options, tokenizer, pairs, judging, functions, plan)
 
 
 def _digest(pairs: Pairs) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from ...harness.judge.named import marked
 from ...harness.stats.compare import compare_pairs
 from ...harness.stats.intervals import ALPHA, Interval, mean_interval
-from ..ledger import read_rows
+from ..reward.ledger import read_rows, terms_in
 
 SHOWN = 3  # prompts
 
@@ -90,9 +90,10 @@ def write_samples(folder: Path, judge: str) -> Path:
         parts.append(f"## {uid}\n\n{_quoted(mine[0]['prompt'])}\n")
         for row in mine:
             told = row["metadata"]
-            quality = "no verdict" if told["story_quality"] is None else f"quality {100 * told['story_quality']:.0f}"
+            known = [f"{n.replace('_', ' ')} {v:.2f}" for n, v in terms_in(told).items() if v is not None]
+            verdict = ", ".join(known) or "no verdict"
             parts.append(
-                f"### After {row['step']} steps: {quality}, {told['words']} words\n\n{_quoted(row['story'])}\n"
+                f"### After {row['step']} steps: {verdict}, {told['words']} words\n\n{_quoted(row['story'])}\n"
             )
     path = folder / "samples.md"
     path.write_text("\n".join(parts), encoding="utf-8")

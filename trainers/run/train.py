@@ -15,12 +15,11 @@ from ...harness.errors import UserError
 from ...harness.judge.named import marked
 from ..answers import opened_reasoning
 from ..hri import HRITrainer, OverlapTrainer
-from ..ledger import HELD_OUT, TRAIN, Ledger
 from ..models import first_line, model_path
 from ..pairs import prompt_tokens
-from ..reward import Judging, Reward
+from ..reward.batch import Reward
+from ..reward.ledger import Ledger
 from ..sft import warm_start
-from .checks import per_process
 from .config import lora_config, sft_settings, trl_config
 from .curves import write_curves, write_losses
 from .folder import open_folder, step_of
@@ -57,17 +56,13 @@ def train(job: Job, console: Console) -> str | None:
     if found is not None and has_stalled(found, asked.patience):
         quiet.print(f"{folder} is finished: it was stopped early; {told(found)}")
         return None
-    weights = {TRAIN: recipe.reward.weights, HELD_OUT: recipe.validation.weights}
-    specs = {TRAIN: recipe.judge, HELD_OUT: recipe.validation.judge}
-    judges = {
-        phase: Judging(per_process(specs[phase]), jury, job.prices, weights[phase])
-        for phase, jury in job.judges.items()
-    }
     first = prompt_tokens(recipe, job.tokenizer, job.pairs.train[0]["prompt"])
     opening = opened_reasoning(job.tokenizer, first)
     ledger = Ledger(folder, rank(), recipe.name)
     watch = Watch(folder, ledger, recipe, job.options.max_cost, job.plan, done, quiet)
-    reward = Reward(recipe, job.rubric, judges, job.tokenizer, opening, set(), ledger, watch.activity.say)
+    reward = Reward(
+        recipe, job.judging, job.functions, job.tokenizer, opening, set(), ledger, watch.activity.say
+    )  # fmt: skip
     if watch.stopped:
         return watch.stopped
     try:
@@ -98,7 +93,8 @@ def train(job: Job, console: Console) -> str | None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except JudgeLost as lost:
         kept = _keep(trainer, watch, folder)
-        watch.stopped = f"the judge {recipe.judge.name} does not answer ({lost}); {kept}"
+        why = f"{lost}: {reward.trouble}" if reward.trouble else str(lost)
+        watch.stopped = f"the judge {recipe.judge.name} does not answer ({why}); {kept}"
     finally:
         watch.restore_signals()
         if rank() == 0:

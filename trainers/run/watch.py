@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -21,8 +22,8 @@ from rich.markup import escape
 from transformers import TrainerCallback
 
 from ...harness.show.files import write_json
-from ..ledger import Ledger
 from ..recipe import Recipe
+from ..reward.ledger import Ledger, terms_in
 from .processes import signalled_twice
 from .samples import has_stalled, select, told, write_samples
 
@@ -111,12 +112,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.stop, self.validation = recipe.stop, recipe.validation
         self.per_batch = max(1, round(plan["steps_a_batch"]))
         self.console = console
-        training, validation = plan["judges"]
+        cost: dict[str, float] = defaultdict(float)
+        for row in plan["judges"]:
+            cost[row["use"]] += row["dollars"] or 0.0
         # cost of a batch: as planned, until actual costs are known
-        self._batch_cost = (training["dollars"] or 0.0) / max(1, plan["generation_batches"])
+        self._batch_cost = cost["train"] / max(1, plan["generation_batches"])
         if done and ledger.spent:
             self._batch_cost = ledger.spent / (done / self.per_batch)
-        self._validation_cost = (validation["dollars"] or 0.0) / max(1, plan["validations"])
+        self._validation_cost = cost["held out"] / max(1, plan["validations"])
         self.stopped: str | None = None
         self.random: dict[str, Any] = {}
         self._bad = 0  # batches in a row with too few verdicts
@@ -284,5 +287,8 @@ def _line(state: Any, logs: dict[str, Any]) -> str | None:
         head = f"held out, after {state.global_step} steps:"
         if logs["eval_reward"] is None:
             return f"{head} no story has a verdict"
-        return f"{head} reward {logs['eval_reward']:.3f}, quality {100 * logs['eval_parts/story_quality']:.1f}"
+        parts = {name.partition("parts/")[2]: value for name, value in logs.items() if name.startswith("eval_parts/")}
+        shown = {"reward": logs["eval_reward"], **terms_in(parts)}
+        told = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in shown.items() if value is not None]
+        return f"{head} {', '.join(told)}"
     return None

@@ -143,8 +143,9 @@ def test_a_run_is_rewarded_on_a_rubric_of_ones_own(
     rows = judged_rows(run)
     assert load_rubric(str(file)).faultless == 10
     assert rows
-    assert all(row["story_quality"] == row["overall"] / 10 for row in rows)
-    assert all("Engagement" in row["replies"][-1] for row in rows)
+    found = [row["judgments"]["story_quality"] for row in rows]
+    assert all(row["story_quality"] == one["score"] / 10 for row, one in zip(rows, found, strict=True))
+    assert all("Engagement" in one["replies"][-1] for one in found)
     file.write_text(file.read_text(encoding="utf-8") + "\n# another\n", encoding="utf-8")
     other = call(recipe, *mine[:2], "trl.max_steps=4")
     assert other.exit_code == 2

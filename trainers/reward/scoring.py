@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..harness.length import Length, blank_penalty, length_penalty
-from ..harness.repetition import repetition_penalty
-from ..harness.text.reasoning import Answer, holds_tags, read_answer
-from ..harness.words import count_words
-from .recipe import RewardSpec, Weights
+from ...harness.length import Length, blank_penalty, length_penalty
+from ...harness.repetition import repetition_penalty
+from ...harness.text.reasoning import Answer, holds_tags, read_answer
+from ...harness.words import count_words
+from ..terms import RewardSpec
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def measure(
     )
 
 
-def combine(quality: float, response: Response, weights: Weights, spec: RewardSpec, overlong: bool = True) -> float:
+def combine(values: Mapping[str, float], response: Response, weights: Mapping[str, float], spec: RewardSpec) -> float:
     """Return the reward: a clipped weighted sum, minus the costs of reasoning over its cap and of nearing the limit.
 
     With `mean`, the cost of reasoning is averaged over all tokens, and the overlong penalty (DAPO's rule: linear over
@@ -81,18 +81,17 @@ def combine(quality: float, response: Response, weights: Weights, spec: RewardSp
     weighted sum, so the reward grows with length, and only a truncated answer is penalised as overlong.
 
     Args:
-        quality: the judge's score as a share of the rubric's faultless score; negative if the score is.
-        overlong: whether the overlong penalty applies (validation leaves it out).
+        values: of the terms that are judged (as a share of a faultless score; negative if the score is) or computed by
+            functions, by name. They are added.
+        weights: by the term's name; a term without a weight does not count.
     """
-    plain = (
-        weights.story_quality * quality
-        - weights.repetition * response.repetition
-        - weights.length * response.length
-        - weights.blank * response.blank
-    )
+    plain = sum(weights.get(name, 0.0) * value for name, value in values.items())
+    plain -= weights.get("repetition", 0.0) * response.repetition
+    plain -= weights.get("length", 0.0) * response.length
+    plain -= weights.get("blank", 0.0) * response.blank
     plain = min(spec.clip, max(-spec.clip, plain))
-    excess = spec.reasoning_cost * max(0, response.reasoning_tokens - spec.reasoning_cap)
-    late = response.overlong if overlong else 0.0
+    excess = weights.get("reasoning", 0.0) * max(0, response.reasoning_tokens - spec.reasoning_cap)
+    late = weights.get("overlong", 0.0) * response.overlong
     if spec.score == "sum":
         return plain * response.tokens - excess - (late if response.truncated else 0.0)
     return plain - excess / max(1, response.tokens) - late

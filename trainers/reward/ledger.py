@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..harness.judge.call import Verdict
+from inspect_ai.model import ModelUsage
+
+from ...harness.judge.call import Verdict
 from .scoring import Response
 
 TRAIN, HELD_OUT = "train", "held_out"
-# shown in TRL's completions table and metrics, besides the reward
-PARTS = ("story_quality", "repetition", "length", "blank", "overlong", "words", "reasoning_tokens", "truncated")
+# what is measured of every row, shown in TRL's completions table and metrics beside the terms
+MEASURED = ("repetition", "length", "blank", "overlong", "words", "reasoning_tokens", "truncated")
+_BESIDE = ("reward", "reward_as_held_out", "length_ratio")
 
 
 @dataclass(frozen=True)
@@ -38,37 +41,76 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Judgment:
+    """The verdict on a row for one term. `value`, the share of a faultless score, is None if it was not judged;
+    `usage` and `dollars` are zero if another row paid for it; `dollars` is NaN if the judge has no known price."""
+
+    verdict: Verdict
+    value: float | None
+    usage: ModelUsage
+    dollars: float
+
+    def data(self) -> dict[str, Any]:
+        """The judgment as written to the file."""
+        verdict = self.verdict
+        return {
+            "judge": verdict.judge,
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "score": verdict.scores.get("score"),
+            "kept": verdict.kept,
+            "replies": list(verdict.replies),
+            "usage": self.usage.model_dump(exclude_none=True) if self.dollars or self.usage.total_tokens else {},
+            "dollars": known_dollars(self.dollars),
+        }
+
+
+@dataclass(frozen=True)
 class Line:
-    """A row with its verdict. `story_quality` (the share of a faultless score) and `reward` are None if it was not
-    judged, `dollars` is None if the judge has no known price; `usage` is empty if another row paid for the verdict."""
+    """A row with its judgments, by term. `values` are those of the terms that are judged or computed by functions.
+    `reward` is None if one that counts is missing, and `reason` says why; `reward_as_held_out` is the reward with the
+    weights of the held-out prompts, None where it cannot be said."""
 
     row: Row
     attempt: int
-    verdict: Verdict
-    story_quality: float | None
+    values: Mapping[str, float | None]
+    judgments: Mapping[str, Judgment]
     reward: float | None
-    usage: dict[str, Any]
-    dollars: float | None
+    reward_as_held_out: float | None
+    reason: str | None
+
+    @property
+    def status(self) -> str:
+        """`unscored` without a reward, `empty` if the story was not sent to a judge, else `scored`."""
+        if self.reward is None:
+            return "unscored"
+        return "empty" if any(one.verdict.status == "empty" for one in self.judgments.values()) else "scored"
+
+    @property
+    def dollars(self) -> float:
+        """What this row paid for its judgments; NaN if a judge has no known price."""
+        return sum(judgment.dollars for judgment in self.judgments.values())
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The terms' values and what was measured, by name."""
+        measured = asdict(self.row.response)
+        return {**self.values, **{name: measured[name] for name in MEASURED}}
 
     def data(self) -> dict[str, Any]:
         """The line as written to the file, without the prompt and story, which are stored elsewhere."""
         place = {name: value for name, value in vars(self.row).items() if name not in ("prompt", "response")}
-        measured = {k: v for k, v in asdict(self.row.response).items() if k not in ("text", "story")}
-        verdict = self.verdict
         return {
             **place,
-            **measured,
+            **self.parts,
+            "tokens": self.row.response.tokens,
             "attempt": self.attempt,
-            "status": verdict.status,
-            "reason": verdict.reason,
-            "overall": verdict.scores.get("score"),
-            "story_quality": self.story_quality,
+            "status": self.status,
+            "reason": self.reason,
             "reward": self.reward,
-            "judge": verdict.judge,
-            "kept": verdict.kept,
-            "replies": list(verdict.replies),
-            "usage": self.usage,
-            "dollars": self.dollars,
+            "reward_as_held_out": self.reward_as_held_out,
+            "judgments": {term: judgment.data() for term, judgment in self.judgments.items()},
+            "dollars": known_dollars(self.dollars),
         }
 
 
@@ -97,28 +139,34 @@ class Ledger:
 
     def write(self, line: Line) -> None:
         """Write a line, and add its cost to the total."""
-        self.spent += line.dollars or 0.0
+        self.spent += known_dollars(line.dollars) or 0.0
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line.data()) + "\n")
 
     def report(
-        self, lines: Sequence[Line], seconds: float, log_extra: Callable[[str, list[Any]], None],
-        log_metric: Callable[[str, float], None],
+        self, lines: Sequence[Line], terms: Sequence[str], seconds: float,
+        log_extra: Callable[[str, list[Any]], None], log_metric: Callable[[str, float], None],
     ) -> None:  # fmt: skip
-        """Log a batch, and the seconds that judging it took, to TRL's completions table and metrics."""
+        """Log a batch, and the seconds that judging it took, to TRL's completions table and metrics.
+
+        `terms` names the terms of all phases: every batch must have the same columns, since TRL's table keeps the last
+        rows of each, whatever batch they are from.
+        """
         told = [line.data() for line in lines]
-        for name in ("uid", "overall", *PARTS, "status", "reason", "dollars"):
-            log_extra(name, [row[name] for row in told])
-        log_extra("verdict", ["\n\n".join(row["replies"]) for row in told])
-        for row in told:
+        for name in ("uid", *terms, *MEASURED, "status", "reason", "dollars"):
+            log_extra(name, [row.get(name) for row in told])
+        replies = [{term: one.verdict.replies for term, one in line.judgments.items()} for line in lines]
+        log_extra("verdict", ["\n\n".join(reply for told in row.values() for reply in told) for row in replies])
+        for line, row in zip(lines, told, strict=True):
             owner = "hri" if row["is_reference"] else "parts"
-            for name in PARTS:
+            for name in (*line.parts, "reward_as_held_out"):
                 if row[name] is not None:
                     log_metric(f"{owner}/{name}", float(row[name]))
             if row["target_words"]:
                 log_metric(f"{owner}/length_ratio", row["words"] / row["target_words"])
             log_metric("judge/unjudged", float(row["reward"] is None))
-            log_metric("judge/kept", float(row["kept"]))
+            if line.judgments:
+                log_metric("judge/kept", float(all(judgment.verdict.kept for judgment in line.judgments.values())))
         log_metric("judge/seconds", seconds)
 
     def keep_stories(self, lines: Sequence[Line]) -> None:
@@ -130,16 +178,21 @@ class Ledger:
         known = set() if fresh else {story["id"] for story in read_rows(path)}
         with path.open("w" if fresh else "a", encoding="utf-8") as file:
             for line in lines:
-                row, told = line.row, line.data()
+                row = line.row
                 if row.uid in known:
                     continue
                 known.add(row.uid)
                 story = {
                     "id": row.uid, "prompt": row.prompt, "story": row.response.story,
-                    "model": f"{self.model}/step-{step}", "metadata": {name: told[name] for name in ("reward", *PARTS)},
+                    "model": f"{self.model}/step-{step}", "metadata": {"reward": line.reward, **line.parts},
                     **({"target_words": row.target_words} if row.target_words else {}),
                 }  # fmt: skip
                 file.write(json.dumps(story, ensure_ascii=False) + "\n")
+
+
+def terms_in(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms that are judged or computed by functions, of a held-out story's metadata or a batch's metrics."""
+    return {name: value for name, value in record.items() if name not in (*MEASURED, *_BESIDE)}
 
 
 def known_dollars(dollars: float) -> float | None:
