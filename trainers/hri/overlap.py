@@ -40,6 +40,7 @@ class OverlapTrainer(HRITrainer):
     A checkpoint holds what was written ahead, so that a run continues exactly.
     """
 
+    reward_funcs: list[Any]
     _rows: list[dict[str, Any]] | None = None  # of the next batch
     _iterator: Iterator[Any] | None = None
     _fetched: Any = None  # the next result of get_batch_samples
@@ -53,9 +54,10 @@ class OverlapTrainer(HRITrainer):
                 "trl.overlap needs one update per batch: leave out trl.steps_per_generation, trl.num_iterations and "
                 "trl.generation_batch_size"
             )
-        if not all(map(is_async_callable, self.reward_funcs)):
+        functions: list[Any] = self.reward_funcs
+        if not all(map(is_async_callable, functions)):
             raise UserError("trl.overlap needs reward functions that are asynchronous")
-        self.reward_funcs = [functools.partial(self._judge, function) for function in self.reward_funcs]
+        self.reward_funcs = [functools.partial(self._judge, function) for function in functions]
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: Any) -> Any:
         """Fetch rows one update ahead; after the last of an epoch there are none."""

@@ -168,14 +168,22 @@ class Reward:
             else:
                 values[name] = found[place]  # None: does not apply to this row, as in TRL
         scored = {name: value for name, value in values.items() if value is not None}
-        rewards = [None, None]
-        if complete:
-            rewards[0] = combine(scored, row.response, weights, self.recipe.reward)
         judged = self.benches[HELD_OUT].terms if HELD_OUT in self.benches else {}
         as_held_out = self.weights[HELD_OUT]
-        if complete and all(name in scored for name in judged if as_held_out.get(name)):
-            rewards[1] = combine(scored, row.response, as_held_out, self.recipe.reward)
-        return Line(row, attempt, values, judgments, *rewards, reason="; ".join(reasons) or None)
+        comparable = complete and all(name in scored for name in judged if as_held_out.get(name))
+
+        def reward(weights: Mapping[str, float]) -> float:
+            return combine(scored, row.response, weights, self.recipe.reward)
+
+        return Line(
+            row,
+            attempt,
+            values,
+            judgments,
+            reward=reward(weights) if complete else None,
+            reward_as_held_out=reward(as_held_out) if comparable else None,
+            reason="; ".join(reasons) or None,
+        )
 
 
 def _asked(prompt: Any) -> str:

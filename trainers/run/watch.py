@@ -287,8 +287,10 @@ def _line(state: Any, logs: dict[str, Any]) -> str | None:
         head = f"held out, after {state.global_step} steps:"
         if logs["eval_reward"] is None:
             return f"{head} no story has a verdict"
-        parts = {name.partition("parts/")[2]: value for name, value in logs.items() if name.startswith("eval_parts/")}
-        shown = {"reward": logs["eval_reward"], **terms_in(parts)}
+        terms = terms_in(
+            {name.removeprefix("eval_parts/"): value for name, value in logs.items() if "eval_parts/" in name}
+        )
+        shown = {"reward": logs["eval_reward"], **terms}
         told = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in shown.items() if value is not None]
         return f"{head} {', '.join(told)}"
     return None
