@@ -137,7 +137,7 @@ def test_a_batch_that_was_not_used_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_cannot_overlap_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"overlap needs one update per batch"):
+    with pytest.raises(ValueError, match=r"overlap needs one update per batch"):
         tiny.trainer(tmp_path, OverlapTrainer, letters, num_iterations=2, overlap=True)
     with pytest.raises(UserError, match="asynchronous"):
         tiny.trainer(tmp_path, OverlapTrainer, tiny.letters, overlap=True)

@@ -52,6 +52,11 @@ class HRIConfig(GRPOConfig):  # type: ignore[misc]
         for name, bad in wrong.items():
             if bad:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not a valid value")
+        if self.overlap and (self.steps_per_generation != self.gradient_accumulation_steps or self.num_iterations != 1):
+            raise ValueError(
+                "overlap needs one update per batch: leave out steps_per_generation, num_iterations and "
+                "generation_batch_size"
+            )
 
     def hri_weight_at(self, step: int) -> float:
         """w(step), where `step` counts optimizer steps already taken: 0 at the first step, then rising linearly."""

@@ -49,11 +49,6 @@ class OverlapTrainer(HRITrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.args.steps_per_generation != self.args.gradient_accumulation_steps or self.num_iterations != 1:
-            raise UserError(
-                "trl.overlap needs one update per batch: leave out trl.steps_per_generation, trl.num_iterations and "
-                "trl.generation_batch_size"
-            )
         functions: list[Any] = self.reward_funcs
         if not all(map(is_async_callable, functions)):
             raise UserError("trl.overlap needs reward functions that are asynchronous")

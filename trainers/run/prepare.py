@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
     Raises:
         UserError: the first problem found.
     """
+    warnings.simplefilter("ignore", FutureWarning)  # of transformers about names that TRL uses
     notes = checks.check_vllm(recipe, dry)
     tokenizer = load_tokenizer(recipe.model)
     checks.check_end(recipe, tokenizer)

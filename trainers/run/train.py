@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ def train(job: Job, console: Console) -> str | None:
     """
     quiet_tokenizers()
     disable_progress_bar()  # of loading weights
-    warnings.simplefilter("ignore", FutureWarning)  # of transformers about names that TRL uses
     recipe, folder = job.recipe, job.options.folder
     config = trl_config(recipe, folder, len(job.pairs.held_out))
     with PartialState().main_process_first():

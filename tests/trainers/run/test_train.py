@@ -128,6 +128,48 @@ def test_a_run_and_its_folder(tmp_path: Path, recipe: Path) -> None:
     assert "step 5/5" in more.stdout, more.stdout + more.stderr
 
 
+def test_a_run_with_terms_benchmarks_overlap_and_likelihood(tmp_path: Path, recipe: Path) -> None:
+    """Every part at once, chosen by a benchmark's score, killed in the middle and continued to the same end."""
+    own = "def commas(completions, **columns):\n    return [c[0]['content'].count(',') / 10 for c in completions]\n"
+    (tmp_path / "mine.py").write_text(own)
+    terms = [
+        "reward.terms.ranked={rubric: pairwise, weight: 0.5}", "reward.terms.torrance={rubric: ttcw, weight: 0.2}",
+        "reward.terms.commas={function: 'mine:commas', weight: 0.1}", "validation.benchmarks=[longbench_write]",
+        "validation.metric=longbench_write", "validation.select=best", "validation.every=2", "trl.overlap=true",
+        "trl.hri_nll=0.1", "trl.save_steps=1",
+    ]  # fmt: skip
+    planned = train(tmp_path, recipe, *terms, "--dry-run")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    plan = " ".join(planned.stdout.split())
+    for told in ("train: ranked", "train: torrance", "held out: longbench_write", "+ 0.1 commas", "one update old"):
+        assert told in plan
+    # two groups of four rows a batch: 24 comparisons, four times
+    assert "96 judgments" in plan
+    done = train(tmp_path, recipe, *terms)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs" / "tiny"
+    logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps, held = [row for row in logged if "reward" in row], [row for row in logged if "eval_reward" in row]
+    assert len(steps) == 4
+    for row in steps:
+        assert {"parts/ranked", "parts/torrance", "parts/commas", "hri/nll", "parts/reward_as_held_out"} <= row.keys()
+    assert all("eval_parts/longbench_write" in row and "eval_parts/ranked" not in row for row in held)
+    assert json.loads((run / "selection.json").read_text())["metric"] == "longbench_write"
+    whole = tmp_path / "whole"
+    run.rename(whole)
+    cut = subprocess.Popen(command(recipe, *terms), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (run / "checkpoint-2" / "trainer_state.json").is_file():
+        assert cut.poll() is None
+        time.sleep(0.02)
+    cut.kill()
+    cut.wait()
+    again = train(tmp_path, recipe, *terms)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "continuing from" in again.stdout
+    assert rewards(run) == rewards(whole)
+    assert same_end(run, whole, 4)
+
+
 def test_a_run_is_rewarded_on_a_rubric_of_ones_own(
     tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,12 +348,16 @@ def test_a_judge_that_dies_stops_the_run_and_loses_nothing(tmp_path: Path, recip
         whole = train(tmp_path, recipe, *judge, *url, "validation.every=9", "--run-dir", "whole", **key)
         assert whole.returncode == 0, whole.stdout + whole.stderr
         # one call for each distinct story, up to the third batch and with it
-        limit = sum(bool(row["usage"]) for row in judged_rows(tmp_path / "whole") if row["step"] < 3)
+        limit = sum(
+            bool(row["judgments"]["story_quality"]["usage"])
+            for row in judged_rows(tmp_path / "whole")
+            if row["step"] < 3
+        )
         calls = 0
         args = (recipe, *judge, *url, "validation.every=9", "--run-dir", "dies")
         dies = train(tmp_path, *args, **key)
         assert dies.returncode == 1, dies.stdout + dies.stderr
-        assert "does not answer (100% of the rows of a batch have no verdict)" in dies.stderr
+        assert "does not answer (100% of the rows of a batch have no verdict: judge failed" in dies.stderr
         assert "everything up to step 3 is kept" in dies.stderr
         assert last_checkpoint(tmp_path / "dies") == tmp_path / "dies" / "checkpoint-3"
         limit = 10**6
@@ -515,7 +561,10 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["data.train=null"], "data.train is not set"),
         (["validation.prompts=8"], "none are left to train on"),
         (["data.max_prompt_tokens=3"], "no prompt has 3 tokens or fewer"),
-        (["judge.options={temperatur: 1}"], "train judge's options: Unknown GenerateConfig field(s): temperatur"),
+        (
+            ["judge.options={temperatur: 1}"],
+            "options of the judge polaris_eval/lexical: Unknown GenerateConfig field(s): temperatur",
+        ),
         (["model=no/such-model-at-all"], "its tokenizer cannot be loaded"),
         (["reward.overlong_tokens=12"], "is not below trl.max_completion_length"),
         (["trl.steps_per_generation=2", "trl.save_steps=3"], "trl.save_steps=3"),
@@ -542,8 +591,12 @@ def test_the_estimate_of_memory_is_near_what_an_h100_took() -> None:
         (["trl.lr_scheduler_type=cosine_with_min_lr"], "a trial step on a tiny model fails: One of min_lr"),
         (["validation.sampling={temprature: 1}"], "temprature: no such key"),
         (["reward.rubric=no_such_rubric"], "no_such_rubric"),
-        (["reward.rubric=pairwise"], "reward.rubric: pairwise compares two stories"),
-        (["reward.rubric=writingbench"], "reward.rubric: writingbench is asked once per criterion"),
+        (["reward.rubric=writingbench"], "story_quality.rubric: writingbench is asked once per criterion"),
+        (["reward.terms.own={function: 'no_such:f'}"], "reward.terms.own.function: no_such cannot be imported"),
+        (["validation.benchmarks=[arena]"], "unknown benchmark 'arena'"),
+        (["trl.overlap=true", "trl.num_iterations=2"], "overlap needs one update per batch"),
+        (["trl.overlap=perhaps"], "trl.overlap"),
+        (["trl.hri_nll=-1"], "trl.hri_nll"),
         (["trl.use_vllm=true"], "the rollouts would have no gradient"),
         (["validation.select=best"], "validation.every=3 is not a multiple of trl.save_steps=2"),
         (["validation.select=best", "validation.every=4", "trl.save_total_limit=1"], "trl.save_total_limit=1 would"),
