@@ -55,6 +55,7 @@ perf: $(VENV)/.dev
 	$(BIN)/python tests/perf/report.py
 	$(BIN)/python tests/perf/arena.py
 	$(BIN)/python tests/perf/train.py
+	$(BIN)/python tests/perf/overlap.py
 	$(BIN)/python tests/perf/data.py
 
 $(VENV)/bin/python:
