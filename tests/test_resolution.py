@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resolution")]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 TOGETHER = ["vllm", "train,vllm", "train,data,lm-eval,report,local,dev"]
@@ -23,16 +24,6 @@ def compiled(asked: list[str], python: str, out: Path, text: str | None = None) 
     return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, timeout=300)
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An index at hand that has what our own requirements are tried on."""
-    if not UV.exists():
-        pytest.skip("uv is not installed here; it comes with the extra dev")
-    done = compiled(["-"], "3.12", tmp_path_factory.mktemp("index") / "found.txt", "vllm\ntrl\ntransformers\nlm-eval\n")
-    if done.returncode != 0:
-        pytest.skip("no index can be reached that has vllm, trl, transformers and lm-eval")
-
-
 # each extra alone with the lowest releases; with any, it resolves if all together do, since they ask for more
 CASES = [
     *((python, extras, how) for python in PYTHONS for extras in TOGETHER for how in ("highest", "lowest-direct")),
@@ -40,10 +31,28 @@ CASES = [
 ]
 
 
-@pytest.mark.usefixtures("index")
-@pytest.mark.parametrize(("python", "extras", "resolution"), CASES)
-def test_extras_resolve(tmp_path: Path, python: str, extras: str, resolution: str) -> None:
-    asked = [part for extra in extras.split(",") for part in ("--extra", extra)]
-    done = compiled(["pyproject.toml", *asked, "--resolution", resolution], python, tmp_path / "found.txt")
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "inspect-ai==" in (tmp_path / "found.txt").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Every case's requirements and what went wrong, resolved side by side, since they mostly wait for the index."""
+    folder = tmp_path_factory.mktemp("resolved")
+    if not UV.exists():
+        pytest.skip("uv is not installed here; it comes with the extra dev")
+    done = compiled(["-"], "3.12", folder / "index.txt", "vllm\ntrl\ntransformers\nlm-eval\n")
+    if done.returncode != 0:
+        pytest.skip("no index can be reached that has vllm, trl, transformers and lm-eval")
+
+    def resolve(case: tuple[str, str, str]) -> tuple[str, str]:
+        python, extras, how = case
+        asked = [part for extra in extras.split(",") for part in ("--extra", extra)]
+        out = folder / f"{'-'.join(case)}.txt"
+        done = compiled(["pyproject.toml", *asked, "--resolution", how], python, out)
+        return (out.read_text(encoding="utf-8") if done.returncode == 0 else ""), done.stderr[-2000:]
+
+    with ThreadPoolExecutor(12) as pool:
+        return dict(zip(CASES, pool.map(resolve, CASES), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
+def test_extras_resolve(case: tuple[str, str, str], resolved: dict[tuple[str, str, str], tuple[str, str]]) -> None:
+    found, wrong = resolved[case]
+    assert "inspect-ai==" in found, wrong

@@ -29,7 +29,7 @@ from polaris_eval.trainers.cli.root import main  # noqa: E402
 from polaris_eval.trainers.models import Sizes, sizes_of  # noqa: E402
 from polaris_eval.trainers.recipe_files import load_recipe, shipped  # noqa: E402
 from polaris_eval.trainers.run.config import lora_config  # noqa: E402
-from polaris_eval.trainers.run.curves import judged_rows  # noqa: E402
+from polaris_eval.trainers.run.curves import judged_rows, metrics  # noqa: E402
 from polaris_eval.trainers.run.estimate import memory_gb  # noqa: E402
 from polaris_eval.trainers.run.folder import last_checkpoint  # noqa: E402
 from polaris_eval.trainers.run.samples import held_out_rows, select  # noqa: E402
@@ -451,17 +451,11 @@ def test_ctrl_c_stops_at_a_checkpoint(tmp_path: Path, recipe: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_together(tmp_path: Path, recipe: Path) -> None:
-    one = train(tmp_path, recipe, "trl.hri_warmup_steps=0", "trl.max_steps=1", "--run-dir", "one")
+    both = ("trl.hri_warmup_steps=0", "trl.hri_nll=0.1", "trl.overlap=true")
+    one = train(tmp_path, recipe, *both, "trl.max_steps=1", "--run-dir", "one")
     assert one.returncode == 0, one.stderr
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    args = [
-        recipe,
-        "trl.hri_warmup_steps=0",
-        "trl.max_steps=2",
-        "trl.per_device_train_batch_size=4",
-        "--run-dir",
-        "two",
-    ]
+    args = [recipe, *both, "trl.max_steps=2", "trl.per_device_train_batch_size=4", "--run-dir", "two"]
     done = subprocess.run(
         [*launch, *command(*args)[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
@@ -477,6 +471,8 @@ def test_two_processes_train_together(tmp_path: Path, recipe: Path) -> None:
     alone = [row for row in judged_rows(tmp_path / "one") if row["phase"] == "train"]
     assert sorted(row["uid"] for row in first) == sorted(row["uid"] for row in alone)  # the same prompts
     assert sum(row["is_reference"] for row in first) == 2
+    nll = [metrics(tmp_path / name)[1]["hri/nll"] for name in ("one", "two")]
+    assert nll[0] == pytest.approx(nll[1], rel=1e-4)  # the same references, whatever the rollouts
 
 
 @pytest.mark.slow
