@@ -17,9 +17,10 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from learning import pairs
 from loopback import serve, well_behaved
 
-LATENCY, STEPS = 5.0, 8
+LATENCY, STEPS = 5.0, 7
 SETTINGS = {
     "judge.model": "openai/gpt-5.4-mini", "validation.prompts": 0, "trl.max_steps": STEPS, "trl.save_steps": STEPS,
     "trl.num_generations": 8, "trl.per_device_train_batch_size": 8, "trl.max_completion_length": 48,
@@ -35,9 +36,9 @@ def slow(number: int, system: str, user: str) -> str:
     return well_behaved(system, user)
 
 
-def seconds(overlap: bool, url: str, folder: Path) -> float:
+def seconds(overlap: bool, url: str, folder: Path, data: Path) -> float:
     """Median step, without the first, which waits for its own stories, and the last, which writes none ahead."""
-    settings = {**SETTINGS, "judge.base_url": url, "trl.overlap": str(overlap).lower()}
+    settings = {**SETTINGS, "data.train": data, "judge.base_url": url, "trl.overlap": str(overlap).lower()}
     command = [sys.executable, "-m", "polaris_eval.trainers.cli", "smoke", "--run-dir", str(folder)]
     env = {**os.environ, "OPENAI_API_KEY": "none", "POLARIS_JUDGE_CACHE": "off"}
     subprocess.run(
@@ -49,7 +50,8 @@ def seconds(overlap: bool, url: str, folder: Path) -> float:
 
 def main() -> None:
     with serve(slow) as server, tempfile.TemporaryDirectory() as folder:
-        plain, ahead = (seconds(overlap, server.url, Path(folder) / str(overlap)) for overlap in (False, True))
+        data = pairs(Path(folder))
+        plain, ahead = (seconds(overlap, server.url, Path(folder) / str(overlap), data) for overlap in (False, True))
     print(f"a step with a judge of {LATENCY:g} s: {plain:.1f} s, with overlap {ahead:.1f} s: {ahead / plain:.2f}")
 
 
