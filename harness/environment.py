@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,9 @@ DATA = "POLARIS_DATA"  # folder with copies of the prompt files
 MIRROR = "POLARIS_MIRROR"  # address to use instead of UPSTREAM
 KEPT = "POLARIS_JUDGE_CACHE"  # `off` judges everything anew
 UPSTREAM = "https://raw.githubusercontent.com"
+
+_SECRET = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$")
+_SHORTEST = 8  # characters of a secret; a shorter value, such as "none", is no secret
 
 _data: ContextVar[Path | None] = ContextVar("data", default=None)
 _anew: ContextVar[bool] = ContextVar("anew", default=False)
@@ -65,6 +69,14 @@ def judging_anew() -> Iterator[None]:
         yield
     finally:
         _anew.reset(token)
+
+
+def masked(text: str) -> str:
+    """A text without the values of variables that hold keys, tokens or passwords, which servers repeat in errors."""
+    secrets = {value for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= _SHORTEST}
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
 
 
 def base_urls(provider: str) -> dict[str, str]:

@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 from rich.markup import escape
 from rich.text import Text
 
+from .environment import masked
 from .inspect_seam import PrerequisiteError
+from .words import printable
 
-__all__ = ["PrerequisiteError", "UserError", "install_command", "need_extra", "plain_message"]
+__all__ = ["PrerequisiteError", "UserError", "check_address", "install_command", "need_extra", "plain_message"]
 
 _NAME = "polaris-eval"
 
@@ -27,6 +29,7 @@ class UserError(PrerequisiteError):
     """
 
     def __init__(self, text: str) -> None:
+        text = printable(masked(text))
         super().__init__(escape(text))
         self.text = text
 
@@ -39,6 +42,20 @@ def plain_message(error: PrerequisiteError) -> str:
     if isinstance(error, UserError):
         return error.text
     return " ".join(Text.from_markup(str(error.message)).plain.split()).removeprefix("ERROR: ")
+
+
+def check_address(address: str | None, where: str) -> None:
+    """Refuse an address with a user or password in it, which would be written into every log. Raises UserError."""
+    try:
+        parts = urlsplit(address or "")
+        named = parts.username or parts.password
+    except ValueError as error:
+        raise UserError(f"{where}: not an address: {error}") from None
+    if named is not None:
+        raise UserError(
+            f"{where}: the address has a user or password in it, which logs would keep; leave it out, and set the key "
+            "as an environment variable"
+        )
 
 
 def need_extra(package: str, extra: str) -> UserError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from inspect_ai import Task
 from inspect_ai._eval.registry import task_create
+from inspect_ai._eval.task.log import TaskLogger
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.file import absolute_file_path, filesystem
 from inspect_ai.agent._acp.transport import _acp_live_active
@@ -26,14 +28,16 @@ from inspect_ai.dataset import Sample
 from inspect_ai.hooks import Hooks, hooks
 from inspect_ai.hooks._startup import init_hooks
 from inspect_ai.log import EvalSample
-from inspect_ai.model import Model, ModelOutput, _assistant_internal
+from inspect_ai.model import Model, ModelOutput, ModelUsage, _assistant_internal
 from inspect_ai.model._generate_config import active_generate_config
-from inspect_ai.model._model import init_model_roles
+from inspect_ai.model._model import init_model_roles, record_and_check_model_usage
+
+from .environment import masked
 
 __all__ = [
-    "PrerequisiteError", "add_hooks", "address_of", "create_task", "file_state", "grader_role", "is_cut", "is_unread",
-    "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text", "run_inspect", "stop_reason", "storage",
-    "token_limit",
+    "PrerequisiteError", "add_hooks", "address_of", "count_usage", "create_task", "file_state", "grader_role", "is_cut",
+    "is_unread", "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text", "run_inspect", "stop_reason",
+    "storage", "token_limit",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -87,10 +91,10 @@ def outside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 def run_inspect(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call `eval` or `eval_set`: each finished story is on disk before the next, metrics are computed only at the end,
-    and nothing is started or imported that only agents need."""
+    nothing is started or imported that only agents need, and no key is written into a log."""
     gc.freeze()  # imported objects stay; without this the collector traverses them again and again
     try:
-        with _without_agents():
+        with _without_agents(), _without_secrets():
             return outside_loop(function, *args, **_SWITCHES, **kwargs)
     finally:
         gc.unfreeze()
@@ -119,6 +123,38 @@ def _without_agents() -> Iterator[None]:
             del sys.modules[_AGENTS_SERVER]
 
 
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """Mask the values of keys in the records of failed calls: some servers repeat a key in their error."""
+    plain = TaskLogger.complete_sample
+
+    async def complete_sample(logger: TaskLogger, sample: EvalSample, **options: Any) -> None:
+        failed = sample.error or any(getattr(event, "error", None) for event in sample.events)
+        await plain(logger, _masked_sample(sample) if failed else sample, **options)
+
+    TaskLogger.complete_sample = complete_sample  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        TaskLogger.complete_sample = plain  # type: ignore[method-assign]
+
+
+def _masked_sample(sample: EvalSample) -> EvalSample:
+    text = sample.model_dump_json()
+    if masked(text) == text:
+        return sample
+
+    def plain(value: Any) -> Any:
+        """Tracebacks for terminals break lines anywhere, also in mid-key."""
+        if isinstance(value, dict):
+            if value.get("traceback_ansi"):
+                value = {**value, "traceback_ansi": value.get("traceback") or ""}
+            return {name: plain(inner) for name, inner in value.items()}
+        return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+    return EvalSample.model_validate_json(masked(json.dumps(plain(json.loads(text)), ensure_ascii=False)))
+
+
 def storage(place: str) -> Any:
     """The fsspec file system of a local or remote (`s3://…`) location, as Inspect opens it."""
     return filesystem(place).fs
@@ -145,6 +181,11 @@ def address_of(model: Model) -> str | None:
 def token_limit(model: Model) -> int | None:
     """The most tokens of an answer that the task or the user has set, or None."""
     return model.config.max_tokens or active_generate_config().max_tokens
+
+
+def count_usage(model: Model, usage: ModelUsage) -> None:
+    """Count tokens as used by a model in the current sample."""
+    record_and_check_model_usage(model, usage)
 
 
 def prepare_hf(model: Model, settings: Mapping[str, float], prompt: str) -> int | None:

@@ -17,6 +17,7 @@ _PARTED = rf"[^\W{_CHARACTERS}{_LETTERS}]+|(?=\w)[{_CHARACTERS}]|(?:(?=[^\W\d_])
 _FOREIGN = 0.1  # up to this share, such letters are words quoted in a text of another script
 _LONGBENCH = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[a-zA-Z]+")
 _FILLERS = "\u115f\u1160\u3164\uffa0\uff9e\uff9f"  # letters by category, but invisible or shown as a mark
+_ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _UNSEEN = ("Mn", "Mc", "Me", "Cf", "Cc")
 
 
@@ -43,6 +44,12 @@ def spaced(text: str) -> bool:
 def count_words_longbench(text: str) -> int:
     """Length as LongBench-Write counts it: every CJK character, and every run of Latin letters."""
     return len(_LONGBENCH.findall(bare(text)))
+
+
+def printable(text: str) -> str:
+    """The text without characters that act on a terminal or a page instead of being shown: control characters, but for
+    line breaks and tabs, and overrides of the direction of writing."""
+    return text if text.isprintable() else _ACTS.sub("", text)
 
 
 def bare(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from .base import ReplyError, shown
 
 _LONGEST = 400_000  # characters in a reply; the longest genuine one has a tenth of that
+_LONGEST_LITERAL = 100_000  # characters of an object that is no JSON; Python's parser takes a second per megabyte
+_MOST = 1000  # objects in a reply
 _OPENS = re.compile(r"\{(?=\s{0,200}[\"'}])")  # braces in prose are followed by something else
 _MARK = re.compile(r"\\.|[\"'{}\[\]]", re.DOTALL)
 
@@ -40,7 +42,7 @@ def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> d
 
     Raises:
         ReplyError: no such object, two that differ, one with a duplicate key, or any object that cannot be read, since
-            its content is unknown.
+            its content is unknown, as of what begins after the last one.
     """
     if not reply.strip():
         raise ReplyError("the reply is empty")
@@ -48,7 +50,7 @@ def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> d
         raise ReplyError(f"the reply has {len(reply):,} characters; {_LONGEST:,} are the most")
     wanted = key(required)
     found: list[dict[str, Any]] = []
-    position = 0
+    position = objects = 0
     while opening := _OPENS.search(reply, position):
         between = reply[position : opening.start()]
         if between.count("{") > between.count("}"):
@@ -57,12 +59,18 @@ def only_object(reply: str, required: str, key: Callable[[str], str] = str) -> d
                 "may be quoted there"
             )
         value, position = _read(reply, opening.start())
+        objects += 1
+        if objects > _MOST:
+            raise ReplyError(f"the reply has over {_MOST:,} objects; give one")
         if value is None:
             raise ReplyError(
                 f'no complete JSON object with the key "{required}" was found: what begins with '
                 f"{shown(reply[opening.start() : opening.start() + 30])} cannot be read; the reply may have been cut"
             )
         found += _having(value, wanted, key)
+    rest = reply[position:]
+    if found and rest.count("{") > rest.count("}"):
+        raise ReplyError(f'after the object with the key "{required}" another one begins, and cannot be read; give one')
     if not found:
         raise ReplyError(f'no complete JSON object with the key "{required}" was found; the reply may have been cut')
     if any(other != found[0] for other in found):
@@ -81,7 +89,7 @@ def _read(reply: str, start: int) -> tuple[Any, int]:
         raise ReplyError(f'the key "{str(error)[:80]}" is given twice in one object') from None
     except (ValueError, RecursionError):
         end = _closing(reply, start)
-    if end is None:
+    if end is None or end - start > _LONGEST_LITERAL:
         return None, start
     try:
         with warnings.catch_warnings(action="ignore"):  # about escapes that only JSON knows

@@ -13,6 +13,7 @@ from pydantic import Field
 from .base import Dimension, Frozen, Marks
 from .pairwise import Pairwise
 from .story_quality import StoryQuality
+from .tags import broken
 from .weighted_mean import WeightedMean
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
@@ -82,7 +83,8 @@ class Rubric(Frozen):
         """The judge's messages as `{"role", "content"}`, with the fixed rubric first so that providers can cache it.
 
         The story is placed between two lines with a mark that it cannot contain, and all placeholders
-        are filled in one pass, so nothing inside the story is ever taken for a placeholder.
+        are filled in one pass, so nothing inside the story is ever taken for a placeholder. Role tags of chat templates
+        in the texts are broken (see `tags`).
         `slots` fills the placeholders that the rubric file declares.
 
         Raises:
@@ -90,7 +92,8 @@ class Rubric(Frozen):
         """
         if set(slots) != set(self.slots):
             raise ValueError(f"{self.name} takes the slots {list(self.slots)}, got {sorted(slots)}")
-        values = {"prompt": prompt, "story": story, "fence": fence(prompt, story, *slots.values()), **slots}
+        texts = {name: broken(text) for name, text in {"prompt": prompt, "story": story, **slots}.items()}
+        values = {**texts, "fence": fence(*texts.values())}
         return [
             {"role": "system", "content": self._system()},
             {"role": "user", "content": _fill(self.prompt.user, values)},
@@ -98,7 +101,7 @@ class Rubric(Frozen):
 
     def retry_message(self, complaint: str) -> dict[str, str]:
         """The message that asks again after a malformed reply."""
-        return {"role": "user", "content": _fill(self.prompt.retry, {"complaint": complaint})}
+        return {"role": "user", "content": _fill(self.prompt.retry, {"complaint": broken(complaint)})}
 
     def response_schema(self) -> dict[str, Any] | None:
         """Strict JSON schema of a reply (every key required, no others allowed), or None for text replies."""

@@ -11,6 +11,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from ..harness.inspect_seam import mark_end, prepare_hf, token_limit
 from ..harness.length import length_in
 from ..harness.logs.headers import HF, OPEN_PROVIDERS
+from ..harness.run.written import keep_story, kept_story
 
 # Inspect retries forever by default; this covers about three minutes of provider downtime
 MAX_RETRIES = 6
@@ -37,9 +38,17 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
         if top_k is not None and (open_weights or state.model.api == "openai-api"):
             body["top_k"] = top_k  # Inspect does not send it in OpenAI's protocol
         state.metadata["extra_body"] = body
+        known = kept_story(state, body)
+        if known is not None:
+            state.output = known
+            state.messages.append(known.message)
+            return state
         if state.model.api == HF:
-            return await _by_hf(state, generate, body)
-        return await (generate(state, extra_body=body) if body else generate(state))
+            state = await _by_hf(state, generate, body)
+        else:
+            state = await (generate(state, extra_body=body) if body else generate(state))
+        keep_story(state, body)
+        return state
 
     return solve
 

@@ -124,6 +124,10 @@ class Recipe(Frozen):
         for name in asked.weights:
             if name not in terms:
                 raise ValueError(f"validation.weights.{name}: no such term; the reward has {', '.join(terms)}")
+            if asked.weights[name] < 0 and terms[name].function is None:
+                raise ValueError(
+                    f"validation.weights.{name}: must not be negative (the measures are subtracted anyway)"
+                )
         known = ("reward", *(name for name in terms if name not in MEASURES), *asked.benchmarks)
         if asked.metric not in known:
             raise ValueError(f"validation.metric: {asked.metric} is none of {', '.join(known)}")

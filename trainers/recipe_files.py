@@ -103,7 +103,19 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any], name: str) -> dict[st
             base[key] = merge(base[key], value) if both else value
         return base
 
-    return merge(base, {**over, "reward": _terms(without_short, over, name)} if "reward" in over else over)
+    merged = merge(base, {**over, "reward": _terms(without_short, over, name)} if "reward" in over else over)
+    return _without_removed(merged)
+
+
+def _without_removed(data: dict[str, Any]) -> dict[str, Any]:
+    """A recipe in which a term that was taken out (null) has no weight on the held-out prompts either."""
+    reward, asked = data.get("reward"), data.get("validation")
+    terms = reward.get("terms") if isinstance(reward, dict) else None
+    weights = asked.get("weights") if isinstance(asked, dict) else None
+    if isinstance(terms, dict) and isinstance(weights, dict):
+        for name in [name for name, term in terms.items() if term is None]:
+            weights.pop(name, None)
+    return data
 
 
 def _terms(form: Callable[[Mapping[str, Any]], dict[str, Any]], data: Mapping[str, Any], name: str) -> Any:

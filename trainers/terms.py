@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -25,10 +25,13 @@ STANDARD: Mapping[str, Mapping[str, Any]] = {
 }
 _SHORT = {"rubric": (QUALITY, "rubric"), "reasoning_cost": ("reasoning", "weight")}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SECRET = re.compile(r"(?:^|[_-])key$|apikey$|token$|secret|password|authorization|credential", re.IGNORECASE)
 _FUNCTION = re.compile(r"[\w.]+:\w+")
-# what else a record of a row holds
+# what else a record of a row, TRL's table of completions and the metrics of HRI hold
 _TAKEN = ("reward", "phase", "step", "row", "rank", "uid", "is_reference", "target_words", "words", "tokens", "status",
-          "reasoning_tokens", "truncated", "attempt", "reason", "judgments", "usage", "dollars")  # fmt: skip
+          "reasoning_tokens", "truncated", "attempt", "reason", "judgments", "usage", "dollars", "verdict", "advantage",
+          "prompt", "completion", "length_ratio", "reward_as_held_out", "weight", "nll", "frac_beats_rollouts",
+          "frac_groups_injected")  # fmt: skip
 
 
 class JudgeSpec(Frozen):
@@ -63,6 +66,10 @@ class JudgeSpec(Frozen):
     def _is_jury(self) -> JudgeSpec:
         if not self.models:
             raise ValueError("model: name at least one judge")
+        for where, given in (("model_args", self.model_args), ("options", self.options)):
+            if named := next((name for name in _names(given) if _SECRET.search(name)), None):
+                told = "would be saved with the run; leave it out, and set the key as an environment variable"
+                raise ValueError(f"{where}: {named} {told}")
         if len(set(self.models)) < len(self.models):
             raise ValueError("model: name each judge once")
         if self.quorum is not None and self.quorum > len(self.models):
@@ -137,6 +144,8 @@ def without_short(reward: Mapping[str, Any]) -> dict[str, Any]:
     for name in weights:
         if name not in STANDARD:
             raise ValueError(f"weights.{name}: no such key; known here: {', '.join(STANDARD)}")
+    if not isinstance(reward.get("terms") or {}, Mapping):
+        raise ValueError(f"terms: must name terms and their settings, not {reward['terms']!r}")
     given = {name: {"weight": value} for name, value in weights.items()}
     for key, (name, setting) in _SHORT.items():
         if key in reward:
@@ -152,6 +161,14 @@ def spelled_out(reward: Mapping[str, Any]) -> dict[str, Any]:
     if reward.get("terms") is None:
         data["terms"] = _over(STANDARD, data.get("terms", {}))
     return {**data, "terms": {name: term for name, term in data["terms"].items() if term is not None}}
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The keys of nested mappings."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _names(inner)
 
 
 def _over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,6 +193,10 @@ def _check(name: str, term: Term) -> None:
         )
     if term.rubric is None and (term.judge is not None or term.scale is not None):
         raise ValueError(f"{where}: judge and scale are for a term with a rubric")
+    plain = JudgeSpec(model="any")
+    for setting in ("retries", "retry_wait", "batch_timeout"):
+        if term.judge is not None and getattr(term.judge, setting) != getattr(plain, setting):
+            raise ValueError(f"{where}.judge.{setting}: tries are those of the whole batch: set it under judge")
     if term.function is not None and not _FUNCTION.fullmatch(term.function):
         raise ValueError(f"{where}.function: {term.function!r} is not MODULE:FUNCTION, such as my_rewards:dialogue")
     if term.function is None and term.weight < 0:

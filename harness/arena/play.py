@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ..logs.pairs import ARENA, DONE, complete_matches
 from ..logs.table import KEYS, SCORED, stories_frame
 from ..prices import Prices, load_prices
 from ..run import plan
+from ..run.lock import only_run
+from ..show.files import write_csv
 from ..show.render import console, print_written
 from .entries import RUBRIC, Match, Pair, possible_matches, read_entries
 from .folder import Arena
@@ -73,7 +76,14 @@ def conduct(request: ArenaRequest) -> int:
         raise UserError(f"the rubric {rubric.name} marks one story at a time; an arena needs one that compares two")
     judge = _judge(request, rubric)
     _check_self_judging(request, judge, matches)
-    arena = Arena(request.log_dir, judge, rubric, request.truncate, matches)
+    if not request.only_plan:
+        check_store([judge])
+    with nullcontext() if request.only_plan else only_run(request.log_dir, "--log-dir"):
+        return _hold(request, matches, Arena(request.log_dir, judge, rubric, request.truncate, matches), prices)
+
+
+def _hold(request: ArenaRequest, matches: dict[Pair, list[Match]], arena: Arena, prices: Prices) -> int:
+    """Plan, or play and show."""
     known = {name for pair in matches for name in pair}.union(arena.judged()["first"])
     for name in request.anchors or ():
         if name not in known:
@@ -81,7 +91,6 @@ def conduct(request: ArenaRequest) -> int:
     if request.only_plan:
         _show_plan(request, arena, matches, prices)
         return 0
-    check_store([judge])
     _play(request, arena, matches)
     left = arena.pending()
     frame = arena.judged(prices)
@@ -196,7 +205,7 @@ def _show(request: ArenaRequest, frame: pd.DataFrame) -> None:
     show(standings, to, request.details)
     written = write_files(standings, request.out, ARENA, f"{ARENA}-pairs.csv")
     written.append(request.out / f"{ARENA}-judgments.csv")
-    frame.to_csv(written[-1], index=False)
+    write_csv(written[-1], frame)
     if request.plots:
         written += write_plots(standings, request.out / "plots")
     print_written(written, to)

@@ -20,6 +20,7 @@ from inspect_ai.model import (
 from inspect_ai.util import JSONSchema, LimitExceededError, collect
 
 from ...rubrics import Marks, ReplyError, Rubric
+from ..environment import masked
 from ..inspect_seam import is_cut, is_unread, stop_reason
 from ..length import Length, length_ratio
 from ..text.length_request import strip_length_request
@@ -239,9 +240,9 @@ async def compare(
 
 
 def _read(rubric: Rubric, output: ModelOutput) -> Marks:
-    """The marks in a reply. A text reply that did not end naturally is malformed: its last number may be cut."""
-    if rubric.response_schema() is None and output.completion.strip() and is_cut(output):
-        raise ReplyError(f"the reply was cut off ({stop_reason(output)}); write a shorter analysis, and all scores")
+    """The marks in a reply. One that did not end naturally is malformed: what it has so far may be a draft."""
+    if output.completion.strip() and is_cut(output):
+        raise ReplyError(f"the reply was cut off ({stop_reason(output)}); give shorter reasons, and all scores")
     return read_reply(rubric, output.completion)
 
 
@@ -272,5 +273,5 @@ def _config(rubric: Rubric) -> GenerateConfig:
 
 def _one_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    text = f"{type(error).__name__}: {lines[-1].strip() if lines else 'no message'}"
+    text = masked(f"{type(error).__name__}: {lines[-1].strip() if lines else 'no message'}")
     return text if len(text) <= 300 else text[:297] + "..."

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from ...rubrics import Rubric
 from ..benchmarks import find_benchmark
-from ..environment import is_set
-from ..errors import PrerequisiteError, UserError, need_extra, plain_message
+from ..environment import base_urls, is_set
+from ..errors import PrerequisiteError, UserError, check_address, need_extra, plain_message
 
 PACKAGE = "polaris_eval"
 PROXY = f"{PACKAGE}/lexical"
@@ -110,6 +110,8 @@ def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
     """Create a model by name. Raises a one-line UserError for an unknown name, a missing key or a missing package."""
+    for where, address in {f"the address of {name}": base_url, **base_urls(name.partition("/")[0])}.items():
+        check_address(address, where)
     # Inspect checks for vLLM only when it writes the first story
     local_vllm = name.startswith("vllm/") and not (base_url or is_set("VLLM_BASE_URL"))
     if local_vllm and importlib.util.find_spec("vllm") is None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..errors import UserError
 from ..judge.named import is_proxy, marked
-from ..show.files import write_json
+from ..show.files import write_csv, write_json
 from ..show.grid import Grid, grid, model_head, numbers, texts
 from ..show.numbers import NONE, number, share, with_bounds
 from ..show.render import markdown_page
@@ -103,8 +103,7 @@ def write_judges(rows: Sequence[JudgeRow], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, table = folder / "judges.md", folder / "judges.csv"
     page.write_text(markdown_page("Judges", [judge_grid(rows)]), encoding="utf-8")
-    pd.DataFrame(map(_flat, rows)).to_csv(table, index=False)
-    return [page, table, write_json(folder / "judges.json", rows)]
+    return [page, write_csv(table, pd.DataFrame(map(_flat, rows))), write_json(folder / "judges.json", rows)]
 
 
 def _results(places: Iterable[Path]) -> Iterator[tuple[Path, Any]]:

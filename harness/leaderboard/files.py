@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from ..show.figures import draw, save_both
-from ..show.files import slug, write_json
+from ..show.files import slug, write_csv, write_json
 from ..show.render import LATEX_HEAD, inert, latex, markdown, print_grids, print_notes
 from .comparison import Comparison
 from .tables import overview_grid
@@ -66,11 +66,11 @@ def write_files(sections: Sequence[Comparison], folder: Path, name: str, pairs_n
     paths[1].write_text(_latex(sections), encoding="utf-8")
     shared = [{key: getattr(section, key) for key in section.shared} for section in sections]
     flat = [head | row.flat() for head, section in zip(shared, sections, strict=True) for row in section.rows]
-    pd.DataFrame(flat).to_csv(paths[2], index=False)
+    write_csv(paths[2], pd.DataFrame(flat))
     write_json(paths[3], as_data(sections))
     heads = [{"prompt_set" if key == "prompts" else key: value for key, value in head.items()} for head in shared]
     pairs = [section.pairs.assign(**head) for head, section in zip(heads, sections, strict=True)]
-    pd.concat(pairs).to_csv(paths[4], index=False)
+    write_csv(paths[4], pd.concat(pairs))
     return paths
 
 

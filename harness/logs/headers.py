@@ -87,12 +87,19 @@ def is_ours(header: EvalLog) -> bool:
 
 
 def latest_logs(paths: Iterable[str]) -> list[EvalLog]:
-    """Headers of our logs, without logs that were continued by a later one.
+    """Headers of our logs, without logs that were continued by another.
 
-    The log of a killed run stays next to the log that continued it, with the same task id.
+    The log of a killed run stays next to the log that continued it, with the same task id; the one that came further
+    counts.
     """
-    ours = sorted(filter(is_ours, map(read_header, paths)), key=lambda header: header.eval.created)
+    ours = sorted(filter(is_ours, map(read_header, paths)), key=progress_of)
     return list({task_key(header): header for header in ours}.values())
+
+
+def progress_of(header: EvalLog) -> tuple[bool, int, str]:
+    """How far a log came, to sort by: finished, then stories, then time, since clocks may go back."""
+    done = header.results.completed_samples if header.results else 0
+    return header.status == "success", done, header.eval.created
 
 
 def task_key(header: EvalLog) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UserError
 
 _MOST = 10_000_000  # words
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _HALF = re.compile("[\ud800-\udfff]")
 _TEXTS = ("prompt", "story", "model", "benchmark", "category")
 
@@ -62,8 +63,12 @@ def check_record(where: str, record: Any, required: Sequence[str], optional: Seq
             raise UserError(f'{where}: "{name}" must be a string')
     if record.get("model") is not None and not record["model"].strip():
         raise UserError(f'{where}: "model" is empty')
-    if any(_HALF.search(str(record.get(name) or "")) for name in ("id", "model")):
-        raise UserError(f"{where}: id or model holds half of a character (a lone surrogate)")
+    if _HALF.search(json.dumps(record, ensure_ascii=False)):
+        name = next(name for name, value in record.items() if _HALF.search(json.dumps(value, ensure_ascii=False)))
+        raise UserError(f'{where}: "{name}" holds half of a character (a lone surrogate), which no file can hold')
+    for name in ("id", "model", "benchmark", "category"):
+        if _CONTROL.search(str(record.get(name) or "")):
+            raise UserError(f'{where}: "{name}" holds a control character, such as an escape code; leave it out')
     if not isinstance(record["id"], str | int) or isinstance(record["id"], bool):
         raise UserError(f'{where}: "id" must be a string or a whole number')
     if record["id"] == "":
@@ -73,4 +78,5 @@ def check_record(where: str, record: Any, required: Sequence[str], optional: Seq
         raise UserError(f'{where}: "target_words" must be a whole number from 1 to {_MOST:,}')
     if not isinstance(record.get("metadata") or {}, dict):
         raise UserError(f'{where}: "metadata" must be an object')
-    return record
+    texts = {name: record[name].replace("\0", "") for name in ("prompt", "story") if record.get(name)}
+    return {**record, **texts}  # a zero byte shows nothing, and many programs end a text there

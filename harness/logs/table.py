@@ -20,13 +20,16 @@ import pyarrow as pa
 from inspect_ai.log import EvalError, EvalLog, EvalSample, read_eval_log
 from inspect_ai.model import ModelUsage
 
-from ..environment import cache_dir
+from ..environment import cache_dir, masked
 from ..errors import UserError
 from ..inspect_seam import file_state
 from ..judge.jury import SCALES
 from ..judge.named import is_proxy
 from ..length import SPLITS, bucket
 from ..prices import TOKENS, Prices, load_prices, token_counts
+from ..show.files import write_csv
+from ..words import printable
+from .copies import once, progress
 from .headers import is_ours, judge_name, judge_names, overrides, read_header, task_key, writer_name, writing_settings
 from .juries import member_scores, on_one_scale
 from .rubrics import attrs_of, joined_attrs
@@ -42,7 +45,7 @@ _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket"
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # version of the rows below: increase it when their content, or the way they are read, changes; tables cached under
 # another version are rebuilt
-SCHEMA = 7
+SCHEMA = 8
 
 
 def stories_frame(
@@ -56,7 +59,8 @@ def stories_frame(
     position (among the prompts, from 0), epoch, category, target (words), bucket, split, `status` (scored, empty,
     refused, unscored, error, missing), `reason`, label, tokens, cost in US dollars at list prices (NaN without a price;
     batch discounts are not deducted), working time in seconds (without time spent waiting), started and completed. A
-    log continued by a later one is left out. Get the logs' rubrics with `rubrics.rubric_for`.
+    log continued by another is left out: the one that came further counts. A story that two runs in one folder have
+    counts once. Get the logs' rubrics with `rubrics.rubric_for`.
 
     Tables are cached in the user's cache folder, by each log's path, size and modification time.
 
@@ -71,15 +75,15 @@ def stories_frame(
     tables = [table for table in map(_cached, paths) if len(table)]
     if not tables:
         return pd.DataFrame(columns=[*_LOG, *_STORY])
-    latest = {table["task"].iloc[0]: table for table in sorted(tables, key=lambda table: table["created"].iloc[0])}
-    frame = pd.concat(latest.values(), ignore_index=True)
+    latest = {table["task"].iloc[0]: table for table in sorted(tables, key=progress)}
+    frame = once(pd.concat(latest.values(), ignore_index=True), KEYS)
     if frame["shard"].any():  # sorted by prompt, so that the table is the same as that of one run
         frame = frame.sort_values(["epoch", "position"], kind="stable")
     wanted = (frame["position"] < (limit or math.inf)) & (frame["epoch"] <= (epochs or math.inf))
     frame = _priced(frame[wanted].reset_index(drop=True), prices or load_prices(None))
     frame = on_one_scale(frame, [*KEYS, "gate"])
     frame.attrs = joined_attrs(latest.values())
-    inner = ("task", "judges", *(f"writer_{what}" for what in TOKENS))
+    inner = ("task", "finished", "data", "judges", *(f"writer_{what}" for what in TOKENS))
     return frame.reindex(columns=[name for name in dict.fromkeys([*_LOG, *_STORY, *frame]) if name not in inner])
 
 
@@ -98,10 +102,10 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
     """Write stories.csv (one row per story), and scores.parquet and scores.csv.gz (one row per story and metric)."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in ("stories.csv", "scores.parquet", "scores.csv.gz")]
-    frame.to_csv(paths[0], index=False)
+    write_csv(paths[0], frame)
     long = tidy(frame)
     long.to_parquet(paths[1], index=False)
-    long.to_csv(paths[2], index=False)
+    write_csv(paths[2], long)
     return paths
 
 
@@ -139,7 +143,8 @@ def _cached(path: str) -> pd.DataFrame:
 
 def _read(path: str) -> pd.DataFrame:
     ours = [header for header in [read_header(path)] if is_ours(header)]
-    table = pd.DataFrame(row for header in ours for row in _rows(header))
+    rows = (row for header in ours for row in _rows(header))
+    table = pd.DataFrame({k: printable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows)
     table.attrs = attrs_of(ours)
     return table
 
@@ -177,7 +182,7 @@ def _why(error: EvalError) -> str:
     """The first exception of a traceback, since later ones may contain a whole request."""
     found = _RAISED.search(error.traceback)
     lines = [line.strip() for line in error.message.splitlines() if line.strip()] or ["no message"]
-    return (found[0].strip() if found else lines[-1])[:300]
+    return masked(found[0].strip() if found else lines[-1])[:300]
 
 
 def _common(header: EvalLog) -> dict[str, Any]:
@@ -185,6 +190,8 @@ def _common(header: EvalLog) -> dict[str, Any]:
     judge = judge_name(header)
     return {
         "task": "|".join(task_key(header)),
+        "finished": header.status == "success",
+        "data": stamped.get("data_digest") or "",
         "log": header.location.removeprefix("file://"),
         "task_id": header.eval.task_id,
         "created": header.eval.created,

@@ -21,9 +21,11 @@ from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
 from ..logs.shards import shard_of
 from .again import judge_again
+from .lock import only_run
 from .planned import Planned, Request, plan_runs, unheard
 from .progress import progress
 from .samples import is_file, length_note
+from .written import forget_stories, keeping_stories
 
 _FILES = ("rubric", "prompts", "stories")  # arguments that name files
 _ELSEWHERE = (*_FILES, "shard", "jury", "quorum")  # arguments that are compared by their meaning
@@ -35,7 +37,7 @@ def run(request: Request) -> list[str]:
     Stories that exist in the log folder are not written again, and judged ones are not judged again.
 
     Raises:
-        UserError: if any check before the first call fails.
+        UserError: if any check before the first call fails, or another run uses the log folder.
         KeyboardInterrupt: if the user stops the run; finished stories are in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args, request.rubric))
@@ -55,36 +57,39 @@ def run(request: Request) -> list[str]:
         for judge in judges[plan.name]:
             _check_self_judging(request, writer, judge)
     _check_writable(str(request.log_dir))
-    _check_parts(whole, pairs)
-    tasks = [plan.create(judges[plan.name]) for plan in plans]
-    left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
-    for (plan, _), header in zip(pairs, left, strict=True):
-        if header is not None:
-            judge_again(header, plan.rubric, judges[plan.name])
-    for plan, task in zip(plans, tasks, strict=True):
-        if note := length_note(plan.benchmark, list(task.dataset)):
+    with only_run(request.log_dir, "--log-dir"):
+        _check_parts(whole, pairs)
+        tasks = [plan.create(judges[plan.name]) for plan in plans]
+        left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
+        for (plan, _), header in zip(pairs, left, strict=True):
+            if header is not None:
+                judge_again(header, plan.rubric, judges[plan.name])
+        for plan, task in zip(plans, tasks, strict=True):
+            if note := length_note(plan.benchmark, list(task.dataset)):
+                print(note, file=sys.stderr)
+        for note in unheard(request.models, plans, request.generate):
             print(note, file=sys.stderr)
-    for note in unheard(request.models, plans, request.generate):
-        print(note, file=sys.stderr)
-    with progress(request.display is None):
-        _, results = run_inspect(
-            eval_set,
-            tasks=tasks,
-            model=None if request.stories else list(request.models),
-            model_args=dict(request.model_args),
-            model_base_url=request.model_base_url,
-            log_dir=str(request.log_dir),
-            log_dir_allow_dirty=True,
-            limit=request.limit,
-            epochs=request.epochs,
-            continue_on_fail=True,
-            retry_attempts=1,
-            display=request.display or "none",
-            **request.generate,
-        )
-    if len(results) < len(tasks) * (1 if request.stories else len(request.models)):
-        raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
-    return [log.location for log in results]
+        with progress(request.display is None), keeping_stories(str(request.log_dir)):
+            _, results = run_inspect(
+                eval_set,
+                tasks=tasks,
+                model=None if request.stories else list(request.models),
+                model_args=dict(request.model_args),
+                model_base_url=request.model_base_url,
+                log_dir=str(request.log_dir),
+                log_dir_allow_dirty=True,
+                limit=request.limit,
+                epochs=request.epochs,
+                continue_on_fail=True,
+                retry_attempts=1,
+                display=request.display or "none",
+                **request.generate,
+            )
+        if len(results) < len(tasks) * (1 if request.stories else len(request.models)):
+            raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
+        if all(log.status == "success" for log in results):
+            forget_stories(str(request.log_dir))
+        return [log.location for log in results]
 
 
 def _sharded(request: Request, plans: Sequence[Planned]) -> tuple[Request, list[Planned]]:

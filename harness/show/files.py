@@ -12,6 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..words import printable
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
@@ -41,6 +44,20 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain_data(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def cell(text: str) -> str:
+    """A text as a cell of a CSV file: a spreadsheet would run one that begins like a formula, so it gets a quote."""
+    text = printable(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> Path:
+    """Write a table as CSV (gzipped if the path says so), with texts that no spreadsheet runs; returns the path."""
+    texts = [name for name in frame if frame[name].dtype == object or pd.api.types.is_string_dtype(frame[name])]
+    safe = frame.assign(**{str(name): [cell(v) if isinstance(v, str) else v for v in frame[name]] for name in texts})
+    safe.to_csv(path, index=False, errors="replace")
+    return path
 
 
 def write_json(path: Path, value: Any, indent: int = 2) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from ..words import printable
 
 _MODEL_WIDTH = 26
 
@@ -34,6 +37,10 @@ class Grid:
     main: bool = False
 
     def __post_init__(self) -> None:
+        """Names are other people's text: what would act on a terminal or a page is left out."""
+        for name in ("rows", "notes"):
+            object.__setattr__(self, name, _shown(getattr(self, name)))
+        object.__setattr__(self, "title", printable(self.title))
         for row in self.rows:
             if len(row) != len(self.heads):
                 raise ValueError(f"{self.title}: a row of {len(row)} cells under {len(self.heads)} headings")
@@ -45,6 +52,10 @@ class Grid:
         ends = self.ends | ({count - 1} if count and more else set()) | ({count + len(more) - 1} if end else set())
         added = range(count, count + len(more)) if faint else ()
         return replace(self, rows=self.rows + more, ends=ends, faint=self.faint | set(added))
+
+
+def _shown(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else tuple(map(_shown, value))
 
 
 def grid(title: str, heads: Sequence[Head], rows: Iterable[Sequence[str]], main: bool = False) -> Grid:

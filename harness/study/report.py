@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..logs.headers import log_files
 from ..logs.pairs import judgments_frame
 from ..logs.table import stories_frame
-from ..show.files import write_json
+from ..show.files import write_csv, write_json
 from ..show.grid import Grid, Head, grid, numbers, texts
 from ..show.numbers import bounds, number
 from ..show.render import console, markdown_page, print_grids, print_notes, print_written
@@ -66,8 +66,7 @@ def _write(found: Results, frame: pd.DataFrame, grids: Sequence[Grid], notes: Se
     page, answers = out / "study.md", out / "study-answers.csv"
     page.write_text(markdown_page("Human study", grids, notes), encoding="utf-8", errors="replace")
     data = write_json(out / "study.json", found)
-    frame.to_csv(answers, index=False, errors="replace")
-    return [page, data, answers]
+    return [page, data, write_csv(answers, frame)]
 
 
 def _write_people(study: Study, frame: pd.DataFrame, page: Path, out: Path) -> Path:

@@ -46,18 +46,24 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
                 text = self.rfile.read(size).decode("utf-8")
                 export = check_export(text, data["study"], data["order"], criteria)
             except ValueError as error:
-                self._reply(400, str(error).encode(), "text/plain")
+                self._reply(400, str(error).encode(errors="replace"), "text/plain")
                 return
-            with lock, answers.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(json.loads(text)) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with lock:
+                    _append(answers, json.dumps(json.loads(text)) + "\n")
+            except OSError as error:  # the page keeps the answers, and sends them again
+                self.log_message("answers of %s cannot be written: %s", export.annotator, error.strerror)
+                self._reply(507, b"the answers cannot be written now", "text/plain")
+                return
             self.log_message("%s: %d answers", export.annotator, len(export.answers))
             self._reply(200, b"kept", "text/plain")
 
         def _foreign(self) -> bool:
-            """Whether the request names another host, as in DNS rebinding by a page from elsewhere."""
-            return (self.headers.get("Host") or "").partition(":")[0] != HOST
+            """Whether the request names another host, as in DNS rebinding, or comes from a page of another one."""
+            named, origin = self.headers.get("Host") or "", self.headers.get("Origin")
+            port = self.server.server_address[1]
+            known = [f"{host}:{port}" for host in (HOST, "localhost")] + [HOST, "localhost"] * (port == 80)
+            return named not in known or (origin is not None and origin != f"http://{named}")
 
         def _reply(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)
@@ -77,6 +83,20 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"the study cannot be served on port {port} with answers in {answers}: {why}") from None
+
+
+def _append(answers: Path, line: str) -> None:
+    """Append a line, whole and on disk, or not at all. Raises OSError if it cannot be written."""
+    with answers.open("ab", buffering=0) as file:
+        before = file.tell()
+        text = line.encode()
+        try:
+            while text:  # a disk that is nearly full takes a part
+                text = text[file.write(text) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def _mend(answers: Path) -> None:

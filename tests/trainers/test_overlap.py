@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 import tiny  # noqa: E402
 from test_hri import HALF, logged  # noqa: E402
+from transformers import TrainerCallback  # noqa: E402
 
 from polaris_eval.harness.errors import UserError  # noqa: E402
 from polaris_eval.trainers.hri import HRITrainer, OverlapTrainer  # noqa: E402
@@ -62,20 +63,31 @@ def test_without_an_update_in_between_nothing_changes(tmp_path: Path, settings: 
 
 def test_a_batch_is_written_by_the_weights_before_the_last_update(tmp_path: Path) -> None:
     made = tiny.trainer(tmp_path, Seen, letters, overlap=True, max_steps=3, hri_weight=0.0, data=tiny.rows(12))
+    before: list[dict[str, Any]] = []  # the weights at the beginning of each step
+
+    class Weights(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            before.append(tiny.weights(made.model))
+
+    made.add_callback(Weights())
     made.train()
     plain = tiny.trainer(tmp_path, HRITrainer, letters, max_steps=1, hri_weight=0.0, data=tiny.rows(12))
     plain.train()
     assert logged(made, "reward")[0] == logged(plain, "reward")[0]  # the first batch waits for nobody
     assert "old_per_token_logps" not in made.batches[0]
-    for batch in made.batches[1:]:
+    for number, batch in enumerate(made.batches[1:], 1):
         mask = batch["completion_mask"].bool()
         old = batch["old_per_token_logps"]
         assert old.shape == mask.shape
         with torch.no_grad():
             ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
             masks = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-            now = made._get_per_token_logps_and_entropies(made.model, ids, masks, mask.size(1))[0]
-        assert not torch.allclose(old[mask], now[mask])
+            found = []
+            for weights in (before[number - 1], before[number]):
+                made.model.load_state_dict(weights)
+                found.append(made._get_per_token_logps_and_entropies(made.model, ids, masks, mask.size(1))[0])
+        assert torch.allclose(old[mask], found[0][mask], atol=1e-5)
+        assert not torch.allclose(old[mask], found[1][mask], atol=1e-5)
 
 
 def test_the_next_batch_is_written_before_the_judge_has_answered(tmp_path: Path) -> None:
@@ -139,5 +151,5 @@ def test_a_batch_that_was_not_used_is_kept(tmp_path: Path) -> None:
 def test_what_cannot_overlap_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"overlap needs one update per batch"):
         tiny.trainer(tmp_path, OverlapTrainer, letters, num_iterations=2, overlap=True)
-    with pytest.raises(UserError, match="asynchronous"):
+    with pytest.raises(UserError, match="one reward function, which is asynchronous"):
         tiny.trainer(tmp_path, OverlapTrainer, tiny.letters, overlap=True)

@@ -99,7 +99,10 @@ def test_each_rubric_is_judged_as_in_an_evaluation(cli: Cli, tmp_path: Path) -> 
         assert value == pytest.approx(expected - part["blank"])
     # the training reward with the weights of the held-out prompts, to be plotted beside theirs
     assert found["metrics"]["parts/reward_as_held_out"] == pytest.approx(held["rewards"])
-    rows = read_rows(tmp_path / "run" / "rewards.jsonl")
+    # a line as each verdict comes in, so that its cost is on record, and one with all of them
+    lines = [row for row in read_rows(tmp_path / "run" / "rewards.jsonl") if row["phase"] == "train"]
+    assert len(lines) == 3 * 4
+    rows = [row for row in lines if row["reward"] is not None]
     assert rows[0]["judgments"].keys() == {"story_quality", "torrance"}
     assert rows[0]["judgments"]["torrance"]["score"] == scores["ttcw"][rows[0]["uid"]]
     kept = [json.loads(line) for line in (tmp_path / "run/held_out/step-00000.jsonl").read_text().splitlines()]
@@ -162,7 +165,10 @@ def test_a_comparison_that_fails_leaves_both_stories_unjudged_and_is_asked_again
         (0, "scored", 1), (0, "scored", 3), (0, "unscored", 0), (0, "unscored", 2), (1, "scored", 0), (1, "scored", 2),
     ]  # fmt: skip
     assert found["extra"]["ranked"] == pytest.approx([0.5] * 4)
-    assert sum(row["dollars"] for row in rows) > 0
+    each = [row["judgments"]["ranked"]["usage"] for row in rows]
+    assert (
+        sum(usage.get("input_tokens", 0) for usage in each) == 12 * 10
+    )  # those of the twelve calls that were answered
 
 
 FUNCTIONS = """
@@ -199,6 +205,10 @@ def test_functions_of_ones_own_take_part(tmp_path: Path, monkeypatch: pytest.Mon
     assert found["extra"]["steps"] == [5.0, None, 5.0]
     gains = [ours - before for ours, before in zip(found["rewards"], plain["rewards"], strict=True)]
     assert gains == pytest.approx([0.05 - 0.1 * sizes[0], -0.1 * sizes[1], 0.05 - 0.1 * sizes[2]])
+    # a row of which no term has a value has no reward, as in TRL
+    none = recipe("reward.terms={steps: {function: 'my_rewards:own_prompts'}, story_quality: null}")
+    found = ask(reward_of(none, tmp_path / "none"), texts, completions=completions)
+    assert [value is None for value in found["rewards"]] == [False, True, False]
     # one that fails leaves the batch without rewards, and the run says why
     for name, why in (("short", "returned 1 values for 3 rows"), ("fails", "KeyError: 'no such column'")):
         reward = reward_of(recipe(f"reward.terms.own={{function: 'my_rewards:{name}'}}"), tmp_path / name)
@@ -265,6 +275,11 @@ def test_the_short_form_and_the_terms_are_one(tmp_path: Path) -> None:
         ("reward.weights=[1]", "reward.weights: must name terms and their weights"),
         ("validation.weights.nice=1", "validation.weights.nice: no such term; the reward has story_quality"),
         ("validation.metric=nice", "validation.metric: nice is none of reward, story_quality"),
+        ("validation.weights.length=-1", "validation.weights.length: must not be negative"),
+        ("reward.terms=[1]", "reward.terms: must name terms and their settings, not [1]"),
+        ("reward.terms.verdict={rubric: ttcw}", "terms.verdict: is no name for a term"),
+        ("reward.terms.advantage={rubric: ttcw}", "terms.advantage: is no name for a term"),
+        ("reward.terms.nice={rubric: ttcw, judge: {model: a/b, retries: 1}}", "terms.nice.judge.retries: tries are"),
     ],
 )  # fmt: skip
 def test_terms_that_mean_nothing_are_refused_in_a_line(change: str, why: str) -> None:
@@ -272,6 +287,16 @@ def test_terms_that_mean_nothing_are_refused_in_a_line(change: str, why: str) ->
         recipe(change)
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_term_is_taken_out_with_its_weight(tmp_path: Path) -> None:
+    found = load_recipe("polaris-9b", ["reward.terms.blank=null", "reward.terms.length.weight=0.3"])
+    assert "blank" not in found.reward.terms
+    assert "blank" not in found.validation.weights
+    saved = yaml.safe_dump(found.model_dump(mode="json"))
+    (tmp_path / "saved.yaml").write_text(saved)
+    again = load_recipe(str(tmp_path / "saved.yaml"), ["reward.terms.repetition=null"])
+    assert set(again.reward.terms) == {"story_quality", "length", "reasoning", "overlong"}
 
 
 def test_terms_that_cannot_be_judged_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...harness.errors import UserError
+from ...harness.show.files import cell
 from .reading.text import decode
 from .sources import Candidate
 
@@ -33,7 +34,8 @@ def write_review(
         rows.writerow(COLUMNS)
         for c in candidates:
             keep, title = known.get(c.id, (c.reason is None, c.title))
-            rows.writerow(["yes" if keep else "no", c.reason or "", c.words, c.book, title, c.first, c.last, c.id])
+            texts = map(cell, (c.book, title, c.first, c.last))
+            rows.writerow(["yes" if keep else "no", c.reason or "", c.words, *texts, c.id])
     unfinished.replace(path)
 
 
@@ -67,7 +69,7 @@ def apply_review(path: Path, candidates: Sequence[Candidate]) -> list[Candidate]
     found = []
     for candidate in candidates:
         keep, title = seen.get(candidate.id, (False, candidate.title))
-        title = candidate.title if title == candidate.title.strip() else title
+        title = candidate.title if title in (candidate.title.strip(), cell(candidate.title).strip()) else title
         reason = None if keep else candidate.reason or BY_HAND
         found.append(dataclasses.replace(candidate, reason=reason, title=title))
     return found

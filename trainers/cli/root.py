@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,11 @@ def run(
 
             click.echo(json.dumps(job.plan, indent=2))
         return
+    from ...harness.run.lock import only_run
     from ..run.train import train
 
-    stopped = train(job, console)
+    with only_run(options.folder, "--run-dir") if rank() == 0 else nullcontext():
+        stopped = train(job, console)
     if stopped and rank() == 0:
         click.echo(f"polaris-train: {stopped}; run the same command again to continue", err=True)
     if stopped:

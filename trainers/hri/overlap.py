@@ -35,7 +35,7 @@ class _Written:
 
 
 class OverlapTrainer(HRITrainer):
-    """HRITrainer that writes the next batch while this one is judged. Its reward functions must be asynchronous.
+    """HRITrainer that writes the next batch while this one is judged. Its one reward function must be asynchronous.
 
     A checkpoint holds what was written ahead, so that a run continues exactly.
     """
@@ -50,9 +50,9 @@ class OverlapTrainer(HRITrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         functions: list[Any] = self.reward_funcs
-        if not all(map(is_async_callable, functions)):
-            raise UserError("trl.overlap needs reward functions that are asynchronous")
-        self.reward_funcs = [functools.partial(self._judge, function) for function in functions]
+        if len(functions) != 1 or not is_async_callable(functions[0]):
+            raise UserError("trl.overlap needs one reward function, which is asynchronous")
+        self.reward_funcs = [functools.partial(self._judge, functions[0])]
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: Any) -> Any:
         """Fetch rows one update ahead; after the last of an epoch there are none."""
@@ -141,6 +141,13 @@ class OverlapTrainer(HRITrainer):
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None and (file := self._ahead_file(checkpoint)).is_file():
+        if checkpoint is None:
+            return
+        file = self._ahead_file(checkpoint)
+        here = torch.tensor([float(file.is_file())], device=self.accelerator.device)
+        found = self.accelerator.gather(here)
+        if 0 < found.sum() < len(found):  # processes that write and processes that do not would wait for each other
+            raise UserError(f"{checkpoint}: not every process finds its file of what was written ahead ({file.name})")
+        if here.item():
             kept = torch.load(file, map_location=self.accelerator.device, weights_only=True)
             self._written = _Written(**kept)

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from inspect_ai.model import Model, ModelUsage
 
+from ...harness.environment import masked
 from ...harness.judge.call import Verdict, compare, judge
 from .judged import Asked, Judging
 from .ledger import Judgment, Row
@@ -126,6 +127,6 @@ class Questions:
             except TimeoutError:
                 return Verdict("unscored", str(model), reason="no verdict in time")
             except Exception as error:  # an exception here would leave the other processes waiting for this one
-                return Verdict("unscored", str(model), reason=f"{type(error).__name__}: {error}")
+                return Verdict("unscored", str(model), reason=masked(f"{type(error).__name__}: {error}"))
 
         return await judging.jury.verdict(ask)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from inspect_ai.model import ModelUsage
-
+from ...harness.environment import masked
 from ...harness.length import length_in
 from ..recipe import Recipe
+from ..terms import JudgeSpec
 from .asking import Bench, Questions
-from .judged import Judging, asked_terms
+from .judged import Judging, asked_terms, call_function
 from .ledger import HELD_OUT, TRAIN, Judgment, Ledger, Line, Row
 from .scoring import combine, measure
 
@@ -85,9 +82,9 @@ class Reward:
             which = (phase, step, first + i, self.ledger.rank, uid[i], is_reference[i])
             rows.append(Row(*which, target, _asked(prompts[i]), response))
         given = asyncio.ensure_future(self._call(
-            prompts=prompts, completion_ids=completion_ids, uid=uid, target_words=target_words, target_range=ranges,
-            held_out=held_out, is_reference=is_reference, trainer_state=trainer_state, log_extra=log_extra,
-            log_metric=log_metric, **columns,
+            self._spec(phase).batch_timeout, prompts=prompts, completion_ids=completion_ids, uid=uid,
+            target_words=target_words, target_range=ranges, held_out=held_out, is_reference=is_reference,
+            trainer_state=trainer_state, log_extra=log_extra, log_metric=log_metric, **columns,
         ))  # fmt: skip
         lines = await self._judge_all(rows, started, given)
         self.trouble = next((line.reason for line in lines if line.reward is None), None)
@@ -96,23 +93,19 @@ class Reward:
             self.ledger.keep_stories(lines)
         return [line.reward for line in lines]
 
-    async def _call(self, **columns: Any) -> Values:
-        """Call the user's functions, as TRL does, but those that are not asynchronous on threads of their own."""
+    async def _call(self, remaining: float, **columns: Any) -> Values:
+        """Call the user's functions, within the seconds that remain."""
 
         async def one(name: str, function: Callable[..., Any]) -> list[float | None] | str:
             try:
-                if inspect.iscoroutinefunction(function):
-                    found = await function(**columns)
-                else:
-                    found = await asyncio.to_thread(function, **columns)
-                values = [None if value is None else float(value) for value in found]
+                async with asyncio.timeout(remaining):
+                    return await call_function(function, columns)
+            except TimeoutError:
+                return f"{name}: no value in time"
+            except ValueError as error:
+                return masked(f"{name}: {error}")
             except Exception as error:  # whatever the user's function raises
-                return f"{name}: {type(error).__name__}: {error}"
-            if len(values) != len(columns["prompts"]):
-                return f"{name}: returned {len(values)} values for {len(columns['prompts'])} rows"
-            if any(value is not None and not math.isfinite(value) for value in values):
-                return f"{name}: returned a value that is not finite"
-            return values
+                return masked(f"{name}: {type(error).__name__}: {error}")
 
         found = await asyncio.gather(*(one(name, function) for name, function in self.functions.items()))
         return dict(zip(self.functions, found, strict=True))
@@ -121,7 +114,7 @@ class Reward:
         """Judge every row; rows without a verdict are retried until the time or the retries run out."""
         phase = rows[0].phase
         bench, now = self.benches[phase], asyncio.get_running_loop().time
-        spec = self.recipe.validation.judge if phase == HELD_OUT else self.recipe.judge
+        spec = self._spec(phase)
         questions = Questions(bench, rows, self.recipe.group)
         lines: dict[int, Line] = {}
 
@@ -131,12 +124,18 @@ class Reward:
 
         async def one(place: int, attempt: int, remaining: float) -> None:
             terms = lacking(place)
-            found = await asyncio.gather(*(questions.judgment(term, place, remaining) for term in terms))
             before = lines[place].judgments if place in lines else {}
-            kept = {term: replace(known, usage=ModelUsage(), dollars=0.0) for term, known in before.items()}
-            judgments = kept | dict(zip(terms, found, strict=True))
-            values = await given
-            lines[place] = self._line(rows[place], place, judgments, values, attempt)
+            judgments = {term: known.unpaid() for term, known in before.items()}
+
+            async def ask(term: str) -> None:
+                judgments[term] = await questions.judgment(term, place, remaining)
+                if len(terms) > 1 or self.functions:  # what was paid for is on record before the rest is awaited
+                    told = "other terms are not known yet"
+                    self.ledger.write(Line(rows[place], attempt, {}, {term: judgments[term]}, None, None, told))
+                    judgments[term] = judgments[term].unpaid()
+
+            await asyncio.gather(*map(ask, terms))
+            lines[place] = self._line(rows[place], place, judgments, await given, attempt)
             self.ledger.write(lines[place])
             self.activity(f"judged {len(lines)} of {len(rows)} stories")
 
@@ -150,6 +149,10 @@ class Reward:
             questions.again()
             await asyncio.gather(*(one(place, attempt, remaining) for place in left))
         return [lines[place] for place in range(len(rows))]
+
+    def _spec(self, phase: str) -> JudgeSpec:
+        """The judge whose patience is that of the whole batch."""
+        return self.recipe.validation.judge if phase == HELD_OUT else self.recipe.judge
 
     def _line(self, row: Row, place: int, judgments: Mapping[str, Judgment], given: Values, attempt: int) -> Line:
         """The ledger line of a row; its reward is None if a term with a weight could not be judged or computed."""
@@ -168,6 +171,10 @@ class Reward:
             else:
                 values[name] = found[place]  # None: does not apply to this row, as in TRL
         scored = {name: value for name, value in values.items() if value is not None}
+        counting = [name for name in values if weights.get(name)]
+        if complete and counting and not any(name in scored for name in counting):
+            complete = False
+            reasons.append("no term has a value for this row")
         judged = self.benches[HELD_OUT].terms if HELD_OUT in self.benches else {}
         as_held_out = self.weights[HELD_OUT]
         comparable = complete and all(name in scored for name in judged if as_held_out.get(name))

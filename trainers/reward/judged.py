@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import importlib
+import inspect
+import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from ...harness.benchmarks import find_benchmark
 from ...harness.errors import UserError
 from ...harness.judge.call import Verdict
 from ...harness.judge.jury import Jury
+from ...harness.judge.named import marked
 from ...harness.prices import Prices, token_counts
 from ...rubrics import Rubric, load_rubric
 from ..recipe import Recipe
@@ -103,8 +108,33 @@ def reward_functions(recipe: Recipe) -> dict[str, Callable[..., Any]]:
     Raises:
         UserError: there is no such module or function, or the module fails.
     """
-    given = {name: term.function for name, term in recipe.reward.terms.items() if term.function and term.weight}
+    held_out = recipe.weights(held_out=True)
+    given = {
+        name: term.function
+        for name, term in recipe.reward.terms.items()
+        if term.function and (term.weight or held_out[name])
+    }
     return {name: _function(f"reward.terms.{name}.function", where) for name, where in given.items()}
+
+
+def rewarders(recipe: Recipe) -> str:
+    """The judges of the reward, with proxies marked."""
+    names = [marked(judge.name) for judge in judges_of(asked_terms(recipe, held_out=False).values())]
+    return " and ".join(names) or "no judge"
+
+
+def source_digest(functions: Mapping[str, Callable[..., Any]]) -> str:
+    """A hash of the files that the functions are from; empty without any."""
+    files = sorted({inspect.getsourcefile(inspect.unwrap(one)) or "" for one in functions.values() if _has_source(one)})
+    text = b"".join(Path(file).read_bytes() for file in files if file)
+    return hashlib.sha256(text).hexdigest()[:16] if text else ""
+
+
+def _has_source(function: Callable[..., Any]) -> bool:
+    try:
+        return inspect.getsourcefile(inspect.unwrap(function)) is not None
+    except TypeError:  # built in, or an object that is called
+        return False
 
 
 def _function(where: str, name: str) -> Callable[..., Any]:
@@ -119,6 +149,23 @@ def _function(where: str, name: str) -> Callable[..., Any]:
     if not callable(found):
         raise UserError(f"{where}: {module} has no function {function}")
     return found  # type: ignore[no-any-return]
+
+
+async def call_function(function: Callable[..., Any], columns: Mapping[str, Any]) -> list[float | None]:
+    """The values of a user's function for a batch, as TRL calls it; on a thread of its own if it is not asynchronous.
+
+    Raises:
+        ValueError: not one finite number, or None, per row; and whatever the function raises.
+    """
+    found = await asyncio.to_thread(function, **columns)
+    if inspect.isawaitable(found):
+        found = await found
+    values = [None if value is None else float(value) for value in found]
+    if len(values) != len(columns["prompts"]):
+        raise ValueError(f"returned {len(values)} values for {len(columns['prompts'])} rows")
+    if any(value is not None and not math.isfinite(value) for value in values):
+        raise ValueError("returned a value that is not finite")
+    return values
 
 
 def judges_of(terms: Iterable[Asked]) -> list[JudgeSpec]:

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class Judgment:
     usage: ModelUsage
     dollars: float
 
+    def unpaid(self) -> Judgment:
+        """The same judgment, whose cost is counted in another line."""
+        return replace(self, usage=ModelUsage(), dollars=0.0)
+
     def data(self) -> dict[str, Any]:
         """The judgment as written to the file."""
         verdict = self.verdict
@@ -87,9 +91,11 @@ class Line:
         return "empty" if any(one.verdict.status == "empty" for one in self.judgments.values()) else "scored"
 
     @property
-    def dollars(self) -> float:
-        """What this row paid for its judgments; NaN if a judge has no known price."""
-        return sum(judgment.dollars for judgment in self.judgments.values())
+    def dollars(self) -> float | None:
+        """What this row paid for its judgments, as far as prices are known; None if none of them is."""
+        each = [known_dollars(judgment.dollars) for judgment in self.judgments.values()]
+        known = [dollars for dollars in each if dollars is not None]
+        return sum(known) if known or not each else None
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -110,7 +116,7 @@ class Line:
             "reward": self.reward,
             "reward_as_held_out": self.reward_as_held_out,
             "judgments": {term: judgment.data() for term, judgment in self.judgments.items()},
-            "dollars": known_dollars(self.dollars),
+            "dollars": self.dollars,
         }
 
 
@@ -139,7 +145,7 @@ class Ledger:
 
     def write(self, line: Line) -> None:
         """Write a line, and add its cost to the total."""
-        self.spent += known_dollars(line.dollars) or 0.0
+        self.spent += line.dollars or 0.0
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line.data()) + "\n")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from inspect_ai.model import GenerateConfig
+from transformers import TrainerState
 from trl import SFTConfig
 
 from ...harness.errors import UserError, need_extra
@@ -20,7 +21,7 @@ from ...harness.judge.named import PACKAGE, as_judge_config, make_model
 from ..hri import MIN_GROUP
 from ..models import Sizes, first_line, sizes_of
 from ..recipe import Recipe
-from ..reward.judged import Asked, asked_terms
+from ..reward.judged import Asked, asked_terms, call_function, judges_of
 from ..reward.ledger import HELD_OUT, TRAIN
 from ..terms import JudgeSpec
 from . import estimate
@@ -146,11 +147,19 @@ def check_group(recipe: Recipe, prompts: int, count: int) -> None:
         )
 
 
-def check_validation(recipe: Recipe, held_out: int) -> None:
-    """Refuse a selection by validation that has no held-out prompts, or validations without a checkpoint."""
+def check_validation(recipe: Recipe, held_out: int, measured: Collection[str]) -> None:
+    """Refuse a selection by validation that has no held-out prompts, or validations without a checkpoint.
+
+    `measured` are the terms and benchmarks that held-out stories have a value of.
+    """
     asked = recipe.validation
     if asked.select == "last" and asked.patience is None:
         return
+    if held_out and (not measured if asked.metric == "reward" else asked.metric not in measured):
+        raise UserError(
+            f"validation.metric={asked.metric} has no value on the held-out prompts: terms without a weight there, and "
+            f"those relative to a group, are left out; measured there: {', '.join(measured) or 'nothing'}"
+        )
     if not held_out:
         raise UserError("validation.select=best and validation.patience need held-out prompts (validation.prompts)")
     save = float(recipe.setting("save_steps"))
@@ -178,6 +187,27 @@ def check_terms(recipe: Recipe, held_out: bool, count: int) -> dict[str, dict[st
     if held_out:
         found[HELD_OUT] = asked_terms(recipe, held_out=True)
     return found
+
+
+def check_functions(functions: Mapping[str, Callable[..., Any]], tokenizer: Any, rows: Any) -> None:
+    """Call the user's reward functions on one row, as the run will. Raises UserError for one that fails."""
+    text = "Once upon a time."
+    columns: dict[str, Any] = {
+        **{name: [rows[0][name]] for name in rows.column_names if name != "prompt"},
+        "prompts": [rows[0]["prompt"]],
+        "completions": [[{"role": "assistant", "content": text}]],
+        "completion_ids": [tokenizer(text).input_ids],
+        "is_reference": [False],
+        "trainer_state": TrainerState(),
+        "log_extra": lambda name, values: None,
+        "log_metric": lambda name, value: None,
+    }
+    for name, function in functions.items():
+        try:
+            outside_loop(asyncio.run, call_function(function, columns))
+        except Exception as error:  # whatever the user's function raises
+            what = first_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise UserError(f"reward.terms.{name}.function: {what}") from None
 
 
 def check_judge(spec: JudgeSpec) -> None:
@@ -211,8 +241,12 @@ def lack_of_disk(recipe: Recipe, folder: Path, plan: dict[str, Any]) -> str | No
 def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     """Notes for the user before a run begins; none of them is an error."""
     notes = []
-    if plan["held_out"] and {*recipe.judge.models} & {*recipe.validation.judge.models}:
-        notes.append("the held-out stories are judged by the training judge itself: over-fitting to it will not show")
+    same = [name for name, asked in asked_terms(recipe, held_out=True).items() if _same_judge(recipe, name, asked)]
+    if plan["held_out"] and same:
+        notes.append(
+            f"the held-out stories are judged by the training judge itself ({', '.join(same)}): over-fitting to it "
+            "will not show"
+        )
     if plan["memory_total_gb"] > plan["memory_of_gb"]:
         notes.append(f"the memory estimate is above the {plan['memory_of_gb']:g} GB of shape.gpu_gb")
     if recipe.setting("mask_truncated_completions") and recipe.injects:
@@ -231,12 +265,21 @@ def remarks(recipe: Recipe, plan: dict[str, Any]) -> list[str]:
     return notes
 
 
+def _same_judge(recipe: Recipe, name: str, asked: Asked) -> bool:
+    """Whether a term has a judge in common in training and on the held-out prompts."""
+    training = asked_terms(recipe, held_out=False).get(name)
+    return training is not None and bool({*training.judge.models} & {*asked.judge.models})
+
+
 def _dominant(recipe: Recipe, seconds: Mapping[str, float], total: float) -> str:
     """What takes the most time of a batch, and what would halve it."""
     part = max(seconds, key=lambda name: seconds[name])
     gpus = "a GPU is many times faster" if not recipe.shape.gpus else "twice the GPUs would halve it"
+    judges = judges_of(asked_terms(recipe, held_out=False).values())
+    own = any(judge != recipe.judge for judge in judges)
+    wider = "twice the judges' concurrency" if own else f"judge.concurrency={2 * recipe.judge.concurrency}"
     halved = {
-        "judging": f"judge.concurrency={2 * recipe.judge.concurrency} would halve it, if the provider allows"
+        "judging": f"{wider} would halve it, if the provider allows"
         + ("" if recipe.setting("overlap") else "; trl.overlap=true writes the next batch meanwhile"),
         "generation": gpus if recipe.setting("use_vllm") else "vLLM on a GPU is many times faster",
         "updates": gpus,

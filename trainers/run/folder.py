@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ...harness.errors import UserError
+from ...harness.run.lock import LOCK
 from ..recipe import Recipe
 from ..recipe_files import read_recipe
 from .processes import rank
@@ -42,7 +43,8 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
     if kept.is_file():
         earlier = read_recipe(kept).model_dump(mode="json")
         # more steps only extend the run if the learning rate does not depend on their number
-        constant = recipe.setting("lr_scheduler_type") == "constant"
+        # and the last step has not left out what an overlapping one would have written ahead
+        constant = recipe.setting("lr_scheduler_type") == "constant" and not recipe.setting("overlap")
         free = (*_MAY_CHANGE, *(["trl.max_steps"] if constant else []))
         changed = sorted(key for key in _differences(earlier, resolved) if not _TERM.sub("", key).startswith(free))
         if changed:
@@ -51,7 +53,7 @@ def open_folder(folder: Path, recipe: Recipe, plan: dict[str, Any]) -> Path | No
                 "with --run-dir, or delete it"
             )
         _check_continued(folder, plan)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run; name another folder with --run-dir")
     elif rank() > 0:
         raise UserError(f"{folder}: the first process made it, but this one cannot see it; it must be a shared folder")
@@ -103,9 +105,11 @@ def _check_continued(folder: Path, plan: dict[str, Any]) -> None:
         "data_digest": "other rows",
         "processes": "another number of processes",
         "rubric_digest": "another rubric file",
+        "function_digest": "other code of reward.terms' functions",
     }
     for name, what in fixed.items():
-        unknown = plan[name] if name == "rubric_digest" else None  # earlier runs had one rubric and did not record it
+        # earlier runs had one rubric and no functions, and did not record them
+        unknown = plan[name] if name in ("rubric_digest", "function_digest") else None
         if earlier.get(name, unknown) != plan[name]:
             raise UserError(
                 f"{folder} was begun with {what} ({earlier.get(name)}, now {plan[name]}), so it cannot resume exactly; "

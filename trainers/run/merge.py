@@ -20,6 +20,7 @@ from ...harness.show.render import inert, markdown
 from ..models import first_line, model_path
 from ..recipe import Recipe
 from ..recipe_files import read_recipe
+from ..reward.judged import rewarders
 from ..reward.ledger import terms_in
 from .estimate import told_reward
 from .folder import last_checkpoint, step_of
@@ -194,7 +195,7 @@ tags: [polaris-eval, grpo{", hri" if recipe.injects else ""}, creative-writing]
 {" ".join(recipe.about.split())}
 
 Trained from {recipe.model} with {how}, by polaris-eval {versions.get("polaris-eval")}, rewarded by
-{marked(recipe.judge.name)}: {told_reward(recipe)}. The full recipe is in `recipe.yaml`.
+{rewarders(recipe)}: {told_reward(recipe)}. The full recipe is in `recipe.yaml`.
 
 {data}
 

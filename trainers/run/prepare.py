@@ -19,7 +19,8 @@ from ...harness.prices import load_prices
 from ..models import load_tokenizer
 from ..pairs import Pairs, load_pairs
 from ..recipe import Recipe
-from ..reward.judged import Judging, judges_of, reward_functions
+from ..reward.judged import Judging, judges_of, reward_functions, source_digest
+from ..reward.ledger import HELD_OUT
 from . import checks, estimate
 from .checks import make_jury, per_process
 from .processes import launched, local_rank, processes, rank
@@ -84,17 +85,22 @@ def prepare(recipe: Recipe, options: Options, console: Console, dry: bool = Fals
             if not dry:
                 raise
             notes.append(str(error))
-    checks.check_validation(recipe, len(pairs.held_out))
+    checks.check_functions(functions, tokenizer, pairs.train)
+    checks.check_validation(recipe, len(pairs.held_out), [*asked.get(HELD_OUT, ()), *functions])
     checks.check_settings(recipe, options.folder, len(pairs.held_out), dry)
     checks.check_sft(recipe, pairs.train, options.folder)
     sizes = checks.sizes(recipe)
-    notes += try_step(recipe, tokenizer, pairs.train, functions)
+    notes += try_step(recipe, tokenizer, pairs.train)
     plan = estimate.plan(
         recipe, sizes, pairs.train["target_words"], sum(map(bool, pairs.train["reference"])), len(pairs.held_out),
         pairs.tokens_per_word, count, prices,
     )  # fmt: skip
     rubrics = sorted({one.rubric.digest for terms in asked.values() for one in terms.values()})
-    plan |= {"data_digest": _digest(pairs), "rubric_digest": " ".join(rubrics)}
+    plan |= {
+        "data_digest": _digest(pairs),
+        "rubric_digest": " ".join(rubrics),
+        "function_digest": source_digest(functions),
+    }
     lack = checks.lack_of_disk(recipe, options.folder, plan)
     notes = [*notes, *pairs.notes, *checks.remarks(recipe, plan), *([lack] if lack and dry else [])]
     if rank() == 0:

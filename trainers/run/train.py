@@ -11,13 +11,13 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from ...harness.errors import UserError
-from ...harness.judge.named import marked
 from ..answers import opened_reasoning
 from ..hri import HRITrainer, OverlapTrainer
 from ..models import first_line, model_path
 from ..pairs import prompt_tokens
 from ..reward.batch import Reward
-from ..reward.ledger import Ledger
+from ..reward.judged import rewarders
+from ..reward.ledger import TRAIN, Ledger
 from ..sft import warm_start
 from .config import lora_config, sft_settings, trl_config
 from .curves import write_curves, write_losses
@@ -92,12 +92,15 @@ def train(job: Job, console: Console) -> str | None:
     except JudgeLost as lost:
         kept = _keep(trainer, watch, folder)
         why = f"{lost}: {reward.trouble}" if reward.trouble else str(lost)
-        watch.stopped = f"the judge {recipe.judge.name} does not answer ({why}); {kept}"
+        # one term, and so one judge, that could be at fault
+        alone = len(job.judging[TRAIN]) == 1 and not job.functions
+        what = f"the judge {rewarders(recipe)} does not answer" if alone else "the stories have no reward"
+        watch.stopped = f"{what} ({why}); {kept}"
     finally:
         watch.restore_signals()
         if rank() == 0:
             write_samples(folder, recipe.validation.judge.name)
-            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {marked(recipe.judge.name)}")
+            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {rewarders(recipe)}")
     return watch.stopped
 
 

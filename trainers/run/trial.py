@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ _TRL = {
 }  # fmt: skip
 
 
-def try_step(recipe: Recipe, tokenizer: Any, rows: Any, functions: Mapping[str, Callable[..., Any]]) -> list[str]:
-    """Make one update of a tiny model on the first row, with a constant judge and the user's reward functions.
+def try_step(recipe: Recipe, tokenizer: Any, rows: Any) -> list[str]:
+    """Make one update of a tiny model on the first row, with a constant judge.
 
     Returns:
         A note if no tiny model of this class could be made, else nothing.
@@ -54,7 +53,7 @@ def try_step(recipe: Recipe, tokenizer: Any, rows: Any, functions: Mapping[str, 
             config.model_init_kwargs = None  # the model is made already
             one = rows.select([0]).map(lambda row: {"reference": row["reference"][:_TOKENS]})
             trainer = HRITrainer(
-                model=model, reward_funcs=[_length, *functions.values()], args=config, train_dataset=one,
+                model=model, reward_funcs=_length, args=config, train_dataset=one,
                 processing_class=tokenizer, peft_config=lora_config(recipe),
             )  # fmt: skip
             trainer.remove_callback(_printer())

@@ -122,11 +122,11 @@ async function send() {
   unsent = false;
   try {
     const reply = await post(exported(), false);
-    if (!reply.ok) throw new Error();
+    if (!reply.ok) throw new Error(reply.status === 507 ? ": the other computer's disk is full" : "");
     $("state").textContent = "saved and sent";
-  } catch {
+  } catch (error) {
     unsent = true;
-    $("state").textContent = "saved here, not sent yet";
+    $("state").textContent = `saved here, not sent yet${error.message.startsWith(":") ? error.message : ""}`;
   }
   sending = false;
   if (unsent) { clearTimeout(timer); timer = setTimeout(send, 5000); }
