@@ -128,9 +128,9 @@ def _without_secrets() -> Iterator[None]:
     """Mask the values of keys in the records of failed calls: some servers repeat a key in their error."""
     plain = TaskLogger.complete_sample
 
-    async def complete_sample(logger: TaskLogger, sample: EvalSample, **options: Any) -> None:
+    async def complete_sample(self: TaskLogger, sample: EvalSample, *, flush: bool) -> None:
         failed = sample.error or any(getattr(event, "error", None) for event in sample.events)
-        await plain(logger, _masked_sample(sample) if failed else sample, **options)
+        await plain(self, _masked_sample(sample) if failed else sample, flush=flush)
 
     TaskLogger.complete_sample = complete_sample  # type: ignore[method-assign]
     try:

@@ -110,7 +110,10 @@ def parse_judges(values: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def make_model(name: str, config: GenerateConfig | None = None, base_url: str | None = None, **args: Any) -> Model:
     """Create a model by name. Raises a one-line UserError for an unknown name, a missing key or a missing package."""
-    for where, address in {f"the address of {name}": base_url, **base_urls(name.partition("/")[0])}.items():
+    addresses = {f"the address of {name}": base_url}
+    for service in name.split("/")[:2]:  # openai-api/SERVICE/MODEL has an address per service
+        addresses |= base_urls(service)
+    for where, address in addresses.items():
         check_address(address, where)
     # Inspect checks for vLLM only when it writes the first story
     local_vllm = name.startswith("vllm/") and not (base_url or is_set("VLLM_BASE_URL"))

@@ -61,7 +61,7 @@ def make_server(page: Path, answers: Path, port: int) -> ThreadingHTTPServer:
         def _foreign(self) -> bool:
             """Whether the request names another host, as in DNS rebinding, or comes from a page of another one."""
             named, origin = self.headers.get("Host") or "", self.headers.get("Origin")
-            port = self.server.server_address[1]
+            port = self.server.server_port  # type: ignore[attr-defined]
             known = [f"{host}:{port}" for host in (HOST, "localhost")] + [HOST, "localhost"] * (port == 80)
             return named not in known or (origin is not None and origin != f"http://{named}")
 

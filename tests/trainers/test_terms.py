@@ -167,7 +167,7 @@ def test_a_comparison_that_fails_leaves_both_stories_unjudged_and_is_asked_again
     assert found["extra"]["ranked"] == pytest.approx([0.5] * 4)
     each = [row["judgments"]["ranked"]["usage"] for row in rows]
     assert (
-        sum(usage.get("input_tokens", 0) for usage in each) == 12 * 10
+        sum(usage.get("input_tokens", 0) for usage in each) == 12 * 100  # of the twelve answers
     )  # those of the twelve calls that were answered
 
 

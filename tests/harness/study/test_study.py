@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -221,7 +223,22 @@ def written(tmp_path: Path) -> Path:
     return write_jsonl(tmp_path / "s.jsonl", records)
 
 
-def test_the_server_keeps_what_it_was_sent_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A disk that is full while the list is not empty: a part of a line is written, and the rest is not."""
+    full: list[bool] = []
+    sync = os.fsync
+
+    def synced(number: int) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    return full
+
+
+def test_the_server_keeps_what_it_was_sent_and_nothing_else(cli: Cli, tmp_path: Path, disk: list[bool]) -> None:
     assert cli("study", "make", written(tmp_path), "--pairs", 4).returncode == 0
     key = read_key(tmp_path / "study-key.json")
     answers = tmp_path / "answers.jsonl"
@@ -244,10 +261,18 @@ def test_the_server_keeps_what_it_was_sent_and_nothing_else(cli: Cli, tmp_path: 
     assert post(good.replace("first", "second")) == 400
     assert post(good, kind="text/plain") == 400  # what a form on another site could send
     assert post(good, Host="elsewhere.example") == 400
+    assert post(good, Host="localhost") == 400  # another server's page on this machine
+    assert post(good, Origin="http://elsewhere.example") == 400
+    assert post(good, Origin=f"http://localhost:{server.server_port}") == 400
+    disk.append(True)
+    assert post(good) == 507
+    assert answers.read_text() == f"{good}\n"
+    disk.clear()
+    assert post(good.replace(key.id, "\\ud800", 1)) == 400  # half of a character in the study's id
     assert post("x" * 100) == 400
     assert post("[" * 100_000) == 400
     assert post(good.replace(", ", ",\r\n ", 1)) == 200  # one line in the file all the same
-    assert post(good) == 200
+    assert post(good, Origin=url) == 200
     server.shutdown()
     server.server_close()
     assert answers.read_text() == f"{good}\n" * 3
@@ -338,7 +363,7 @@ def test_a_study_in_a_browser_from_disk(cli: Cli, tmp_path: Path, browser: Any) 
 
 
 @pytest.mark.slow
-def test_a_served_study_sends_each_answer(cli: Cli, tmp_path: Path, browser: Any) -> None:
+def test_a_served_study_sends_each_answer(cli: Cli, tmp_path: Path, browser: Any, disk: list[bool]) -> None:
     from playwright.sync_api import expect
 
     assert cli("study", "make", written(tmp_path), "--pairs", 3, "--annotators", 1).returncode == 0
@@ -348,10 +373,16 @@ def test_a_served_study_sends_each_answer(cli: Cli, tmp_path: Path, browser: Any
     page = browser.new_context().new_page()
     page.goto(f"http://127.0.0.1:{server.server_port}/")
     page.get_by_role("button", name="annotator-1").click()
-    for _ in range(2):
-        page.keyboard.press("0")
-        expect(page.locator("#state")).to_have_text("saved and sent", timeout=10000)
-        page.keyboard.press("n")
+    page.keyboard.press("0")
+    expect(page.locator("#state")).to_have_text("saved and sent", timeout=10000)
+    page.keyboard.press("n")
+    disk.append(True)
+    page.keyboard.press("0")
+    told = "saved here, not sent yet: the other computer's disk is full"
+    expect(page.locator("#state")).to_have_text(told, timeout=10000)
+    disk.clear()
+    expect(page.locator("#state")).to_have_text("saved and sent", timeout=20000)
+    page.keyboard.press("n")
     server.shutdown()
     server.server_close()
     page.keyboard.press("1")  # the server is gone: the answer stays here
