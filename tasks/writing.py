@@ -8,6 +8,7 @@ from typing import Any
 from inspect_ai.model import ChatMessageAssistant, GenerateConfig, ModelOutput, ModelUsage, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
+from ..harness.environment import masked
 from ..harness.inspect_seam import mark_end, prepare_hf, token_limit
 from ..harness.length import length_in
 from ..harness.logs.headers import HF, OPEN_PROVIDERS
@@ -43,10 +44,16 @@ def write(usual: dict[str, float], asked: dict[str, float]) -> Solver:
             state.output = known
             state.messages.append(known.message)
             return state
-        if state.model.api == HF:
-            state = await _by_hf(state, generate, body)
-        else:
-            state = await (generate(state, extra_body=body) if body else generate(state))
+        try:
+            if state.model.api == HF:
+                state = await _by_hf(state, generate, body)
+            else:
+                state = await (generate(state, extra_body=body) if body else generate(state))
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            if masked(told) == told:
+                raise
+            raise RuntimeError(masked(told)) from None  # the server has repeated the key
         keep_story(state, body)
         return state
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from ..logs.stories import Story, fingerprint, prompt_id, read_stories, stories_
 from ..text.length_request import find_length, with_length_request
 
 _KNOWN = ("prompt_id", "target_words", "target_range", "category", "criteria")
-_HALF = re.compile("[\ud800-\udfff]")
 _PROMPT, _MORE = ("id", "prompt"), ("target_words", "category", "metadata")
 
 
@@ -92,8 +90,6 @@ def own_prompts(path: Path) -> list[Sample]:
             raise UserError(f"{where}: the id {key!r} was given before")
         if not text.strip():
             raise UserError(f"{where}: the prompt is empty")
-        if _HALF.search(json.dumps(record, ensure_ascii=False)):
-            raise UserError(f"{where}: holds half of a character (a lone surrogate), which cannot be sent to a model")
         if words is not None and asked is not None and asked.nearest(words) != words:
             raise UserError(f"{where}: the prompt asks for {asked} words, but target_words is {words}")
         if words is not None and asked is None:

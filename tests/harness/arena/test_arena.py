@@ -194,7 +194,7 @@ def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=x", "--anchor", "m1=2"), "not MODEL=RATING"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=1", "--anchor", "x=2"), "--anchor x"),
         ((many, "--judge", PROXY, "--matches", 2, "--anchor", "m0=nan", "--anchor", "m1=2"), "not MODEL=RATING"),
-        ((written(tmp_path, "a\nb", "c", name="odd.jsonl"), "--judge", PROXY), "must be one line of text"),
+        ((written(tmp_path, "a\nb", "c", name="odd.jsonl"), "--judge", PROXY), "holds a control character"),
         ((many, "--judge", PROXY, "--matches", 2, "--prices", many), "many.jsonl"),
         ((many, "--judge", PROXY, "--benchmark", "writingbench", "--matches", 2), "no story of writingbench"),
         ((tmp_path / "none.jsonl", "--judge", PROXY), "does not exist"),

@@ -99,7 +99,7 @@ def test_the_complaint_goes_back_to_the_judge(rubric: Rubric) -> None:
     assert (verdict.status, verdict.attempts) == ("scored", 2)
     roles = [message["role"] for message in server.bodies[1]["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
-    assert "may have been cut" in server.bodies[1]["messages"][3]["content"]
+    assert "was cut off (max_tokens)" in server.bodies[1]["messages"][3]["content"]
 
 
 @pytest.mark.parametrize(

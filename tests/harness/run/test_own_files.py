@@ -292,7 +292,7 @@ def test_an_arena_needs_a_rubric_that_compares(cli: Cli, tmp_path: Path) -> None
         ({"id": "b", "prompt": "x", "target_words": 0}, "whole number from 1"),
         ({"id": "b", "prompt": "x", "metadata": 3}, '"metadata" must be an object'),
         ({"id": "", "prompt": "x"}, '"id" is empty'),
-        ({"id": "b", "prompt": "x \ud800"}, "line 2: holds half of a character"),
+        ({"id": "b", "prompt": "x \ud800"}, "holds half of a character"),
         ({"id": "b", "prompt": "x", "category": 3}, '"category" must be a string'),
         ({"id": "b", "prompt": "100 words long.", "target_words": 9}, "asks for 100 words, but target_words is 9"),
     ],
