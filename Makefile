@@ -7,7 +7,7 @@ FLOORS := .venv-floors
 GPU := .venv-gpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo check test test-floors test-gpu lint types fast reference perf clean
+.PHONY: demo check test test-floors fuzz test-gpu lint types fast reference perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -26,6 +26,11 @@ test: $(VENV)/.dev lint types
 # the trainer's tests once more, with the oldest packages: the quick ones, and training of the real model
 test-floors: $(FLOORS)/.done
 	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and (not slow or floors)"
+
+# ten minutes of coverage-guided fuzzing per reader; a minute of it is in `make test`
+fuzz: $(VENV)/.dev
+	for target in replies reasoning lengths quotes records exports; do \
+		$(BIN)/python tests/fuzz/fuzz.py $$target 600 || exit 1; done
 
 # for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape
 test-gpu: $(GPU)/.done

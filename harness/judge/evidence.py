@@ -78,7 +78,8 @@ class QuoteSearch:
             start = story.find(text) if text else -1
             if start >= 0:
                 last = start + len(text)
-                return places[start], places[last] if last < len(places) else len(self._story)
+                end = places[last] if last < len(places) else len(self._story)
+                return places[start], max(end, places[last - 1] + 1)  # half of a ligature is all of it
         return None
 
 
