@@ -1,9 +1,9 @@
 """Feed readers of other people's text with what a coverage-guided fuzzer (atheris) makes of sample inputs.
 
-Run: python tests/fuzz/fuzz.py TARGET [SECONDS] [FOLDER]; `make fuzz` runs all targets for ten minutes each. FOLDER keeps
-the inputs that reached new code. An input on which a target raises anything but its own error, gives different results
-twice, or takes a second is left as `crash-…` or `timeout-…` in the current folder: mend the rule that it breaks, and put
-the input into `tests/fuzz/found/TARGET-…`, which every test run tries again.
+Run: python tests/fuzz/fuzz.py TARGET [SECONDS] [FOLDER]; `make fuzz` runs all targets for ten minutes each. FOLDER
+keeps the inputs that reached new code. An input on which a target raises anything but its own error, or takes a second,
+is left as `crash-…` or `timeout-…` in the current folder: mend the rule that it breaks, and put the input into
+`tests/fuzz/found/TARGET-…`, which every test run tries again.
 """
 
 from __future__ import annotations
