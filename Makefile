@@ -20,7 +20,7 @@ check: $(VENV)/.dev lint
 	$(MAKE) -j 2 --output-sync types fast
 
 test: $(VENV)/.dev lint types
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 3 --dist loadgroup
 	$(MAKE) test-floors
 
 # the trainer's tests once more, with the oldest packages: the quick ones, and training of the real model
@@ -29,8 +29,7 @@ test-floors: $(FLOORS)/.done
 
 # ten minutes of coverage-guided fuzzing per reader; a minute of it is in `make test`
 fuzz: $(VENV)/.dev
-	for target in replies reasoning lengths quotes records exports; do \
-		$(BIN)/python tests/fuzz/fuzz.py $$target 600 || exit 1; done
+	$(BIN)/python tests/fuzz/fuzz.py all 600
 
 # for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape
 test-gpu: $(GPU)/.done

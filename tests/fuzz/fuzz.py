@@ -1,6 +1,6 @@
 """Feed readers of other people's text with what a coverage-guided fuzzer (atheris) makes of sample inputs.
 
-Run: python tests/fuzz/fuzz.py TARGET [SECONDS] [FOLDER]; `make fuzz` runs all targets for ten minutes each. FOLDER
+Run: python tests/fuzz/fuzz.py TARGET|all [SECONDS] [FOLDER]; `make fuzz` runs all targets for ten minutes each. FOLDER
 keeps the inputs that reached new code. An input on which a target raises anything but its own error, or takes a second,
 is left as `crash-…` or `timeout-…` in the current folder: mend the rule that it breaks, and put the input into
 `tests/fuzz/found/TARGET-…`, which every test run tries again.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -88,14 +89,28 @@ TARGETS: dict[str, Callable[[str], None]] = {
 
 
 def main() -> None:
-    name, seconds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 60
+    name = sys.argv[1]
+    if name != "all":
+        fuzz(name)
+    for each in TARGETS:  # the fuzzer ends its process
+        child = os.fork()
+        if not child:
+            fuzz(each)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            sys.exit(f"{each}: an input that breaks it was found")
+
+
+def fuzz(name: str) -> None:
+    """Feed one target until the time is over or an input breaks it, and end the process."""
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     target = TARGETS[name]
 
     def one(data: bytes) -> None:
         target(data.decode("utf-8", errors="surrogateescape" if name == "records" else "replace"))
 
     with tempfile.TemporaryDirectory() as folder:
-        kept = sys.argv[3] if len(sys.argv) > 3 else folder
+        kept = f"{sys.argv[3]}/{name}" if len(sys.argv) > 3 else folder
+        Path(kept).mkdir(parents=True, exist_ok=True)
         options = [f"-max_total_time={seconds}", "-timeout=1", "-max_len=8192", "-print_final_stats=1"]
         atheris.Setup([sys.argv[0], kept, str(CORPUS / name), *options], one)
         atheris.Fuzz()

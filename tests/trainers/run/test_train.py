@@ -138,15 +138,13 @@ def test_a_run_with_terms_benchmarks_overlap_and_likelihood(tmp_path: Path, reci
         "validation.metric=longbench_write", "validation.select=best", "validation.every=2", "trl.overlap=true",
         "trl.hri_nll=0.1", "trl.save_steps=1",
     ]  # fmt: skip
-    planned = train(tmp_path, recipe, *terms, "--dry-run")
-    assert planned.returncode == 0, planned.stdout + planned.stderr
-    plan = " ".join(planned.stdout.split())
+    done = train(tmp_path, recipe, *terms)
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = " ".join(done.stdout.split())
     for told in ("train: ranked", "train: torrance", "held out: longbench_write", "+ 0.1 commas", "one update old"):
         assert told in plan
     # two groups of four rows a batch: 24 comparisons, four times
     assert "96 judgments" in plan
-    done = train(tmp_path, recipe, *terms)
-    assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs" / "tiny"
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     steps, held = [row for row in logged if "reward" in row], [row for row in logged if "eval_reward" in row]
