@@ -20,12 +20,12 @@ check: $(VENV)/.dev lint
 	$(MAKE) -j 2 --output-sync types fast
 
 test: $(VENV)/.dev lint types
-	$(BIN)/pytest -q -n 3 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 	$(MAKE) test-floors
 
-# the trainer's tests once more, with the oldest packages: the quick ones, and training of the real model
+# with the oldest packages: the tests of what overrides TRL, and training of the real model
 test-floors: $(FLOORS)/.done
-	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m "model and (not slow or floors)"
+	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m floors
 
 # ten minutes of coverage-guided fuzzing per reader; a minute of it is in `make test`
 fuzz: $(VENV)/.dev

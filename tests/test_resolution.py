@@ -26,7 +26,8 @@ def compiled(asked: list[str], python: str, out: Path, text: str | None = None) 
 
 # each extra alone with the lowest releases; with any, it resolves if all together do, since they ask for more
 CASES = [
-    *((python, extras, how) for python in PYTHONS for extras in TOGETHER for how in ("highest", "lowest-direct")),
+    *((python, extras, "highest") for python in PYTHONS for extras in TOGETHER),
+    *((python, extras, "lowest-direct") for python in (PYTHONS[0], PYTHONS[-1]) for extras in TOGETHER),
     *((PYTHONS[0], extra, "lowest-direct") for extra in ALONE),
 ]
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra train")
 
+from click.testing import CliRunner
 from runs import RUNS
 from shapes import long_pairs, save_qwen
 from transformers import AutoModelForImageTextToText
+
+from polaris_eval.trainers.cli import main
 
 pytestmark = pytest.mark.model
 
@@ -27,11 +28,9 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_passes_its_checks(name: str, tmp_path: Path, qwen: Path) -> None:
     paths = {"model": qwen, "pairs": long_pairs(tmp_path / "pairs.jsonl")}
     filled = [part.format(**paths) if part.startswith(("model=", "data.train=")) else part for part in RUNS[name]]
-    script = "from polaris_eval.trainers.cli import main; main()"
-    command = [sys.executable, "-P", "-c", script, *filled, "--run-dir", str(tmp_path / "run"), "--dry-run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "memory" in done.stdout
+    done = CliRunner().invoke(main, [*filled, "--run-dir", str(tmp_path / "run"), "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert "memory" in done.output
 
 
 def test_the_random_model_is_whole(qwen: Path) -> None:

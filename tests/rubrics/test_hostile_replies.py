@@ -45,7 +45,7 @@ SHAPES: dict[str, Callable[[Rubric, int], str]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rubric", RUBRICS, ids=lambda rubric: rubric.name)
 def test_no_reply_takes_over_a_second_per_megabyte(rubric: Rubric, shape: str) -> None:
-    for size in (30_000, 390_000, 3_000_000):
+    for size in (390_000, 3_000_000):
         reply = SHAPES[shape](rubric, size)
         started = time.perf_counter()
         with contextlib.suppress(ReplyError):  # rows of a criterion's name and number are a good reply

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import platform
 import re
 import shutil
@@ -27,6 +29,7 @@ _MAY_CHANGE = (
     "trl.vllm_server_", "trl.vllm_group_port", "trl.vllm_gpu_memory_utilization",
 )  # fmt: skip
 _TERM = re.compile(r"^reward\.terms\.\w+\.(?=judge\.)")  # the judge of a term may change as the recipe's may
+_LEAST = 100_000  # bytes
 _VERSIONS = ("polaris-eval", "trl", "transformers", "torch", "accelerate", "peft", "inspect-ai", "datasets", "vllm")
 
 
@@ -89,6 +92,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint of a run, or None."""
     found = whole_checkpoints(folder)
     return found[-1] if found else None
+
+
+def is_full(folder: Path, error: Exception) -> bool:
+    """Whether an error is that of a full disk, by its number or text, or since less is free than any file needs."""
+    numbered = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return numbered or os.strerror(errno.ENOSPC) in str(error) or shutil.disk_usage(folder).free < _LEAST
 
 
 def step_of(checkpoint: Path) -> int:

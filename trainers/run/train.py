@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from ..reward.ledger import TRAIN, Ledger
 from ..sft import warm_start
 from .config import lora_config, sft_settings, trl_config
 from .curves import write_curves, write_losses
-from .folder import open_folder, step_of
+from .folder import is_full, last_checkpoint, open_folder, step_of
 from .prepare import Job
 from .processes import quiet_tokenizers, rank
 from .samples import has_stalled, select, told, write_samples
@@ -35,7 +37,7 @@ def train(job: Job, console: Console) -> str | None:
     prompts, `samples.md` and the plots.
 
     Raises:
-        UserError: the folder belongs to another run, or the gradient is not finite.
+        UserError: the folder belongs to another run, the gradient is not finite, or the disk is full.
     """
     quiet_tokenizers()
     disable_progress_bar()  # of loading weights
@@ -96,11 +98,20 @@ def train(job: Job, console: Console) -> str | None:
         alone = len(job.judging[TRAIN]) == 1 and not job.functions
         what = f"the judge {rewarders(recipe)} does not answer" if alone else "the stories have no reward"
         watch.stopped = f"{what} ({why}); {kept}"
+    except Exception as error:  # torch and safetensors raise errors of their own where a file cannot be written
+        if isinstance(error, UserError) or not is_full(folder, error):
+            raise
+        kept = last_checkpoint(folder)
+        up_to = f"everything up to {kept.name} is kept" if kept else "nothing was trained yet"
+        raise UserError(f"{folder}: the disk is full; {up_to}. Make room, and run the same command again") from None
     finally:
         watch.restore_signals()
-        if rank() == 0:
-            write_samples(folder, recipe.validation.judge.name)
-            write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {rewarders(recipe)}")
+        # on a full disk the error is what counts, not that the plots cannot be written either
+        failing = sys.exc_info()[0] is not None
+        with suppress(OSError) if failing else nullcontext():
+            if rank() == 0:
+                write_samples(folder, recipe.validation.judge.name)
+                write_curves(folder, f"{recipe.name}: {recipe.model}, judged by {rewarders(recipe)}")
     return watch.stopped
 
 

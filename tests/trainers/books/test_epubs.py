@@ -53,6 +53,30 @@ def kept(path: Path) -> dict[str, str]:
     }
 
 
+def test_pictures_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cover of three hundred megabytes that packs well: the book is read, the picture is not."""
+    plain = book(tmp_path / "b.epub", {"one": f"<h1>One</h1>{p(story(1))}"}, '<li><a href="one.xhtml">One</a></li>')
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(tmp_path / "c.epub", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            text = old.read(name).decode()
+            cover = '<item id="i" href="i.png" media-type="image/png"/></manifest>'
+            new.writestr(name, text.replace("</manifest>", cover))
+        with new.open("i.png", "w") as picture:
+            for _ in range(300):
+                picture.write(bytes(1_000_000))
+    read: list[str] = []
+    member = zipfile.ZipFile.read
+
+    def noted(archive: zipfile.ZipFile, name: str, pwd: bytes | None = None) -> bytes:
+        read.append(name)
+        return member(archive, name, pwd)
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", noted)
+    assert read_epub(tmp_path / "c.epub", "b").blocks == read_epub(plain, "b").blocks
+    assert "one.xhtml" in read
+    assert "i.png" not in read
+
+
 def test_days_of_tales_with_summaries_and_a_frame(tmp_path: Path) -> None:
     """Each tale opens with a summary that tells its end; before the first and after the last of a day people talk."""
     days = {}

@@ -129,7 +129,7 @@ def test_a_run_and_its_folder(tmp_path: Path, recipe: Path) -> None:
 
 
 def test_a_run_with_terms_benchmarks_overlap_and_likelihood(tmp_path: Path, recipe: Path) -> None:
-    """Every part at once, chosen by a benchmark's score, killed in the middle and continued to the same end."""
+    """Every part at once, chosen by a benchmark's score."""
     own = "def commas(completions, **columns):\n    return [c[0]['content'].count(',') / 10 for c in completions]\n"
     (tmp_path / "mine.py").write_text(own)
     terms = [
@@ -153,19 +153,29 @@ def test_a_run_with_terms_benchmarks_overlap_and_likelihood(tmp_path: Path, reci
         assert {"parts/ranked", "parts/torrance", "parts/commas", "hri/nll", "parts/reward_as_held_out"} <= row.keys()
     assert all("eval_parts/longbench_write" in row and "eval_parts/ranked" not in row for row in held)
     assert json.loads((run / "selection.json").read_text())["metric"] == "longbench_write"
-    whole = tmp_path / "whole"
-    run.rename(whole)
-    cut = subprocess.Popen(command(recipe, *terms), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (run / "checkpoint-2" / "trainer_state.json").is_file():
-        assert cut.poll() is None
-        time.sleep(0.02)
-    cut.kill()
-    cut.wait()
-    again = train(tmp_path, recipe, *terms)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "continuing from" in again.stdout
-    assert rewards(run) == rewards(whole)
-    assert same_end(run, whole, 4)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, recipe: Path) -> None:
+    """A disk of twelve megabytes, on which not all checkpoints fit; more room, and the run goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be made here: mounting one is not permitted")
+    try:
+        args = (recipe, "trl.save_steps=1", "trl.save_total_limit=9", "validation.prompts=0", "--run-dir", disk / "run")
+        full = train(tmp_path, *args, "trl.max_steps=8")
+        assert full.returncode == 2, full.stdout + full.stderr
+        assert "the disk is full; everything up to checkpoint-" in full.stderr
+        assert "Traceback" not in full.stderr
+        assert last_checkpoint(disk / "run") is not None
+        subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+        done = train(tmp_path, *args, "trl.max_steps=8")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "continuing from" in done.stdout
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
 
 
 def test_a_run_is_rewarded_on_a_rubric_of_ones_own(

@@ -20,6 +20,8 @@ from .markup import Page
 
 _HIDES = re.compile(r"([^{}]*)\{[^{}]*display\s*:\s*none[^{}]*\}", re.IGNORECASE)
 _CLASS = re.compile(r"\.([\w-]+)\s*(?:,|$)")
+_UNREAD = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".mp3", ".mp4", ".m4a", ".ogg", ".wav",
+           ".ttf", ".otf", ".woff", ".woff2")  # fmt: skip
 # these two only scramble fonts; anything else in encryption.xml is a lock on the text
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
@@ -85,10 +87,21 @@ def _check_lock(path: Path) -> None:
 def _load(path: Path) -> Any:
     from ebooklib import epub
 
+    class Reader(epub.EpubReader):  # type: ignore[misc]
+        """Leaves out pictures, sounds and fonts, which may be of any size."""
+
+        def read_file(self, name: str) -> Any:
+            return b"" if Path(name).suffix.lower() in _UNREAD else super().read_file(name)
+
+    def read(**options: bool) -> Any:
+        reader = Reader(str(path), options)
+        found = reader.load()
+        reader.process()
+        return found
+
     try:
-        found = epub.read_epub(str(path), {"ignore_ncx": True})
-        # the contents of EPUB 2
-        return found if found.toc else epub.read_epub(str(path), {"ignore_ncx": False})
+        found = read(ignore_ncx=True)
+        return found if found.toc else read(ignore_ncx=False)  # the contents of EPUB 2
     except Exception as error:  # ebooklib lets through whatever zipfile, lxml and its own assumptions raise
         why = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: the EPUB is broken: {why[:160]}") from None
