@@ -101,8 +101,8 @@ def train(job: Job, console: Console) -> str | None:
     except Exception as error:  # torch and safetensors raise errors of their own where a file cannot be written
         if isinstance(error, UserError) or not is_full(folder, error):
             raise
-        kept = last_checkpoint(folder)
-        up_to = f"everything up to {kept.name} is kept" if kept else "nothing was trained yet"
+        last = last_checkpoint(folder)
+        up_to = f"everything up to {last.name} is kept" if last else "nothing was trained yet"
         raise UserError(f"{folder}: the disk is full; {up_to}. Make room, and run the same command again") from None
     finally:
         watch.restore_signals()
