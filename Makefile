@@ -23,7 +23,7 @@ test: $(VENV)/.dev lint types
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 	$(MAKE) test-floors
 
-# with the oldest packages: the tests of what overrides TRL, and training of the real model
+# with the oldest packages: models load, and the small real one is trained
 test-floors: $(FLOORS)/.done
 	$(FLOORS)/bin/pytest -q -n 2 --dist loadgroup tests/trainers -m floors
 

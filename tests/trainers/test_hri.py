@@ -27,7 +27,7 @@ from polaris_eval.harness.errors import UserError  # noqa: E402
 from polaris_eval.trainers.answers import reference_ids  # noqa: E402
 from polaris_eval.trainers.hri import HRIConfig, HRITrainer  # noqa: E402
 
-pytestmark = [pytest.mark.model, pytest.mark.floors]
+pytestmark = pytest.mark.model
 
 
 class Spy(HRITrainer):
