@@ -146,6 +146,9 @@ def without_short(reward: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"weights.{name}: no such key; known here: {', '.join(STANDARD)}")
     if not isinstance(reward.get("terms") or {}, Mapping):
         raise ValueError(f"terms: must name terms and their settings, not {reward['terms']!r}")
+    for name, term in (reward.get("terms") or {}).items():
+        if term is not None and not isinstance(term, Mapping):
+            raise ValueError(f"terms.{name}: must be settings, such as {{rubric: ttcw, weight: 0.5}}, not {term!r}")
     given = {name: {"weight": value} for name, value in weights.items()}
     for key, (name, setting) in _SHORT.items():
         if key in reward:

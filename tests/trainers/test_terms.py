@@ -276,6 +276,7 @@ def test_the_short_form_and_the_terms_are_one(tmp_path: Path) -> None:
         ("validation.weights.nice=1", "validation.weights.nice: no such term; the reward has story_quality"),
         ("validation.metric=nice", "validation.metric: nice is none of reward, story_quality"),
         ("validation.weights.length=-1", "validation.weights.length: must not be negative"),
+        ("reward.terms.nice=1", "reward.terms.nice: must be settings, such as {rubric: ttcw, weight: 0.5}, not 1"),
         ("reward.terms=[1]", "reward.terms: must name terms and their settings, not [1]"),
         ("reward.terms.verdict={rubric: ttcw}", "terms.verdict: is no name for a term"),
         ("reward.terms.advantage={rubric: ttcw}", "terms.advantage: is no name for a term"),
