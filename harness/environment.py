@@ -63,7 +63,7 @@ def keeps_judgments() -> bool:
 
 @contextmanager
 def judging_anew() -> Iterator[None]:
-    """Neither keep nor reuse judgments within the `with` block."""
+    """Do not reuse judgments of other runs within the `with` block, nor keep any for them."""
     token = _anew.set(True)
     try:
         yield

@@ -10,38 +10,45 @@ import asyncio
 import functools
 import gc
 import json
+import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
+from copy import deepcopy
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from inspect_ai import Task
 from inspect_ai._eval.registry import task_create
 from inspect_ai._eval.task.log import TaskLogger
+from inspect_ai._eval.task.results import eval_results
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.file import absolute_file_path, filesystem
 from inspect_ai.agent._acp.transport import _acp_live_active
 from inspect_ai.dataset import Sample
 from inspect_ai.hooks import Hooks, hooks
 from inspect_ai.hooks._startup import init_hooks
-from inspect_ai.log import EvalSample
+from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import Model, ModelOutput, ModelUsage, _assistant_internal
 from inspect_ai.model._generate_config import active_generate_config
 from inspect_ai.model._model import init_model_roles, record_and_check_model_usage
+from inspect_ai.scorer import SampleScore
 
 from .environment import masked
 
 __all__ = [
-    "PrerequisiteError", "add_hooks", "address_of", "count_usage", "create_task", "file_state", "grader_role", "is_cut",
+    "PrerequisiteError", "add_hooks", "address_of", "check_written", "count_usage", "create_task", "file_state",
+    "grader_role", "is_cut",
     "is_unread", "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text", "run_inspect", "stop_reason",
     "storage", "token_limit",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_COLLECT_AFTER = 700  # objects; Python's default
 _NATURAL: Literal["stop"] = "stop"
 _FILTER, _LONG = "content_filter", "model_length"
 _LIMIT: Literal["max_tokens"] = "max_tokens"
@@ -51,6 +58,7 @@ _END = "\ue0ff"  # put behind an answer of the hf provider that ended by itself,
 _AGENTS_SERVER = "inspect_ai.agent._acp.server"
 _ANTHROPIC = "inspect_ai.model._providers.anthropic"
 _SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_realtime": False}
+_NOT_WRITTEN = re.compile(r"OSError\((\d+), ")  # an error of a whole log, not of a story
 # raised by clients and Inspect for an unusable answer: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -93,10 +101,13 @@ def run_inspect(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call `eval` or `eval_set`: each finished story is on disk before the next, metrics are computed only at the end,
     nothing is started or imported that only agents need, and no key is written into a log."""
     gc.freeze()  # imported objects stay; without this the collector traverses them again and again
+    threshold = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER)  # finished stories leave cycles: at a command's threshold, 0.3 MB for each
     try:
-        with _without_agents(), _without_secrets():
+        with _without_agents(), _without_secrets(), _shared_scores():
             return outside_loop(function, *args, **_SWITCHES, **kwargs)
     finally:
+        gc.set_threshold(*threshold)
         gc.unfreeze()
 
 
@@ -153,6 +164,38 @@ def _masked_sample(sample: EvalSample) -> EvalSample:
         return [plain(inner) for inner in value] if isinstance(value, list) else value
 
     return EvalSample.model_validate_json(masked(json.dumps(plain(json.loads(text)), ensure_ascii=False)))
+
+
+@contextmanager
+def _shared_scores() -> Iterator[None]:
+    """Have Inspect copy each score once for all its metrics, which are computed one after the other: deep copies for
+    each metric of 2,000 stories take many seconds, in which the event loop stands still."""
+    copies: dict[int, tuple[SampleScore, SampleScore]] = {}
+
+    def copied(found: Any) -> Any:
+        if not isinstance(found, SampleScore):
+            return deepcopy(found)
+        if id(found) not in copies:
+            copies[id(found)] = found, found.model_copy(update={"score": found.score.model_copy()})
+        return copies[id(found)][1]
+
+    module: Any = sys.modules[eval_results.__module__]
+    plain, module.deepcopy = module.deepcopy, copied
+    try:
+        yield
+    finally:
+        module.deepcopy = plain
+
+
+def check_written(logs: Sequence[EvalLog], place: str) -> None:
+    """Raise the OSError that ended a run because its log could not be written, as on a full disk.
+
+    Inspect logs the error and goes on; the log that it returns may not exist.
+    """
+    for log in logs:
+        if found := _NOT_WRITTEN.match(log.error.message if log.error else ""):
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), place)
 
 
 def storage(place: str) -> Any:

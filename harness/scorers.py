@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from anyio.lowlevel import checkpoint
 from inspect_ai.model import ContentReasoning, Model, get_model, model_roles
 from inspect_ai.scorer import (
     Metric,
@@ -186,6 +187,7 @@ def length_adherence(longbench: bool = False) -> Scorer:
     count = count_words_longbench if longbench else count_words
 
     async def score(state: TaskState, target: Target) -> Score:
+        await checkpoint()  # as in `judge`
         answer = read_answer(state.output.completion)
         words, asked = count(answer.story), requested_length(state)
         near = asked.nearest(words) if asked else None
@@ -211,6 +213,7 @@ def repetition() -> Scorer:
     """Repetition penalty of the story, from 0 to 1.5."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        await checkpoint()
         return Score(value=repetition_penalty(strip_reasoning(state.output.completion)))
 
     return score
@@ -221,6 +224,7 @@ def surface() -> Scorer:
     """What can be counted on the surface of the story: see `text.surface.surface_measures`."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        await checkpoint()
         return Score(value=dict(surface_measures(strip_reasoning(state.output.completion))))
 
     return score

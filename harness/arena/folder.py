@@ -19,7 +19,7 @@ from inspect_ai.model import Model
 
 from ...rubrics import Rubric
 from ..errors import UserError
-from ..inspect_seam import create_task, run_inspect
+from ..inspect_seam import check_written, create_task, run_inspect
 from ..judge.named import PACKAGE
 from ..logs.headers import judge_label
 from ..logs.pairs import ARENA, DONE, judgments_frame
@@ -112,6 +112,7 @@ class Arena:
 
         Raises:
             KeyboardInterrupt: stopped by the user.
+            OSError: a log could not be written, as on a full disk; what was written before is kept.
         """
         where = [str(source.resolve()) for source in sources]
         chosen = {} if self.rubric.source == RUBRIC else {"rubric": self.rubric.source}
@@ -122,6 +123,7 @@ class Arena:
             batch = task_with(task, name=ARENA, dataset=dataset, model_roles={"grader": self.judge})
             place = str(self.folder)
             logs = run_inspect(inspect_eval, batch, model=None, log_dir=place, fail_on_error=False, **options)
+            check_written(logs, place)
             if not logs or logs[0].status == "cancelled":
                 raise KeyboardInterrupt
             if logs[0].status == "error" and logs[0].error:

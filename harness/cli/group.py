@@ -1,21 +1,25 @@
-"""Shared by our two programs: user errors and Ctrl-C are reported in one line."""
+"""Shared by our two programs: user errors, Ctrl-C and SIGTERM are reported in one line."""
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _JSON = "polaris_eval.json"  # whether the output has to be JSON, in the context of a command
 # threshold of the garbage collector; at Python's default of 700 it takes a tenth of a command's time in vain
 _COLLECT_AFTER = 20_000
 
 
 class OneLineGroup(click.Group):
-    """Commands that report user errors in one line with exit code 2, and Ctrl-C in one line with exit code 1."""
+    """Commands that report user errors in one line with exit code 2, and Ctrl-C or SIGTERM with exit code 1."""
 
     program = "polaris-eval"
     kept = "finished work is kept, and the same command continues from there"
@@ -30,6 +34,9 @@ class OneLineGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         gc.set_threshold(_COLLECT_AFTER)
+        if threading.current_thread() is threading.main_thread():
+            # what a scheduler sends before it kills; Inspect and the trainer answer Ctrl-C
+            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             return super().invoke(ctx)
         except click.exceptions.Exit:
@@ -61,5 +68,6 @@ def _explain(error: Exception) -> str:
     if isinstance(error, PrerequisiteError):
         return plain_message(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}; finished work is kept"
+        after = ", and the same command continues once there is room" if error.errno in _FULL else ""
+        return f"{error.filename or 'a file'}: {error.strerror}; finished work is kept{after}"
     raise error

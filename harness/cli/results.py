@@ -103,7 +103,7 @@ Examples:
   polaris-eval judge-check logs --judge openai/gpt-5.4-mini --plan
   polaris-eval judge-check stories.jsonl --judge openai/gpt-5.4-mini --judge anthropic/claude-sonnet-4-6
   polaris-eval judge-check stories.jsonl --judge polaris_eval/lexical --limit 12
-Every story is judged --repeats times as it is, and once for each of 5 damages, 3 harmless passages and 10 injections.
+Every story is judged --repeats times as it is, and once for each of 5 damages, 3 harmless passages and 20 injections.
 Run the same command again to resume a stopped check.""",
 )
 @click.argument("source", type=FILE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal
 
+from anyio.lowlevel import checkpoint
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
@@ -116,7 +117,7 @@ async def judge(
     complaints: list[str] = []
     usage = ModelUsage()
     reason: str | None = None
-    key = verdict_key(rubric, [system, user], model, config, epoch)
+    key = verdict_key(rubric, [system, user], model, config, epoch, sample_id)
     known = recall(key) if kept is None else kept
     marks = None if known is None else _known_marks(rubric, known)
     replies = [] if known is None or marks is None else [known]
@@ -132,6 +133,7 @@ async def judge(
             elif len(complaints) == ATTEMPTS:
                 reason = f"judge failed at the last of {ATTEMPTS} tries: {complaints[-1]}"
             continue
+        await checkpoint()  # where hundreds of replies arrive at once, timers and progress get their turn
         usage += output.usage or ModelUsage()
         replies.append(output.completion)
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -19,6 +22,24 @@ from ..environment import KEPT, base_urls, cache_dir, keeps_judgments
 from ..errors import UserError
 from ..inspect_seam import address_of
 from .named import PACKAGE
+
+RUN = ".judgments"  # folder of a run that judges anew
+_run: ContextVar[Path | None] = ContextVar("run", default=None)
+
+
+@contextlib.contextmanager
+def keeping_judgments(log_dir: str) -> Iterator[None]:
+    """Keep judgments that are made anew in this log folder, for this run alone: stopped, it does not pay twice."""
+    token = _run.set(None if "://" in log_dir else Path(log_dir) / RUN)
+    try:
+        yield
+    finally:
+        _run.reset(token)
+
+
+def forget_judgments(log_dir: str) -> None:
+    """Remove the judgments that are kept in a log folder: they are all in its logs."""
+    shutil.rmtree(Path(log_dir) / RUN, ignore_errors=True)
 
 
 def recall(key: str | None) -> str | None:
@@ -64,16 +85,22 @@ def _unusable(error: OSError) -> UserError:
 
 
 def _kept(judge: Model) -> bool:
-    return keeps_judgments() and not str(judge).startswith(f"{PACKAGE}/")
+    return (keeps_judgments() or _run.get() is not None) and not str(judge).startswith(f"{PACKAGE}/")
 
 
 def verdict_key(
-    rubric: Rubric, messages: list[dict[str, str]], model: Model, config: GenerateConfig, epoch: int
+    rubric: Rubric,
+    messages: list[dict[str, str]],
+    model: Model,
+    config: GenerateConfig,
+    epoch: int,
+    sample_id: str | int | None,
 ) -> str | None:
     """The key of a judgment: rubric file, all that the judge is shown, the judge with its address and settings.
 
-    Each epoch of a story has its own judgment, so that repeated judgments stay independent. None if nothing is kept:
-    for the offline judges, which cost nothing, and if POLARIS_JUDGE_CACHE is `off`.
+    Each epoch of a story has its own judgment, so that repeated judgments stay independent; so has each sample of a run
+    that judges anew. None if nothing is kept: for the offline judges, which cost nothing, and outside runs if
+    POLARIS_JUDGE_CACHE is `off`.
     """
     if not _kept(model):
         return None
@@ -84,6 +111,7 @@ def verdict_key(
         "address": address_of(model) or base_urls(str(model).partition("/")[0]),
         "settings": config.model_dump(exclude_none=True, exclude=_OPERATION),
         "epoch": epoch,
+        **({} if keeps_judgments() else {"sample": str(sample_id)}),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode(errors="surrogatepass")).hexdigest()
 
@@ -108,7 +136,8 @@ def _write(place: Path, reply: str) -> None:
 
 
 def _folder() -> Path:
-    return cache_dir() / "judgments"
+    own = None if keeps_judgments() else _run.get()
+    return own or cache_dir() / "judgments"
 
 
 def _place(key: str) -> Path:

@@ -14,9 +14,9 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import GenerateConfig, Model
 
 from ..errors import UserError
-from ..inspect_seam import run_inspect, storage
+from ..inspect_seam import check_written, run_inspect, storage
 from ..judge.jury import SCALES
-from ..judge.kept import check_store
+from ..judge.kept import check_store, forget_judgments, keeping_judgments
 from ..judge.named import make_model, resolve_judges
 from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text
 from ..logs.shards import shard_of
@@ -38,6 +38,7 @@ def run(request: Request) -> list[str]:
 
     Raises:
         UserError: if any check before the first call fails, or another run uses the log folder.
+        OSError: if a log could not be written, as on a full disk; what was written before is kept.
         KeyboardInterrupt: if the user stops the run; finished stories are in the logs.
     """
     plans = list(plan_runs(request.benchmarks, request.stories, request.task_args, request.rubric))
@@ -48,6 +49,7 @@ def run(request: Request) -> list[str]:
     several = any(len(members) > 1 for members in judges.values())
     if (request.quorum is not None or request.jury != SCALES[0]) and not several:
         raise UserError("--jury and --quorum need several judges for one benchmark: name each with --judge")
+    log_dir = str(request.log_dir)
     plans = [plan.judged_by(judges[plan.name], request.jury, request.quorum) for plan in plans]
     check_store(judge for members in judges.values() for judge in members)
     for model in request.models:
@@ -56,8 +58,8 @@ def run(request: Request) -> list[str]:
     for plan, writer in pairs:
         for judge in judges[plan.name]:
             _check_self_judging(request, writer, judge)
-    _check_writable(str(request.log_dir))
-    with only_run(request.log_dir, "--log-dir"):
+    _check_writable(log_dir)
+    with only_run(request.log_dir, "--log-dir"), keeping_stories(log_dir), keeping_judgments(log_dir):
         _check_parts(whole, pairs)
         tasks = [plan.create(judges[plan.name]) for plan in plans]
         left = [_earlier(request, plan, writer, judges[plan.name]) for plan, writer in pairs]
@@ -69,14 +71,14 @@ def run(request: Request) -> list[str]:
                 print(note, file=sys.stderr)
         for note in unheard(request.models, plans, request.generate):
             print(note, file=sys.stderr)
-        with progress(request.display is None), keeping_stories(str(request.log_dir)):
+        with progress(request.display is None):
             _, results = run_inspect(
                 eval_set,
                 tasks=tasks,
                 model=None if request.stories else list(request.models),
                 model_args=dict(request.model_args),
                 model_base_url=request.model_base_url,
-                log_dir=str(request.log_dir),
+                log_dir=log_dir,
                 log_dir_allow_dirty=True,
                 limit=request.limit,
                 epochs=request.epochs,
@@ -85,10 +87,12 @@ def run(request: Request) -> list[str]:
                 display=request.display or "none",
                 **request.generate,
             )
+        check_written(results, log_dir)
         if len(results) < len(tasks) * (1 if request.stories else len(request.models)):
             raise KeyboardInterrupt  # eval_set answers Ctrl-C by returning fewer logs than tasks
         if all(log.status == "success" for log in results):
-            forget_stories(str(request.log_dir))
+            forget_stories(log_dir)
+            forget_judgments(log_dir)
         return [log.location for log in results]
 
 

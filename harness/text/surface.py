@@ -29,8 +29,9 @@ def surface_measures(story: str) -> dict[str, float]:
     over the mean of the words per sentence.
     """
     text = bare(html.unescape(story).lower()).replace("’", "'")
-    words = re.findall(word_pattern(text), text)
-    sentences = [n for part in _SENTENCE.findall(text) if (n := len(re.findall(word_pattern(text), part)))]
+    word = re.compile(word_pattern(text))
+    words = word.findall(text)
+    sentences = [n for part in _SENTENCE.findall(text) if (n := len(word.findall(part)))]
     return {
         "slop": 1000 * len(_stock().findall(text)) / len(words) if words and spaced(text) else math.nan,
         "diversity": variety(words) if words else math.nan,

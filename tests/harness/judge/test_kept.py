@@ -74,10 +74,10 @@ def test_the_key_holds_the_address_that_is_called(
     for place in ("http://one:1/v1", "http://two:2/v1", "http://one:1/v1"):
         monkeypatch.setenv(variable, place)
         model = get_model(judge, memoize=False)
-        keys.add(verdict_key(rubric, [], model, GenerateConfig(), 1))
+        keys.add(verdict_key(rubric, [], model, GenerateConfig(), 1, None))
     assert len(keys) == 2
     monkeypatch.setenv("UNRELATED_BASE_URL", "http://three:3")
-    keys.add(verdict_key(rubric, [], get_model(judge, memoize=False), GenerateConfig(), 1))
+    keys.add(verdict_key(rubric, [], get_model(judge, memoize=False), GenerateConfig(), 1, None))
     assert len(keys) == 2
 
 

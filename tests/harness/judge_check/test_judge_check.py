@@ -94,7 +94,7 @@ def test_the_proxy_repeats_itself_and_cannot_read(cli: Cli, tmp_path: Path) -> N
     assert judge["retest"]["score"]["icc"]["value"] == 1
     assert judge["retest"]["score"]["sd"] == 0
     assert judge["evidence"]["quotes_found"] == 1
-    assert len(judge["injections"]["styles"]) == 10
+    assert len(judge["injections"]["styles"]) == 20
     page = (tmp_path / "results" / "judge-check.md").read_text()
     assert "PROXY polaris\\_eval/lexical" in page or "PROXY polaris_eval/lexical" in page
     logs = sorted((tmp_path / "judge-check").rglob("*.eval"))

@@ -130,6 +130,41 @@ def test_a_story_that_is_written_is_not_paid_for_again(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("logs/.stories"))
 
 
+@pytest.mark.slow
+def test_a_second_try_writes_as_verdicts_come(cli: Cli, tmp_path: Path) -> None:
+    """Killed after three of four verdicts, where none are kept for other runs: the third try asks for one."""
+    path = write_jsonl(tmp_path / "s.jsonl", stories(4))
+    args = ("run", "--stories", str(path), "--judge", "openai-api/lab/judge")
+    asked, works, wait = [], threading.Event(), threading.Event()
+
+    def script(number: int, system: str, user: str) -> str | int:
+        if not works.is_set():
+            return 401
+        asked.append(user)
+        if len(asked) == 4:
+            wait.wait(60)
+        return well_behaved(system, user)
+
+    with serve(script) as server:
+        env = {"LAB_API_KEY": "none", "LAB_BASE_URL": f"{server.url}/v1"}
+        assert cli(*args, **env).returncode == 1
+        works.set()
+        command = [sys.executable, "-P", "-m", "polaris_eval.harness.cli", *args]
+        second = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **env}, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len([p for p in tmp_path.glob("logs/.judgments/*/*") if len(p.name) == 62]) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(second.pid, signal.SIGKILL)
+        second.wait()
+        wait.set()
+        done = cli(*args, **env)
+        assert done.returncode == 0, done.stderr
+        assert len(asked) == 5  # the fourth was in flight
+    assert stories_frame(log_files([tmp_path / "logs"]))["status"].eq("scored").all()
+    assert not (tmp_path / "logs" / ".judgments").exists()
+
+
 @contextmanager
 def repeating_keys() -> Iterator[str]:
     """A server that refuses every key, and repeats it in its answer."""
