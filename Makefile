@@ -7,7 +7,7 @@ FLOORS := .venv-floors
 GPU := .venv-gpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo check test test-floors fuzz test-gpu lint types fast reference perf clean
+.PHONY: demo check test test-floors fuzz trial test-gpu lint types fast reference perf clean
 
 # The main job: the small local model writes two stories for each length bucket, the offline proxy judges
 # them, and the table by length appears. Interrupted, it continues where it stopped.
@@ -30,6 +30,11 @@ test-floors: $(FLOORS)/.done
 # ten minutes of coverage-guided fuzzing per reader; a minute of it is in `make test`
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz/fuzz.py all 600
+
+# kills, signals, full disks and large runs, a quarter of an hour on two cores (as root: small disks are mounted);
+# a minute of it is in `make test`
+trial: $(VENV)/.dev
+	$(BIN)/python tests/trial/trial.py logs/trial-$(shell date +%Y%m%d-%H%M%S)
 
 # for anyone with one GPU: vLLM beside the trainer, kill and resume, the 9B shape
 test-gpu: $(GPU)/.done

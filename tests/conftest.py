@@ -85,7 +85,12 @@ def prompt_files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Run `polaris-eval` in a folder of its own, without any key.
+    """Run `polaris-eval` in the test's own folder."""
+    return cli_in(tmp_path)
+
+
+def cli_in(folder: Path) -> Cli:
+    """Run `polaris-eval` in a folder, without any key.
 
     In this process: starting one takes seconds, most of them for the providers' packages. `test_package` and whoever
     stops a run start real ones.
@@ -99,7 +104,7 @@ def cli(tmp_path: Path) -> Cli:
         given = [str(arg) for arg in args]
         clean = {**{k: v for k, v in os.environ.items() if k not in KEYS}, **env}
         _models.clear()  # a model that Inspect remembers has the address of another test's server
-        with contextlib.chdir(tmp_path), mock.patch.dict(os.environ, clean, clear=True):
+        with contextlib.chdir(folder), mock.patch.dict(os.environ, clean, clear=True):
             invoke = partial(CliRunner().invoke, main, given, prog_name="polaris-eval")
             # in a thread of its own: a browser's event loop may have this one
             with ThreadPoolExecutor(1) as thread:

@@ -62,7 +62,11 @@ def serve(script: Callable[[int, str, str], Answer]) -> Iterator[Loopback]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            length = int(self.headers["Content-Length"])
+            data = self.rfile.read(length)
+            if len(data) < length:  # the client was killed while it asked
+                return
+            body = json.loads(data)
             with lock:
                 number = len(state.requests)
                 state.requests.append({"path": self.path, "body": body})

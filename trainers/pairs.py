@@ -145,7 +145,7 @@ def _read(source: str) -> list[dict[str, Any]]:
         if source == SMOKE:
             with as_file(files(__package__) / "smoke.jsonl") as shipped:
                 return list(load_dataset("json", data_files=str(shipped), split="train"))
-        if is_dataset(path):
+        if is_dataset(path) or (path.is_file() and path.suffix == ".parquet"):
             return [row for _, row in read_rows(path)]
         if path.is_file():
             if path.suffix not in _SUFFIXES:

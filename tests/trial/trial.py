@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import scale
 import troubles
 from subjects import Subject, subjects, training
-from world import Row, Usual, undisturbed
+from world import Row, Usual, heed_ctrl_c, undisturbed
 
 from polaris_eval.harness.show.grid import Grid, grid, numbers, texts
 from polaris_eval.harness.show.render import console, print_grids
@@ -51,6 +51,7 @@ def finished_logs(base: Path) -> Path:
 
 def main(base: Path, seed: int) -> int:
     """Hold the trial; return the exit code."""
+    heed_ctrl_c()
     lots = random.Random(seed)
     base.mkdir(parents=True, exist_ok=True)
     (base / "finished").mkdir()

@@ -37,7 +37,7 @@ def kills(subject: Subject, usual: Usual, base: Path, times: int, lots: random.R
 def stops(subject: Subject, usual: Usual, base: Path, how: signal.Signals, lots: random.Random, times: int = 2) -> Row:
     """Stop with a signal that can be answered: in a line, with exit code 1, and soon."""
     row = Row(subject.name, "Ctrl-C" if how == signal.SIGINT else how.name)
-    for _ in range(times):
+    while row.times < times:
         with world(subject, base, row) as one:
             process = one.start()
             if _still_running(process, usual.seconds * lots.uniform(0.1, 1)):

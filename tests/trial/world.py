@@ -158,6 +158,11 @@ def undisturbed(subject: Subject, base: Path) -> Usual:
         return Usual(time.monotonic() - started, result, one.server.paid(), size)
 
 
+def heed_ctrl_c() -> None:
+    """Have the commands heed Ctrl-C: what a shell starts in the background, and what that starts, ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def end(process: subprocess.Popen[bytes], limit: float = LONGEST) -> int:
     """Wait for a process; one that hangs is killed, and its exit code is then -9."""
     try:

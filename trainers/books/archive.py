@@ -19,6 +19,11 @@ _DECLARES = (".opf", ".xml", ".rels", ".xhtml", ".html", ".htm", ".ncx")
 _HEAD = 8192  # bytes in which a document type may declare entities
 
 
+def most_unpacked(size: int) -> int:
+    """Bytes that a file of so many bytes may unpack to."""
+    return max(_SMALL * 1_000_000, RATIO * size)
+
+
 def check_size(path: Path) -> None:
     """Refuse a file that is too large or unpacks to too much, and one whose XML has expanding or external entities.
 
@@ -42,7 +47,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile, size: int) -> None:
     whole = sum(member.file_size for member in members)
     if len(members) > MEMBERS:
         raise UserError(f"{path}: holds {len(members):,} files, more than {MEMBERS:,}")
-    if whole > MEGABYTES * 1_000_000 or (whole > _SMALL * 1_000_000 and whole > RATIO * size):
+    if whole > min(MEGABYTES * 1_000_000, most_unpacked(size)):
         raise UserError(
             f"{path}: unpacks to {whole / 1e6:,.0f} MB from {size / 1e6:,.1f}; at most {MEGABYTES:,} MB and {RATIO} "
             "times its size are read"

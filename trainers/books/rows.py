@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.errors import UserError
+from .archive import RATIO, most_unpacked
 
+_PART = 200_000_000  # bytes that a part may unpack to if every row has the longest value of its part of the file
 SUFFIXES = (".jsonl", ".parquet")
 _SAVED = ("dataset_info.json", "dataset_dict.json")  # what `save_to_disk` leaves in its folder
 
@@ -79,13 +81,29 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a Parquet file, read in parts: a value that repeats takes no room in the file."""
     import pyarrow.parquet as parquet
     from pyarrow.lib import ArrowException
+    from pyarrow.types import is_dictionary
 
+    most, unpacked, found = most_unpacked(path.stat().st_size), 0, []
     try:
-        found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        with parquet.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+            largest = max((group.total_byte_size for group in groups), default=0)
+            if largest <= most:
+                for part in file.iter_batches(batch_size=max(1, min(_PART, most) // max(1, largest))):
+                    unpacked += sum(
+                        (column.dictionary_decode() if is_dictionary(column.type) else column).nbytes
+                        for column in part.columns
+                    )
+                    if unpacked > most:
+                        break
+                    found += part.to_pylist()
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())[:160]}") from None
+    if max(largest, unpacked) > most:
+        raise UserError(f"{path}: unpacks to more than {most / 1e6:,.0f} MB, {RATIO} times its size; not read")
     return found
 
 

@@ -331,46 +331,6 @@ def test_another_rubric_version_is_kept_apart(cli: Cli, tmp_path: Path) -> None:
     assert any("differ in rubric file" in note for note in old["notes"])
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_stopped_continues(tmp_path: Path, cli: Cli, rubric: Rubric, how: signal.Signals) -> None:
-    """Stopped in mid-run, the same command ends with the same rows, and asks only for what was missing."""
-    path = write_jsonl(tmp_path / "s.jsonl", stories(12))
-
-    def slow(number: int, system: str, user: str) -> str:
-        time.sleep(0.4)
-        return well_behaved(system, user)
-
-    with serve(slow) as server:
-        env = {"LOOP_API_KEY": "k", "LOOP_BASE_URL": f"{server.url}/v1"}
-        args = ["run", "--stories", str(path), "--judge", "openai-api/loop/judge", "--max-connections", "2"]
-        command = [sys.executable, "-m", "polaris_eval.harness.cli", *args]
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        # a shell's background jobs, and what they start, ignore Ctrl-C
-        quiet["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-        process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **env}, **quiet)
-        deadline = time.monotonic() + 60
-        while len(server.requests) < 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(how)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == (1 if how == signal.SIGINT else -how)
-        assert ("the same command continues" in told) == (how == signal.SIGINT)
-        before = len(server.requests)
-        assert before < 12
-        done = cli(*args, **env)
-        assert done.returncode == 0, done.stdout + done.stderr
-        asked = len(server.requests)
-        assert asked <= before + 12 - 4  # six had been asked about, and at most two of them were in flight
-        cli("leaderboard", "logs")
-        resumed = frame(tmp_path)
-        assert cli(*args, "--log-dir", "whole", **env).returncode == 0
-    cli("leaderboard", "whole")
-    columns = ["model", "id", "status", "score", "words", "ratio", "repetition"]
-    pd.testing.assert_frame_equal(resumed[columns], frame(tmp_path)[columns])
-
-
 def test_a_plan_counts_and_prices_before_any_call(cli: Cli, tmp_path: Path) -> None:
     done = cli("plan", "--model", "openai/gpt-5.4-mini", "--model", "lab/unknown", *SQ, "--epochs", 2, "--json")
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROSE, Cli, Visit, reply, stories, write_jsonl
+from conftest import PROSE, Cli, Visit, cli_in, reply, stories, write_jsonl
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import serve, well_behaved
@@ -27,13 +27,20 @@ HOSTILE = (
     "rtl/\u202etxt.exe",
     "../../x",
     "{{ 7*7 }}",
+    "Ann",
+    "ann",
+    "x" * 300,
 )
-TEXT = "</style></script><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red] "
+TEXT = (
+    "</style></script><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7*7 }} \u202e\u2028[red] "
+)
 
 
-@pytest.fixture
-def report(cli: Cli, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of several writers with hostile names and texts, on two benchmarks."""
+    tmp_path = tmp_path_factory.mktemp("report")
+    cli = cli_in(tmp_path)
     records = [r for name in HOSTILE for r in stories(6, model=name)]
     for record in records:
         record["story"] = TEXT + record["story"] + "It rained. The sea was grey. " * HOSTILE.index(record["model"])
@@ -47,10 +54,11 @@ def report(cli: Cli, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_hostile_names_and_stories_stay_text(report: Path, browser: Any, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("report")
+def test_hostile_names_and_stories_stay_text(report: Path, browser: Any) -> None:
     pages = sorted(report.rglob("*.html"))
     assert len(pages) == 1 + len(HOSTILE) + 6 * 2
-    assert {path.name for path in tmp_path.iterdir()} == {"s.jsonl", "logs", "report"}
+    assert {path.name for path in report.parent.iterdir()} == {"s.jsonl", "logs", "report"}
     for path in pages:
         visit = Visit(browser, path)
         assert visit.wrong == [], path
@@ -72,6 +80,7 @@ def test_hostile_names_and_stories_stay_text(report: Path, browser: Any, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("report")
 def test_tables_sort_and_pages_fit_a_phone_in_the_dark(report: Path, browser: Any) -> None:
     visit = Visit(browser, report / "index.html", viewport={"width": 390, "height": 800}, color_scheme="dark")
     page = visit.page
@@ -96,6 +105,7 @@ def test_tables_sort_and_pages_fit_a_phone_in_the_dark(report: Path, browser: An
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("report")
 def test_the_first_screen_and_the_choice_of_stories(report: Path, browser: Any) -> None:
     visit = Visit(browser, report / "index.html", viewport={"width": 1280, "height": 900})
     page = visit.page

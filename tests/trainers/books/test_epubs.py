@@ -11,6 +11,7 @@ pytest.importorskip("ebooklib", reason="needs the extra data")
 
 from samples import story
 
+from polaris_eval.harness.errors import UserError
 from polaris_eval.trainers.books.filters import Rules, reason_to_drop, story_text
 from polaris_eval.trainers.books.reading.epub import read_epub
 from polaris_eval.trainers.books.reading.split import Piece, pieces
@@ -75,6 +76,24 @@ def test_pictures_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert read_epub(tmp_path / "c.epub", "b").blocks == read_epub(plain, "b").blocks
     assert "one.xhtml" in read
     assert "i.png" not in read
+
+
+@pytest.mark.parametrize("way", ["../secret.xhtml", "file://{}/secret.xhtml", "{}/secret.xhtml"])
+def test_no_page_outside_the_archive_is_read(tmp_path: Path, way: str) -> None:
+    (tmp_path / "secret.xhtml").write_text(f"{HEAD}{p('The password of the bank.')}</body></html>", encoding="utf-8")
+    (tmp_path / "books").mkdir()
+    plain = book(tmp_path / "b.epub", {"one": f"<h1>One</h1>{p(story(1))}"}, '<li><a href="one.xhtml">One</a></li>')
+    added = f'<item id="x" href="{way.format(tmp_path)}" media-type="application/xhtml+xml"/></manifest>'
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(tmp_path / "books" / "c.epub", "w") as new:
+        for name in old.namelist():
+            text = old.read(name).decode().replace("</manifest>", added)
+            new.writestr(name, text.replace("</spine>", '<itemref idref="x"/></spine>'))
+    try:
+        found = read_epub(tmp_path / "books" / "c.epub", "b")
+    except UserError as error:
+        assert "secret.xhtml" in str(error)
+    else:
+        assert "password" not in str(found)
 
 
 def test_days_of_tales_with_summaries_and_a_frame(tmp_path: Path) -> None:

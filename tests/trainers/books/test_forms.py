@@ -13,10 +13,13 @@ import pytest
 pytest.importorskip("ebooklib", reason="needs the extra data")
 
 import docx
+import pyarrow as pa
 from click.testing import CliRunner, Result
 from datasets import Dataset, DatasetDict
+from pyarrow import parquet
 from samples import story
 
+from polaris_eval.harness.errors import UserError
 from polaris_eval.trainers.books.build import Request, collect
 from polaris_eval.trainers.books.exclude import read_excluded
 from polaris_eval.trainers.books.filters import Rules
@@ -160,8 +163,14 @@ def test_bombs_and_entities_are_one_line(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / f"{name}.epub", "w") as archive:
             archive.writestr("META-INF/container.xml", "<container/>")
             archive.writestr("p.xhtml", text)
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * 2000), pa.array([story(1) * 50]))
+    parquet.write_table(pa.table({"prompt": ["Write."] * 2000, "story": same}), tmp_path / "same.parquet")
+    assert (tmp_path / "same.parquet").stat().st_size < 100_000
+    with pytest.raises(UserError, match="unpacks to more than 20 MB"):
+        read_pairs(str(tmp_path / "same.parquet"))
     for name, said in (("bomb.zip", "times its size are read"), ("grows.epub", "expanding or external XML entities"),
-                       ("leads.epub", "expanding or external XML entities")):  # fmt: skip
+                       ("leads.epub", "expanding or external XML entities"),
+                       ("same.parquet", "unpacks to more than")):  # fmt: skip
         result = build(tmp_path / name, "--out", tmp_path / "out")
         assert result.exit_code == 2
         lines = [line for line in result.output.splitlines() if line.strip()]
