@@ -31,7 +31,7 @@ test-floors: $(FLOORS)/.done
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz/fuzz.py all 600
 
-# kills, signals, full disks and large runs, a quarter of an hour on two cores (as root: small disks are mounted);
+# kills, signals, full disks and large runs, some 20 minutes on two cores (as root: small disks are mounted);
 # a minute of it is in `make test`
 trial: $(VENV)/.dev
 	$(BIN)/python tests/trial/trial.py logs/trial-$(shell date +%Y%m%d-%H%M%S)

@@ -58,7 +58,7 @@ _END = "\ue0ff"  # put behind an answer of the hf provider that ended by itself,
 _AGENTS_SERVER = "inspect_ai.agent._acp.server"
 _ANTHROPIC = "inspect_ai.model._providers.anthropic"
 _SWITCHES = {"log_buffer": 1, "score_display": False, "ctl_server": False, "log_realtime": False}
-_NOT_WRITTEN = re.compile(r"OSError\((\d+), ")  # an error of a whole log, not of a story
+_NOT_WRITTEN = re.compile(r"\w*Error\((\d+), ")  # an error of a whole log, not of a story
 # raised by clients and Inspect for an unusable answer: empty or error bodies under HTTP 200
 _UNREAD = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -168,8 +168,8 @@ def _masked_sample(sample: EvalSample) -> EvalSample:
 
 @contextmanager
 def _shared_scores() -> Iterator[None]:
-    """Have Inspect copy each score once for all its metrics, which are computed one after the other: deep copies for
-    each metric of 2,000 stories take many seconds, in which the event loop stands still."""
+    """Have Inspect copy each score once for all its metrics, which it computes one after the other: deep copies for
+    each metric of 2,000 stories take seconds, in which the event loop stands still."""
     copies: dict[int, tuple[SampleScore, SampleScore]] = {}
 
     def copied(found: Any) -> Any:
@@ -179,19 +179,23 @@ def _shared_scores() -> Iterator[None]:
             copies[id(found)] = found, found.model_copy(update={"score": found.score.model_copy()})
         return copies[id(found)][1]
 
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return compute(*args, **kwargs)
+        finally:
+            copies.clear()
+
     module: Any = sys.modules[eval_results.__module__]
-    plain, module.deepcopy = module.deepcopy, copied
+    compute, copy = module.scorers_from_metric_dict, module.deepcopy
+    module.scorers_from_metric_dict, module.deepcopy = computed, copied
     try:
         yield
     finally:
-        module.deepcopy = plain
+        module.scorers_from_metric_dict, module.deepcopy = compute, copy
 
 
 def check_written(logs: Sequence[EvalLog], place: str) -> None:
-    """Raise the OSError that ended a run because its log could not be written, as on a full disk.
-
-    Inspect logs the error and goes on; the log that it returns may not exist.
-    """
+    """Raise the OSError for which a log could not be written, as on a full disk, and which Inspect does not raise."""
     for log in logs:
         if found := _NOT_WRITTEN.match(log.error.message if log.error else ""):
             number = int(found[1])
@@ -228,7 +232,7 @@ def token_limit(model: Model) -> int | None:
 
 def count_usage(model: Model, usage: ModelUsage) -> None:
     """Count tokens as used by a model in the current sample."""
-    record_and_check_model_usage(model, usage)
+    record_and_check_model_usage(model, usage, model.role)
 
 
 def prepare_hf(model: Model, settings: Mapping[str, float], prompt: str) -> int | None:

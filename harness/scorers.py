@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from anyio import to_thread
 from anyio.lowlevel import checkpoint
 from inspect_ai.model import ContentReasoning, Model, get_model, model_roles
 from inspect_ai.scorer import (
@@ -224,8 +225,8 @@ def surface() -> Scorer:
     """What can be counted on the surface of the story: see `text.surface.surface_measures`."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        await checkpoint()
-        return Score(value=dict(surface_measures(strip_reasoning(state.output.completion))))
+        measured = await to_thread.run_sync(surface_measures, strip_reasoning(state.output.completion))
+        return Score(value=dict(measured))  # in a thread: a second for a million words
 
     return score
 

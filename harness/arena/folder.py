@@ -20,6 +20,7 @@ from inspect_ai.model import Model
 from ...rubrics import Rubric
 from ..errors import UserError
 from ..inspect_seam import check_written, create_task, run_inspect
+from ..judge.kept import forget_judgments, keeping_judgments
 from ..judge.named import PACKAGE
 from ..logs.headers import judge_label
 from ..logs.pairs import ARENA, DONE, judgments_frame
@@ -122,12 +123,14 @@ class Arena:
             dataset = MemoryDataset(list(samples[start : start + BATCH]), name=ARENA)
             batch = task_with(task, name=ARENA, dataset=dataset, model_roles={"grader": self.judge})
             place = str(self.folder)
-            logs = run_inspect(inspect_eval, batch, model=None, log_dir=place, fail_on_error=False, **options)
+            with keeping_judgments(place):
+                logs = run_inspect(inspect_eval, batch, model=None, log_dir=place, fail_on_error=False, **options)
             check_written(logs, place)
             if not logs or logs[0].status == "cancelled":
                 raise KeyboardInterrupt
             if logs[0].status == "error" and logs[0].error:
                 raise UserError(f"{self.folder}: the judging stopped: {logs[0].error.message}")
+            forget_judgments(place)
 
     def _lines(self) -> list[dict[str, Any]]:
         """Read the schedule's lines. If a stop cut off the last one, its round was not started and is removed."""

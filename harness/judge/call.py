@@ -22,14 +22,14 @@ from inspect_ai.util import JSONSchema, LimitExceededError, collect
 
 from ...rubrics import Marks, ReplyError, Rubric
 from ..environment import masked
-from ..inspect_seam import is_cut, is_unread, stop_reason
+from ..inspect_seam import count_usage, is_cut, is_unread, stop_reason
 from ..length import Length, length_ratio
 from ..text.length_request import strip_length_request
 from ..text.reasoning import strip_reasoning
 from ..words import count_words
 from .evidence import EvidenceReport, check_evidence
 from .judgment import read_reply
-from .kept import keep, recall, verdict_key
+from .kept import Kept, keep, places, recall
 from .request import Request
 
 ATTEMPTS = 3
@@ -117,10 +117,13 @@ async def judge(
     complaints: list[str] = []
     usage = ModelUsage()
     reason: str | None = None
-    key = verdict_key(rubric, [system, user], model, config, epoch, sample_id)
-    known = recall(key) if kept is None else kept
-    marks = None if known is None else _known_marks(rubric, known)
-    replies = [] if known is None or marks is None else [known]
+    where = places(rubric, [system, user], model, config, epoch, [writer, sample_id])
+    known = recall(where) if kept is None else Kept(kept)
+    marks = None if known is None else _known_marks(rubric, known.reply)
+    replies = [] if known is None or marks is None else [known.reply]
+    if known is not None and marks is not None and known.usage is not None:
+        usage += known.usage
+        count_usage(model, known.usage)
     while marks is None and reason is None:
         try:
             output = await model.generate(messages, config=config)
@@ -133,12 +136,12 @@ async def judge(
             elif len(complaints) == ATTEMPTS:
                 reason = f"judge failed at the last of {ATTEMPTS} tries: {complaints[-1]}"
             continue
-        await checkpoint()  # where hundreds of replies arrive at once, timers and progress get their turn
         usage += output.usage or ModelUsage()
         replies.append(output.completion)
         try:
             marks = _read(rubric, output)
-            keep(key, output.completion)
+            keep(where, output.completion, usage)
+            await checkpoint()  # where hundreds of replies arrive at once, timers and progress get their turn
         except ReplyError as error:
             complaints.append(str(error))
             if len(complaints) == ATTEMPTS:
@@ -166,7 +169,7 @@ async def judge(
         marks=marks,
         evidence=check_evidence(rubric, marks, story),
         disqualified=disqualified,
-        kept=bool(replies) and replies[-1] is known,
+        kept=known is not None and known.usage is None and replies[-1] is known.reply,
     )
 
 

@@ -9,13 +9,13 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple
 
-from inspect_ai.model import GenerateConfig, Model
+from inspect_ai.model import GenerateConfig, Model, ModelUsage
 
 from ...rubrics import Rubric
 from ..environment import KEPT, base_urls, cache_dir, keeps_judgments
@@ -23,13 +23,28 @@ from ..errors import UserError
 from ..inspect_seam import address_of
 from .named import PACKAGE
 
-RUN = ".judgments"  # folder of a run that judges anew
+RUN = ".judgments"
 _run: ContextVar[Path | None] = ContextVar("run", default=None)
+
+
+class Kept(NamedTuple):
+    """A reply that was paid for before; `usage` is what it took, if the same run paid for it and was stopped."""
+
+    reply: str
+    usage: ModelUsage | None = None
+
+
+class Places(NamedTuple):
+    """The files of a judgment: the one for this run, and the one for all runs."""
+
+    run: Path | None
+    shared: Path | None
 
 
 @contextlib.contextmanager
 def keeping_judgments(log_dir: str) -> Iterator[None]:
-    """Keep judgments that are made anew in this log folder, for this run alone: stopped, it does not pay twice."""
+    """Keep judgments in this log folder as well, until its runs have ended: a stopped run does not pay for them again,
+    and still counts what they cost. Not in remote folders (`s3://…`)."""
     token = _run.set(None if "://" in log_dir else Path(log_dir) / RUN)
     try:
         yield
@@ -42,36 +57,43 @@ def forget_judgments(log_dir: str) -> None:
     shutil.rmtree(Path(log_dir) / RUN, ignore_errors=True)
 
 
-def recall(key: str | None) -> str | None:
-    """The reply that was kept under a key, if any. Raises UserError if the store cannot be read."""
-    if key is None:
+def recall(places: Places) -> Kept | None:
+    """The reply that was kept, if any. Raises UserError if the store of all runs cannot be read."""
+    if places.run is not None:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            found = json.loads(places.run.read_bytes().decode(errors="surrogatepass"))
+            return Kept(found["reply"], ModelUsage.model_validate(found["usage"]))
+    if places.shared is None:
         return None
     try:
-        return _place(key).read_bytes().decode(errors="surrogatepass")
+        return Kept(places.shared.read_bytes().decode(errors="surrogatepass"))
     except (FileNotFoundError, UnicodeDecodeError):  # a damaged reply is asked for again
         return None
     except OSError as error:
         raise _unusable(error) from None
 
 
-def keep(key: str | None, reply: str) -> None:
-    """Keep a reply that was parsed; log a warning if it cannot be written.
+def keep(places: Places, reply: str, usage: ModelUsage) -> None:
+    """Keep a reply that was parsed, and what it took with the malformed ones before it; log a warning if it cannot be
+    written.
 
     A reply that could not be parsed must not be kept: it would be wrong forever.
     """
-    if key is not None:
-        try:
-            _write(_place(key), reply)
-        except OSError as error:  # the judgment itself is good, and was paid for
-            logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
+    told = json.dumps({"reply": reply, "usage": usage.model_dump(exclude_none=True)})
+    for place, text in ((places.run, told), (places.shared, reply)):
+        if place is not None:
+            try:
+                _write(place, text)
+            except OSError as error:  # the judgment itself is good, and was paid for
+                logging.getLogger(__name__).warning("a judgment could not be kept: %s", error)
 
 
 def check_store(judges: Iterable[Model]) -> None:
-    """Raise UserError if judgments of any of these judges are to be kept but cannot be."""
-    if any(_kept(judge) for judge in judges):
+    """Raise UserError if judgments of any of these judges are to be kept for all runs but cannot be."""
+    if keeps_judgments() and any(map(_costs, judges)):
         try:
-            _folder().mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=_folder()):
+            _shared().mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=_shared()):
                 pass
         except OSError as error:
             raise _unusable(error) from None
@@ -79,31 +101,27 @@ def check_store(judges: Iterable[Model]) -> None:
 
 def _unusable(error: OSError) -> UserError:
     return UserError(
-        f"{_folder()}: judgments cannot be kept there ({error.strerror or error}). Set {KEPT}=off, or POLARIS_CACHE to "
+        f"{_shared()}: judgments cannot be kept there ({error.strerror or error}). Set {KEPT}=off, or POLARIS_CACHE to "
         "a writable folder"
     )
 
 
-def _kept(judge: Model) -> bool:
-    return (keeps_judgments() or _run.get() is not None) and not str(judge).startswith(f"{PACKAGE}/")
+def _costs(judge: Model) -> bool:
+    """Whether a judge costs anything: the offline ones do not, and nothing of theirs is kept."""
+    return not str(judge).startswith(f"{PACKAGE}/")
 
 
-def verdict_key(
-    rubric: Rubric,
-    messages: list[dict[str, str]],
-    model: Model,
-    config: GenerateConfig,
-    epoch: int,
-    sample_id: str | int | None,
-) -> str | None:
-    """The key of a judgment: rubric file, all that the judge is shown, the judge with its address and settings.
+def places(
+    rubric: Rubric, messages: list[dict[str, str]], model: Model, config: GenerateConfig, epoch: int, story: object
+) -> Places:
+    """Where a judgment is kept, under a key of all that matters: rubric file, what the judge is shown, the judge with
+    its address and settings.
 
-    Each epoch of a story has its own judgment, so that repeated judgments stay independent; so has each sample of a run
-    that judges anew. None if nothing is kept: for the offline judges, which cost nothing, and outside runs if
-    POLARIS_JUDGE_CACHE is `off`.
+    Each epoch of a story has its own judgment, so that repeated judgments stay independent. Within a run, so has each
+    `story` (its id and writer). If POLARIS_JUDGE_CACHE is `off`, nothing is kept for other runs.
     """
-    if not _kept(model):
-        return None
+    if not _costs(model):
+        return Places(None, None)
     asked: dict[str, Any] = {
         "rubric": rubric.digest,
         "messages": messages,
@@ -111,9 +129,12 @@ def verdict_key(
         "address": address_of(model) or base_urls(str(model).partition("/")[0]),
         "settings": config.model_dump(exclude_none=True, exclude=_OPERATION),
         "epoch": epoch,
-        **({} if keeps_judgments() else {"sample": str(sample_id)}),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode(errors="surrogatepass")).hexdigest()
+    run = _run.get()
+    return Places(
+        run and _place(run, {**asked, "story": story}),
+        _place(_shared(), asked) if keeps_judgments() else None,
+    )
 
 
 # how calls are made does not affect a judgment; the schema follows from the rubric
@@ -135,10 +156,11 @@ def _write(place: Path, reply: str) -> None:
         raise
 
 
-def _folder() -> Path:
-    own = None if keeps_judgments() else _run.get()
-    return own or cache_dir() / "judgments"
+def _shared() -> Path:
+    return cache_dir() / "judgments"
 
 
-def _place(key: str) -> Path:
-    return _folder() / key[:2] / key[2:]
+def _place(folder: Path, asked: Mapping[str, Any]) -> Path:
+    text = json.dumps(asked, sort_keys=True, default=str)
+    key = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return folder / key[:2] / key[2:]

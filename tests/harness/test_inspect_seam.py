@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import errno
+import functools
 import inspect
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PROXY, ROOT, stories, write_jsonl
+from inspect_ai import eval
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ModelOutput, get_model
 
@@ -86,6 +91,39 @@ def test_a_run_imports_and_starts_nothing_for_agents(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_metrics_are_the_same_with_shared_copies(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(3))
+
+    def results(run: Any, where: str) -> Any:
+        task = inspect_seam.create_task("polaris_eval/story_quality", [get_model(PROXY)], stories=str(path))
+        (log,) = run(
+            task, model=None, model_roles={"grader": PROXY}, epochs=2, log_dir=str(tmp_path / where), display="none"
+        )
+        assert log.status == "success", log.error
+        return [score.model_dump() for score in log.results.scores], [r.model_dump() for r in log.reductions]
+
+    plain = results(eval, "plain")
+    assert results(functools.partial(inspect_seam.run_inspect, eval), "shared") == plain
+    assert len(plain[0]) > 20
+    assert inspect_seam.deepcopy is sys.modules[inspect_seam.eval_results.__module__].deepcopy
+
+
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_jsonl(tmp_path / "s.jsonl", stories(2))
+
+    async def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(inspect_seam.TaskLogger, "complete_sample", full)
+    task = inspect_seam.create_task("polaris_eval/story_quality", [get_model(PROXY)], stories=str(path))
+    logs = inspect_seam.run_inspect(
+        eval, task, model=None, model_roles={"grader": PROXY}, log_dir=str(tmp_path / "logs"), display="none"
+    )
+    with pytest.raises(OSError, match="logs") as raised:
+        inspect_seam.check_written(logs, "logs")
+    assert raised.value.errno == errno.ENOSPC
 
 
 def test_what_is_switched_off_for_a_run_is_there_again_after_it() -> None:

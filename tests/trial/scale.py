@@ -1,4 +1,4 @@
-"""Many stories at once, a very long one and a very long file: time, memory, calls in flight, and stalls."""
+"""Many stories at once, a very long one, a very long file: time, memory, calls in flight, and stalls. Needs Linux."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _load(what: str, base: Path, records: list[dict[str, Any]], *more: str, aske
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     return Load(
         what, seconds, _scored(folder), asked or len(records), most, _megabytes(used),
-        _growth(figures["memory_mb"], len(records)), figures["lag_seconds"], text.count(TRACEBACK),
+        _growth(figures["memory_mb"], asked or len(records)), figures["lag_seconds"], text.count(TRACEBACK),
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def _megabytes(used: resource.struct_rusage) -> float:
 
 def _growth(memory: list[tuple[float, float]], stories: int) -> float:
     """Megabytes for each story, from the figures of the event loop's own time."""
-    if len(memory) < 8:
+    if len(memory) < 8 or stories < 100:
         return 0.0
     early, late = memory[len(memory) // 4], memory[len(memory) * 3 // 4]
     return (late[1] - early[1]) / (stories / 2)

@@ -15,11 +15,13 @@ from loopback import Answer, serve, well_behaved
 
 READY = "Answer with the word: ready"  # asked by the trainer before a run
 AT_ONCE = 6  # calls that a client makes at a time
-JUST_SENT = 1.0  # seconds in which a reply may not have been kept yet
+JUST_SENT = 2.0  # seconds in which a reply may not have been kept yet: as long as an event loop may stand still
 
 
 @dataclass
 class Call:
+    """A request: whether its reply was whole, and when it was asked and answered."""
+
     key: str
     asked: float
     whole: bool = False

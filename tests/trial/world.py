@@ -67,9 +67,10 @@ class World:
         }  # fmt: skip
         self.env.pop("POLARIS_JUDGE_CACHE", None)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the command; its output is kept in a file outside its folder."""
-        command = [sys.executable, "-P", "-m", self.subject.module, *self.subject.args]
+    def start(self, background: bool = False) -> subprocess.Popen[bytes]:
+        """Start the command, like a shell's background job if told so; its output goes to a file outside its folder."""
+        ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
+        command = [*ignoring, sys.executable, "-P", "-m", self.subject.module, *self.subject.args]
         output = self.base / f"output-{len(self._outputs)}.txt"
         self._outputs.append(output)
         with output.open("wb") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.errors import UserError
-from .archive import RATIO, most_unpacked
+from .archive import most_unpacked
 
 _PART = 200_000_000  # bytes that a part may unpack to if every row has the longest value of its part of the file
 SUFFIXES = (".jsonl", ".parquet")
@@ -84,7 +84,6 @@ def _table(path: Path) -> list[dict[str, Any]]:
     """The rows of a Parquet file, read in parts: a value that repeats takes no room in the file."""
     import pyarrow.parquet as parquet
     from pyarrow.lib import ArrowException
-    from pyarrow.types import is_dictionary
 
     most, unpacked, found = most_unpacked(path.stat().st_size), 0, []
     try:
@@ -93,18 +92,29 @@ def _table(path: Path) -> list[dict[str, Any]]:
             largest = max((group.total_byte_size for group in groups), default=0)
             if largest <= most:
                 for part in file.iter_batches(batch_size=max(1, min(_PART, most) // max(1, largest))):
-                    unpacked += sum(
-                        (column.dictionary_decode() if is_dictionary(column.type) else column).nbytes
-                        for column in part.columns
-                    )
+                    rows = part.to_pylist()
+                    unpacked += _characters(rows)
                     if unpacked > most:
                         break
-                    found += part.to_pylist()
+                    found += rows
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())[:160]}") from None
     if max(largest, unpacked) > most:
-        raise UserError(f"{path}: unpacks to more than {most / 1e6:,.0f} MB, {RATIO} times its size; not read")
+        raise UserError(f"{path}: unpacks to more than {most / 1e6:,.0f} MB, which is too much for its size; not read")
     return found
+
+
+def _characters(value: Any) -> int:
+    """How many characters all texts in a value have."""
+    if isinstance(value, list | tuple):
+        return sum(map(_characters, value))
+    return (
+        sum(map(_characters, value.values()))
+        if isinstance(value, dict)
+        else len(value)
+        if isinstance(value, str)
+        else 0
+    )
 
 
 def _saved(path: Path) -> list[dict[str, Any]]:

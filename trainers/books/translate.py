@@ -14,7 +14,7 @@ from inspect_ai.log import EvalSample, read_eval_log
 from inspect_ai.model import Model
 
 from ...harness.errors import UserError
-from ...harness.inspect_seam import create_task, run_inspect
+from ...harness.inspect_seam import check_written, create_task, run_inspect
 from ...harness.judge.named import PACKAGE
 from ...harness.prices import Prices
 from ...harness.run.plan import estimate_calls, estimated
@@ -51,6 +51,7 @@ def translate(
         task, name=TASK, dataset=MemoryDataset(missing, name=TASK), model_roles={CHECKER: checker or model}
     )
     logs = run_inspect(inspect_eval, rest, model=model, log_dir=str(folder / LOGS), fail_on_error=False, **options)
+    check_written(logs, str(folder / LOGS))
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
     if logs[0].status == "error" and logs[0].error:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import Cli, frame, reply, stories, write_jsonl
-from inspect_ai.model import GenerateConfig, get_model
+from inspect_ai.model import GenerateConfig, ModelUsage, get_model
 from loopback import Loopback, serve
 
-from polaris_eval.harness.judge.kept import keep, recall, verdict_key
+from polaris_eval.harness.judge.kept import Kept, Places, keep, keeping_judgments, places, recall
 from polaris_eval.rubrics import Rubric, load_rubric
 
 
@@ -74,32 +73,53 @@ def test_the_key_holds_the_address_that_is_called(
     for place in ("http://one:1/v1", "http://two:2/v1", "http://one:1/v1"):
         monkeypatch.setenv(variable, place)
         model = get_model(judge, memoize=False)
-        keys.add(verdict_key(rubric, [], model, GenerateConfig(), 1, None))
+        keys.add(places(rubric, [], model, GenerateConfig(), 1, None))
     assert len(keys) == 2
     monkeypatch.setenv("UNRELATED_BASE_URL", "http://three:3")
-    keys.add(verdict_key(rubric, [], get_model(judge, memoize=False), GenerateConfig(), 1, None))
+    keys.add(places(rubric, [], get_model(judge, memoize=False), GenerateConfig(), 1, None))
     assert len(keys) == 2
+
+
+def at(kept: Path, name: str) -> Places:
+    return Places(None, kept / name)
 
 
 def test_what_is_damaged_is_not_there(kept: Path) -> None:
-    keep("a" * 64, "half \ud800 of a letter")
-    assert recall("a" * 64) == "half \ud800 of a letter"
+    keep(at(kept, "a"), "half \ud800 of a letter", ModelUsage())
+    assert recall(at(kept, "a")) == Kept("half \ud800 of a letter")
     (place,) = [path for path in kept.rglob("*") if path.is_file()]
     place.write_bytes(b"\xff\xfe\x00")
-    assert recall("a" * 64) is None
-    assert recall("b" * 64) is None
-    keep("a" * 64, "again")
-    assert recall("a" * 64) == "again"
+    assert recall(at(kept, "a")) is None
+    assert recall(at(kept, "b")) is None
+    keep(at(kept, "a"), "again", ModelUsage())
+    assert recall(at(kept, "a")) == Kept("again")
     assert len([path for path in kept.rglob("*") if path.is_file()]) == 1  # nothing half-written stays
 
 
-def _write(number: int) -> None:
+def test_what_a_stopped_run_paid_for_is_its_own(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within its folder a judgment is kept for each story, with what it took; other runs have it for nothing."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    judge, used = get_model("openai/gpt-5.4", memoize=False), ModelUsage(input_tokens=9, output_tokens=3)
+
+    def where(story: str) -> Places:
+        return places(load_rubric("story_quality"), [], judge, GenerateConfig(), 1, story)
+
+    with keeping_judgments(str(tmp_path / "logs")):
+        keep(where("one"), "a reply \udfff", used)
+        assert recall(where("one")) == Kept("a reply \udfff", used)
+        assert recall(where("two")) == Kept("a reply \udfff")
+        monkeypatch.setenv("POLARIS_JUDGE_CACHE", "off")
+        assert recall(where("one")) == Kept("a reply \udfff", used)
+        assert recall(where("two")) is None
+    assert where("one") == Places(None, None)
+
+
+def _write(folder: Path) -> None:
     for i in range(50):
-        keep(f"{i:064x}", f"reply {i}")
+        keep(at(folder, f"{i:03}"), f"reply {i}", ModelUsage())
 
 
 def test_processes_write_side_by_side(kept: Path) -> None:
-    os.environ["POLARIS_CACHE"] = str(kept.parent)
     with ProcessPoolExecutor(4) as pool:
-        list(pool.map(_write, range(4)))
-    assert [recall(f"{i:064x}") for i in range(50)] == [f"reply {i}" for i in range(50)]
+        list(pool.map(_write, [kept] * 4))
+    assert [recall(at(kept, f"{i:03}")) for i in range(50)] == [Kept(f"reply {i}") for i in range(50)]

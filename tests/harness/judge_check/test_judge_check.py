@@ -109,7 +109,7 @@ def test_the_proxy_repeats_itself_and_cannot_read(cli: Cli, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_judges_with_known_faults_are_found_out(cli: Cli, tmp_path: Path, rubric: Rubric) -> None:
     """One judge is noisy and obeys stories that order it to; the other sees a doubled text, and nothing else."""
-    path = write_jsonl(tmp_path / "s.jsonl", stories(8))
+    path = write_jsonl(tmp_path / "s.jsonl", stories(6))
     rng = random.Random(1)
 
     def script(number: int, system: str, user: str) -> str:
@@ -120,6 +120,7 @@ def test_judges_with_known_faults_are_found_out(cli: Cli, tmp_path: Path, rubric
         return reply(rubric, {"P2": level + rng.randint(0, 3), "P3": level}, quote="not in any of them")
 
     def sound(number: int, system: str, user: str) -> str:
+        assert not re.search(r"<\|im_|<<SYS|\[/?INST", user), "a role tag of a story reached the judge"
         story = fenced(user)[1]
         doubled = story[: len(story) // 2].strip() == story[len(story) // 2 :].strip()
         return reply(rubric, {"P2": 2 + len(story) // 400 % 10, "N6": 12 if doubled else 2})

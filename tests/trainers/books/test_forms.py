@@ -165,9 +165,13 @@ def test_bombs_and_entities_are_one_line(tmp_path: Path) -> None:
             archive.writestr("p.xhtml", text)
     same = pa.DictionaryArray.from_arrays(pa.array([0] * 2000), pa.array([story(1) * 50]))
     parquet.write_table(pa.table({"prompt": ["Write."] * 2000, "story": same}), tmp_path / "same.parquet")
-    assert (tmp_path / "same.parquet").stat().st_size < 100_000
-    with pytest.raises(UserError, match="unpacks to more than 20 MB"):
-        read_pairs(str(tmp_path / "same.parquet"))
+    said = pa.StructArray.from_arrays([pa.array(["assistant"] * 2000), same], ["role", "content"])
+    lists = pa.ListArray.from_arrays(pa.array(range(2001)), said)
+    parquet.write_table(pa.table({"messages": lists}), tmp_path / "deep.parquet")
+    for name in ("same", "deep"):
+        assert (tmp_path / f"{name}.parquet").stat().st_size < 100_000
+        with pytest.raises(UserError, match="unpacks to more than 20 MB"):
+            read_pairs(str(tmp_path / f"{name}.parquet"))
     for name, said in (("bomb.zip", "times its size are read"), ("grows.epub", "expanding or external XML entities"),
                        ("leads.epub", "expanding or external XML entities"),
                        ("same.parquet", "unpacks to more than")):  # fmt: skip
