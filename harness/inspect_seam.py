@@ -41,9 +41,8 @@ from .environment import masked
 
 __all__ = [
     "PrerequisiteError", "add_hooks", "address_of", "check_written", "count_usage", "create_task", "file_state",
-    "grader_role", "is_cut",
-    "is_unread", "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text", "run_inspect", "stop_reason",
-    "storage", "token_limit",
+    "grader_role", "is_cut", "is_unread", "is_withheld", "mark_end", "outside_loop", "prepare_hf", "prompt_text",
+    "run_inspect", "stop_reason", "storage", "token_limit",
 ]  # fmt: skip
 
 P = ParamSpec("P")

@@ -18,7 +18,7 @@ from ..inspect_seam import check_written, run_inspect, storage
 from ..judge.jury import SCALES
 from ..judge.kept import check_store, forget_judgments, keeping_judgments
 from ..judge.named import make_model, resolve_judges
-from ..logs.headers import judge_label, judge_name, logs_in, read_header, settings_text, task_key
+from ..logs.headers import is_ours, judge_label, judge_name, logs_in, read_header, settings_text, task_key
 from ..logs.shards import shard_of
 from .again import judge_again
 from .lock import only_run
@@ -99,7 +99,7 @@ def run(request: Request) -> list[str]:
 def _all_ended(log_dir: str) -> bool:
     """Whether every run in a folder has ended, also other benchmarks and models than those of this command."""
     ended: dict[tuple[str, ...], bool] = {}
-    for header in map(read_header, logs_in(log_dir)):
+    for header in filter(is_ours, map(read_header, logs_in(log_dir))):
         key = task_key(header)
         ended[key] = ended.get(key, False) or header.status == "success"
     return all(ended.values())

@@ -108,13 +108,9 @@ def _characters(value: Any) -> int:
     """How many characters all texts in a value have."""
     if isinstance(value, list | tuple):
         return sum(map(_characters, value))
-    return (
-        sum(map(_characters, value.values()))
-        if isinstance(value, dict)
-        else len(value)
-        if isinstance(value, str)
-        else 0
-    )
+    if isinstance(value, dict):
+        return sum(map(_characters, value.values()))
+    return len(value) if isinstance(value, str) else 0
 
 
 def _saved(path: Path) -> list[dict[str, Any]]:

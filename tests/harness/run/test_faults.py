@@ -161,7 +161,9 @@ def test_a_second_try_writes_as_verdicts_come(cli: Cli, tmp_path: Path) -> None:
         done = cli(*args, **env)
         assert done.returncode == 0, done.stderr
         assert len(asked) == 5  # the fourth was in flight
-    assert stories_frame(log_files([tmp_path / "logs"]))["status"].eq("scored").all()
+    found = stories_frame(log_files([tmp_path / "logs"]))
+    assert found["status"].eq("scored").all()
+    assert found["tokens"].eq(150).all(), "what the killed try paid for counts in this run"
     assert not (tmp_path / "logs" / ".judgments").exists()
 
 
