@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import multiprocessing
 import os
 import resource
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class Load:
     @property
     def clean(self) -> bool:
         """Whether all was judged, within memory, and without stalls."""
-        within = self.peak_mb <= MOST_MB and self.growth_mb <= GROWTH_MB and self.lag_seconds <= LONGEST_LAG
+        grows = self.growth_mb > GROWTH_MB  # never where it is not a number
+        within = self.peak_mb <= MOST_MB and not grows and self.lag_seconds <= LONGEST_LAG
         return self.scored == self.asked and within and not self.tracebacks
 
 
@@ -106,9 +108,9 @@ def _megabytes(used: resource.struct_rusage) -> float:
 
 
 def _growth(memory: list[tuple[float, float]], stories: int) -> float:
-    """Megabytes for each story; 0 for fewer than a thousand, which are done before a run has what it needs."""
+    """Megabytes for each story; not a number for fewer than a thousand, which are done before a run has settled."""
     if stories < 1000:
-        return 0.0
+        return math.nan
     early, late = memory[len(memory) // 4], memory[len(memory) * 3 // 4]
     return (late[1] - early[1]) / (stories / 2)
 
@@ -157,8 +159,3 @@ async def _answering(sender: Any, peak: Any) -> None:
     server = await asyncio.start_server(client, "127.0.0.1", 0, backlog=512)
     sender.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
-
-
-def as_rows(loads: list[Load]) -> list[dict[str, Any]]:
-    """The figures for a machine."""
-    return [asdict(load) for load in loads]

@@ -1,30 +1,31 @@
 """A standing trial: commands are killed, stopped, run out of disk, and run twice at once, with a judge that fails.
 
 Run: python tests/trial/trial.py FOLDER [SEED] (some 20 minutes on two cores, on Linux; small disks need root). Prints
-one table, in which every cell must be 0 or "same", and writes it to FOLDER/trial.json. Exit code 1: some cell is not.
+one table, in which every cell must be 0 or "same", and writes it into FOLDER. Exit code 1: some cell is not.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import scale
 import troubles
+from rich.console import Console
 from subjects import Subject, subjects, training
 from world import Row, Usual, heed_ctrl_c, undisturbed
 
+from polaris_eval.harness.show.files import write_json
 from polaris_eval.harness.show.grid import Grid, grid, numbers, texts
-from polaris_eval.harness.show.render import console, print_grids
+from polaris_eval.harness.show.numbers import number
+from polaris_eval.harness.show.render import console, markdown_page, print_grids
 
 Job = Callable[[], Row | list[Row]]
 KILLS = 20
@@ -64,13 +65,19 @@ def main(base: Path, seed: int) -> int:
     found = [row for lane in rows for row in lane]
     loads = [scale.one_long(base, 10**6), scale.long_file(base, 20_000, 200), scale.many_at_once(base, 2000)]
     to = console(150)
-    print_grids([table(found), scale_table(loads)], to)
+    write(base, seed, found, loads, to)
     for row in found:
         for note in row.notes:
             to.print(note[:1000], markup=False, highlight=False)
-    told = {"seed": seed, "troubles": [asdict(row) for row in found], "scale": scale.as_rows(loads)}
-    (base / "trial.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
     return 0 if all(one.clean for one in (*found, *loads)) else 1
+
+
+def write(base: Path, seed: int, found: list[Row], loads: list[scale.Load], to: Console) -> None:
+    """Print the tables, and write trial.md and trial.json."""
+    grids = [table(found), scale_table(loads)]
+    print_grids(grids, to)
+    (base / "trial.md").write_text(markdown_page("Trial", grids), encoding="utf-8")
+    write_json(base / "trial.json", {"seed": seed, "troubles": found, "scale": loads})
 
 
 def _lanes(named: dict[str, Subject]) -> list[list[Subject]]:
@@ -111,7 +118,7 @@ def scale_table(loads: list[scale.Load]) -> Grid:
                                      "longest stall, s", "tracebacks")]  # fmt: skip
     cells = [
         [load.what, f"{load.seconds:.0f}", f"{load.scored:,} of {load.asked:,}", str(load.peak_in_flight),
-         f"{load.peak_mb:,.0f}", f"{load.growth_mb:.2f}", f"{load.lag_seconds:.1f}", str(load.tracebacks)]
+         f"{load.peak_mb:,.0f}", number(load.growth_mb, 2), number(load.lag_seconds), str(load.tracebacks)]
         for load in loads
     ]  # fmt: skip
     limits = f"at most {scale.MOST_MB:,} MB and {scale.LONGEST_LAG:.0f} s"
