@@ -51,7 +51,7 @@ def judgments(stories: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """
     for place, group in stories.groupby("log", sort=False):
         rows = {(str(row["id"]), int(row["epoch"])): row for row in group.to_dict("records")}
-        log = read_eval_log(str(place), resolve_attachments=True)
+        log = read_eval_log(str(place), resolve_attachments=True, exclude_fields={"events", "store"})
         rubric = rubric_of(log)
         for sample in log.samples or []:
             row = rows.get((str(sample.id), sample.epoch))

@@ -42,6 +42,7 @@ _LOG = ("log", "task_id", "created", "model", "benchmark", "title", "rubric", "r
 _STORY = ("id", "prompt_id", "position", "epoch", "category", "target", "bucket", "split", "words", "ratio", "score",
           "status", "reason", "label", "tokens", "cost_writing", "cost_judging", "cost", "seconds", "started",
           "completed")  # fmt: skip
+_UNREAD = {"messages", "output", "store", "events", "attachments"}  # four fifths of the memory
 _RAISED = re.compile(r"^[\w.]+(?:Error|Exception|Timeout)\b: .+$", re.MULTILINE)
 # version of the rows below: increase it when their content, or the way they are read, changes; tables cached under
 # another version are rebuilt
@@ -170,7 +171,7 @@ def _samples(header: EvalLog) -> list[EvalSample]:
     collecting = gc.isenabled()
     gc.disable()  # garbage collection takes a third of the time of reading large logs, and finds nothing
     try:
-        return read_eval_log(header.location).samples or []
+        return read_eval_log(header.location, exclude_fields=_UNREAD).samples or []
     except Exception as error:  # Inspect raises any kind of error on a broken file
         raise UserError(f"{header.location}: its stories cannot be read: {type(error).__name__}: {error}") from None
     finally:

@@ -69,7 +69,7 @@ def read_texts(stories: pd.DataFrame) -> dict[str, Told]:
     """Read the prompt, text and judgment of each story, by anchor; nothing else is read from the logs again."""
     found = {}
     for place in stories["log"].unique():
-        log = read_eval_log(place, resolve_attachments=True)
+        log = read_eval_log(place, resolve_attachments=True, exclude_fields={"events", "store"})
         rubric = rubric_of(log)
         for sample in log.samples or []:
             story = strip_reasoning(sample.output.completion) if sample.output.choices else ""
