@@ -229,7 +229,7 @@ def test_one_table_of_judges(cli: Cli, tmp_path: Path) -> None:
     assert set(rows) == {(PROXY, "story_quality"), (PROXY, "ttcw"), ("one person, beside the others", ""),
                          ("length alone", "")}  # fmt: skip
     both = rows[PROXY, "story_quality"]
-    assert (both.itself.value, both.styles, both.unscored) == (1, 10, 0)
+    assert (both.itself.value, both.styles, both.unscored) == (1, 20, 0)
     assert both.people["p"].pairs.value == 1
     assert math.isnan(rows[PROXY, "ttcw"].itself.value)
     assert f"PROXY {PROXY}" in done.stdout

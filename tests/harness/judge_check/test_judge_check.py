@@ -45,7 +45,7 @@ def test_damage_takes_any_text(text: str) -> None:
 
 def test_the_shipped_check_is_complete() -> None:
     check = load_check()
-    assert (len(check.damages), len(check.injections)) == (5, 10)
+    assert (len(check.damages), len(check.injections)) == (5, 20)
     data = check.model_dump()
     data["damages"]["cut ending"]["lowers"]["story_quality"] = ["P9"]
     with pytest.raises(ValueError, match="unknown dimension 'P9'"):

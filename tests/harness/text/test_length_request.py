@@ -235,7 +235,7 @@ def test_the_prompts_of_longbench_write_ask_for_what_they_say(shared: Path) -> N
     ids=lambda text: text[:12],
 )  # fmt: skip
 def test_no_prompt_holds_up_the_event_loop(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # other tests run beside this one
     find_length(text)
     strip_length_request(text)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
