@@ -47,10 +47,10 @@ SHAPES: dict[str, Callable[[Rubric, int], str]] = {
 def test_no_reply_takes_over_a_second_per_megabyte(rubric: Rubric, shape: str) -> None:
     for size in (390_000, 3_000_000):
         reply = SHAPES[shape](rubric, size)
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(ReplyError):  # rows of a criterion's name and number are a good reply
             rubric.parse(reply)
-        assert time.perf_counter() - started < max(0.5, len(reply) / 1e6)
+        assert time.process_time() - started < max(0.5, len(reply) / 1e6)
 
 
 def marked(rubric: Rubric, mark: int) -> str:

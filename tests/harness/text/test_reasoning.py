@@ -143,9 +143,9 @@ def test_text_without_tags_is_untouched(text: str) -> None:
     ids=lambda text: text[:12],
 )  # fmt: skip
 def test_no_text_holds_up_the_event_loop(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_answer(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_templates_are_read_by_the_same_table() -> None:
