@@ -11,7 +11,7 @@ import pytest
 from conftest import Cli, stories, write_jsonl
 
 if sys.platform == "win32":
-    pytest.skip("sends POSIX signals", allow_module_level=True)
+    pytest.skip("stops commands with POSIX signals, which Windows does not have", allow_module_level=True)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import troubles

@@ -47,7 +47,7 @@ def finished_logs(base: Path) -> Path:
     """A folder of logs to report on, from an undisturbed run."""
     one = subjects(6, base)["run"]
     undisturbed(one, base / "finished")
-    return next((base / "finished").glob("*/work/logs"))
+    return next((base / "finished").glob("*/*/logs"))
 
 
 def main(base: Path, seed: int) -> int:

@@ -109,7 +109,7 @@ def test_the_proxy_repeats_itself_and_cannot_read(cli: Cli, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_judges_with_known_faults_are_found_out(cli: Cli, tmp_path: Path, rubric: Rubric) -> None:
     """One judge is noisy and obeys stories that order it to; the other sees a doubled text, and nothing else."""
-    path = write_jsonl(tmp_path / "s.jsonl", stories(6))
+    path = write_jsonl(tmp_path / "s.jsonl", stories(8))
     rng = random.Random(1)
 
     def script(number: int, system: str, user: str) -> str:
